@@ -1,0 +1,149 @@
+// The intermediate representation: a model as operations on reals with explicit quantize and dequantize nodes.
+//
+// A value is a real tensor, or the codes that a kQuantize / kQuantizeLike node made of one. The qparams of codes
+// travel with the value when the graph runs, so a kDequantize behind an If needs none of its own.
+// A fake-quant of a QAT model is kQuantize followed by kDequantize; quantized::conv2d_relu of a converted model is
+// kDequantize, kConvolution, kRelu, kQuantize. All blocks share one table of values and one of nodes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "analyzers/graph/tensor.h"
+#include "analyzers/numerics/quant_params.h"
+
+namespace qatgap::graph {
+
+using ValueId = std::int32_t;
+using NodeId = std::int32_t;
+
+enum class OpKind {
+  kConstant,          // attributes: ConstantAttributes; codes when it has qparams
+  kQuantize,          // (x) -> codes; QuantizeAttributes
+  kQuantizeLike,      // (x, codes) -> codes with the qparams of the second input
+  kDequantize,        // (codes) -> real
+  kConvolution,       // (x, w[, bias]); ConvolutionAttributes
+  kLinear,            // (x, w[, bias]): y = x w^T + bias over the last axis
+  kBatchNorm,         // (x, gamma, beta, mean, variance); BatchNormAttributes
+  kAdd, kSub, kMul, kDiv,  // (a, b), broadcasting
+  kRelu,              // (x)
+  kClamp,             // (x); ClampAttributes (relu6, hardtanh)
+  kHardswish, kHardsigmoid, kSigmoid,  // (x)
+  kConcat,            // (x...); AxisAttributes
+  kMaxPool2d, kAvgPool2d,  // (x); PoolAttributes
+  kAdaptiveAvgPool2d, // (x); SizesAttributes: output size
+  kMean, kSum,        // (x); ReduceAttributes; no axes: over all elements, a scalar
+  kFlatten,           // (x); FlattenAttributes
+  kReshape,           // (x); SizesAttributes: 0 keeps the input's extent of that axis, -1 infers
+  kPermute,           // (x); SizesAttributes: the order of axes
+  kGreater, kGreaterEqual, kLess, kLessEqual,  // (a, b) -> bool, broadcasting
+  kIf,                // (predicate: one bool) -> outputs of the branch; IfAttributes
+};
+
+std::string_view ToString(OpKind kind);
+
+struct ConstantAttributes {
+  Tensor value;
+  std::optional<numerics::QuantParams> qparams;  // set: `value` holds codes as int32
+};
+struct QuantizeAttributes {
+  numerics::QuantParams qparams;
+};
+struct ConvolutionAttributes {
+  std::vector<std::int64_t> stride, padding, dilation;  // one entry per spatial axis
+  std::int64_t groups = 1;
+  bool transposed = false;
+  std::vector<std::int64_t> output_padding;
+  friend bool operator==(const ConvolutionAttributes&, const ConvolutionAttributes&) = default;
+};
+struct BatchNormAttributes {
+  double epsilon = 1e-5;
+};
+struct ClampAttributes {
+  double min = 0, max = 6;
+};
+struct AxisAttributes {
+  std::int64_t axis = 0;
+};
+struct PoolAttributes {
+  std::vector<std::int64_t> kernel, stride, padding, dilation;
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+  std::optional<std::int64_t> divisor_override;
+};
+struct SizesAttributes {
+  std::vector<std::int64_t> sizes;
+};
+struct ReduceAttributes {
+  std::vector<std::int64_t> axes;
+  bool keep_dims = false;
+};
+struct FlattenAttributes {
+  std::int64_t start_axis = 0, end_axis = -1;
+};
+
+struct Block {
+  std::vector<NodeId> nodes;      // in execution order
+  std::vector<ValueId> outputs;
+};
+struct IfAttributes {
+  Block then_block, else_block;
+};
+
+using Attributes =
+    std::variant<std::monostate, ConstantAttributes, QuantizeAttributes, ConvolutionAttributes,
+                 BatchNormAttributes, ClampAttributes, AxisAttributes, PoolAttributes, SizesAttributes,
+                 ReduceAttributes, FlattenAttributes, IfAttributes>;
+
+struct Node {
+  OpKind kind = OpKind::kConstant;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  Attributes attributes;
+  std::string module_path;  // "features.0.conv"; empty at the root
+  std::string source_op;    // "quantized::conv2d_relu": what the file called it
+};
+
+struct Value {
+  std::string name;
+  NodeId producer = -1;  // -1: an input of the graph
+};
+
+// Something the frontend noticed that changes what the user should believe.
+enum class NoticeKind {
+  kObserverFrozen,     // an observer was left on in eval mode; its running range was frozen
+  kFakeQuantDisabled,  // a fake-quant module was switched off: the value passes unrounded
+};
+struct Notice {
+  NoticeKind kind;
+  std::string module_path;
+  std::string detail;
+};
+
+struct Graph {
+  std::vector<Value> values;
+  std::vector<Node> nodes;
+  std::vector<ValueId> inputs;
+  Block body;                       // body.outputs are the model's outputs, flattened
+  std::vector<std::string> output_names;
+  std::vector<Notice> notices;
+
+  ValueId AddValue(std::string name);
+  // Appends a node with `output_count` new values to `block` and returns its id.
+  NodeId AddNode(Block& block, Node node, int output_count = 1);
+  const Node* producer(ValueId value) const;  // nullptr for an input
+  bool has_control_flow() const;
+};
+
+// Checks the rules of the representation: ids in range, every value defined before use and once, attributes of the
+// kind's type, input counts, codes only where codes may be. INTERNAL naming the node if not.
+absl::Status Verify(const Graph& graph);
+
+// A readable listing, one node a line, for tests and debugging.
+std::string ToString(const Graph& graph);
+
+}  // namespace qatgap::graph

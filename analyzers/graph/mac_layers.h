@@ -1,0 +1,54 @@
+// Finds the MAC layers of a graph: a convolution or linear with constant quantized weights, the constant affine
+// operators and activation behind it, up to the quantize node that makes the output codes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "analyzers/graph/graph.h"
+#include "analyzers/numerics/layer_arithmetic.h"
+
+namespace qatgap::graph {
+
+struct MacLayer {
+  std::string name;                    // module path, the pairing key: "layer1.0.conv1"
+  OpKind kind = OpKind::kConvolution;  // kConvolution or kLinear
+  ConvolutionAttributes convolution;   // for kConvolution
+  Tensor weight;                       // int32 codes, [out, in / groups, ...] (transposed: [in, out / groups, ...])
+  numerics::QuantParams weight_params; // scale includes the affine gain behind the product; axis = output channel
+  std::vector<double> bias;            // real, folded exactly in binary64, one per output channel; empty: none
+  std::vector<float> shipped_bias;     // the float32 bias convert() would ship: stored, or batch norm folded in float32
+  numerics::Activation activation = numerics::Activation::kNone;
+  numerics::QuantParams output;
+  std::int64_t output_channels = 0;
+
+  ValueId input = -1;                  // the real value that enters the product
+  ValueId product = -1;                // the product's own output
+  ValueId output_codes = -1;           // what the quantize node makes
+  NodeId product_node = -1;
+  NodeId quantize_node = -1;
+  // Qparams that can reach the input, in branch order; empty when the input is not on an integer grid.
+  std::vector<numerics::QuantParams> input_grids;
+};
+
+// A MAC operator that cannot be analysed, with the reason for the report.
+struct UnmatchedMac {
+  std::string name;
+  std::string source_op;
+  std::string reason;
+};
+
+struct MacLayers {
+  std::vector<MacLayer> layers;        // in execution order
+  std::vector<UnmatchedMac> unmatched;
+};
+
+// INTERNAL if the graph does not Verify.
+absl::StatusOr<MacLayers> FindMacLayers(const Graph& graph);
+
+// Qparams of the grids that a real value can lie on, in branch order; empty if some producer leaves every grid
+// (average pool, add, a graph input).
+std::vector<numerics::QuantParams> ReachingGrids(const Graph& graph, ValueId value);
+
+}  // namespace qatgap::graph

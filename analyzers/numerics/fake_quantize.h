@@ -1,0 +1,23 @@
+// Quantize and dequantize as PyTorch's fake-quant does them on CPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "absl/status/status.h"
+#include "analyzers/numerics/quant_params.h"
+
+namespace qatgap::numerics {
+
+// code = clamp(nearbyint(fl(x * fl(1 / fl(scale)))) + zero_point, quant_min, quant_max), round half to even.
+// Mimics fake_quantize_per_{tensor,channel}_affine of PyTorch 2.x on CPU (verified against LibTorch 2.13).
+// `outer`, `channels`, `inner`: x is [outer][channels][inner], contiguous; channels is 1 for per-tensor qparams.
+// NaN or Inf in x: INVALID_ARGUMENT with the flat index and value. Sizes of x and codes must agree.
+absl::Status QuantizeReals(std::span<const float> x, const QuantParams& params, std::int64_t outer,
+                           std::int64_t channels, std::int64_t inner, std::span<std::int32_t> codes);
+
+// x = fl((code - zero_point) * fl(scale)): one rounding.
+void DequantizeCodes(std::span<const std::int32_t> codes, const QuantParams& params, std::int64_t outer,
+                     std::int64_t channels, std::int64_t inner, std::span<float> x);
+
+}  // namespace qatgap::numerics
