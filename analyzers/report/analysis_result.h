@@ -1,0 +1,157 @@
+// What an analysis measured, as values: static facts of the model, and integer sums that merge by addition.
+// One unit of work gives one AnalysisResult; MergeInto adds another unit's. The report (report.h) is derived from the
+// merged one. Words: analyzers/numerics/glossary.h; the ladder: docs/concepts.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "analyzers/numerics/layer_arithmetic.h"
+#include "analyzers/numerics/quant_params.h"
+#include "analyzers/numerics/target.h"
+#include "analyzers/statistics/difference_statistics.h"
+
+namespace qatgap::report {
+
+// In ladder order. kTotal is the last stage minus stage 0.
+enum class Cause {
+  kFloatArithmetic,  // real - fake_quant
+  kConversion,       // converted - real
+  kBiasRounding,     // bias_rounded - converted
+  kBiasSaturation,   // bias_stored - bias_rounded
+  kAccumulator,      // accumulated - bias_stored
+  kRequantization,   // requantized - accumulated
+  kEngineResidual,   // engine - requantized; all zero counts where no engine is linked in
+  kTotal,
+};
+inline constexpr std::size_t kCauseCount = 8;
+std::string_view ToString(Cause cause);  // "bias_rounding"
+
+enum class Path { kFakeQuant, kFloatBias, kQuantizedBias, kTarget, kEngine };
+inline constexpr std::size_t kPathCount = 5;
+std::string_view ToString(Path path);  // "quantized_bias"
+
+// Static facts about one MAC layer of the analysed pair.
+struct LayerInfo {
+  std::string name;                    // module path
+  std::string kind;                    // "conv2d", "depthwise conv2d", "linear"
+  std::int64_t channels = 0;           // output channels
+  std::vector<std::int64_t> weight_shape;
+  numerics::Activation activation = numerics::Activation::kNone;
+  numerics::QuantParams output;        // of the QAT model
+  std::vector<numerics::QuantParams> inputs;  // grids that reach the layer, in branch order; index = input_index
+  bool input_off_grid = false;         // the QAT model feeds it reals that were not fake-quantized
+  std::uint64_t weights = 0;
+  std::uint64_t weight_codes_changed = 0;  // codes that differ between the QAT and the converted model
+  friend bool operator==(const LayerInfo&, const LayerInfo&) = default;
+};
+
+struct ChannelResult {
+  numerics::StoredBias bias;
+  double multiplier = 0;               // M[c]
+  std::array<statistics::DifferenceStatistics, kCauseCount> causes;
+  friend bool operator==(const ChannelResult&, const ChannelResult&) = default;
+};
+
+// One layer under one target for one reaching input grid; injected view.
+struct LayerResult {
+  std::int64_t layer = 0;              // index into AnalysisResult::layers
+  std::int64_t input_index = 0;        // index into LayerInfo::inputs
+  std::uint64_t samples = 0;           // that took this input
+  bool engine_measured = false;
+  std::string engine_note;             // why not, or a named limitation of the engine on this host; else empty
+  std::vector<ChannelResult> channels;
+  friend bool operator==(const LayerResult&, const LayerResult&) = default;
+};
+
+// Two paths held against each other, in codes.
+struct PathComparison {
+  Path path = Path::kTarget;
+  Path reference = Path::kFakeQuant;
+  std::vector<statistics::DifferenceStatistics> outputs;  // per model output
+  std::uint64_t top1_changed = 0;      // samples whose largest output of model output 0 moved
+  // Accumulated view: each path got its own inputs. Per layer of AnalysisResult::layers.
+  std::vector<statistics::DifferenceStatistics> layers;
+  friend bool operator==(const PathComparison&, const PathComparison&) = default;
+};
+
+struct PathAccuracy {
+  Path path = Path::kFakeQuant;
+  std::uint64_t correct = 0;           // of AnalysisResult::labelled samples
+  friend bool operator==(const PathAccuracy&, const PathAccuracy&) = default;
+};
+
+struct TargetResult {
+  std::string name;
+  std::string title;
+  std::string digest;                  // of its arithmetic
+  numerics::BiasMode bias_mode = numerics::BiasMode::kInteger;
+  numerics::Engine engine = numerics::Engine::kNone;
+  numerics::Evidence evidence;
+  std::vector<LayerResult> layers;
+  std::vector<PathComparison> comparisons;
+  std::vector<PathAccuracy> accuracies;
+  friend bool operator==(const TargetResult&, const TargetResult&);
+};
+
+enum class Severity { kInfo, kWarning, kError };
+std::string_view ToString(Severity severity);
+
+// Found without running data.
+struct Finding {
+  std::string id;                      // "QG001"
+  Severity severity = Severity::kInfo;
+  std::string title;                   // "Bias saturates int32"
+  std::string layer;                   // module path; empty for the model
+  std::string target;                  // empty: holds for every target
+  std::vector<std::int64_t> channels;
+  std::string detail;                  // the numbers
+  std::string advice;
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+// Something the analysis did not measure, and why.
+struct Unmeasured {
+  std::string name;                    // layer or operator
+  std::string what;                    // "aten::softmax", "engine stage"
+  std::string reason;
+  bool is_mac_layer = false;           // counts against coverage
+  friend bool operator==(const Unmeasured&, const Unmeasured&) = default;
+};
+
+// What float stages and engine stages depend on.
+struct Environment {
+  std::string tool_version;
+  std::string libtorch_version;
+  std::vector<std::string> cpu_features;
+  std::vector<std::string> engines;
+  std::int64_t batch_size = 0;
+  std::int64_t threads = 1;
+  friend bool operator==(const Environment&, const Environment&) = default;
+};
+
+struct AnalysisResult {
+  Environment environment;
+  std::string qat_format;              // "TorchScript, traced"
+  bool converted_given = false;
+  std::int64_t mac_layers = 0;         // of the QAT model, for coverage
+  std::vector<LayerInfo> layers;
+  std::vector<TargetResult> targets;
+  std::vector<Finding> findings;
+  std::vector<Unmeasured> unmeasured;
+  std::uint64_t samples = 0;
+  std::uint64_t labelled = 0;          // samples with a label
+};
+
+// Adds `unit` to `total`. FAILED_PRECONDITION when the static parts differ (two different analyses).
+absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit);
+
+// A layer's statistics: its channels merged.
+std::array<statistics::DifferenceStatistics, kCauseCount> MergeChannels(const LayerResult& layer);
+
+}  // namespace qatgap::report

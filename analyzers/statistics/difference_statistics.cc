@@ -1,0 +1,104 @@
+#include "analyzers/statistics/difference_statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+namespace qatgap::statistics {
+
+void DifferenceStatistics::Add(std::span<const std::int32_t> reference,
+                               std::span<const std::int32_t> value,
+                               std::span<const std::int32_t> whole) {
+  count += reference.size();
+  for (std::size_t i = 0; i < reference.size(); ++i) {
+    const std::int64_t r = reference[i];
+    const std::int64_t d = value[i] - r;
+    reference_sum += r;
+    reference_sum_squares += static_cast<std::uint64_t>(r * r);
+    if (d == 0) continue;
+    const auto absolute = static_cast<std::uint64_t>(std::abs(d));
+    ++changed;
+    sum += d;
+    sum_absolute += absolute;
+    sum_squares += absolute * absolute;
+    max_absolute = std::max(max_absolute, absolute);
+    cross_sum += r * d;
+    cross_total += d * (whole.empty() ? d : whole[i]);
+    ++histogram[static_cast<std::size_t>(
+        std::clamp<std::int64_t>(d, -kHistogramLimit - 1, kHistogramLimit + 1) + kHistogramLimit +
+        1)];
+  }
+  histogram[kHistogramLimit + 1] = count;
+  for (int bin = 0; bin < kHistogramBins; ++bin) {
+    if (bin != kHistogramLimit + 1) {
+      histogram[kHistogramLimit + 1] -= histogram[static_cast<std::size_t>(bin)];
+    }
+  }
+}
+
+void DifferenceStatistics::Merge(const DifferenceStatistics& other) {
+  count += other.count;
+  changed += other.changed;
+  sum += other.sum;
+  sum_absolute += other.sum_absolute;
+  sum_squares += other.sum_squares;
+  max_absolute = std::max(max_absolute, other.max_absolute);
+  reference_sum += other.reference_sum;
+  reference_sum_squares += other.reference_sum_squares;
+  cross_sum += other.cross_sum;
+  cross_total += other.cross_total;
+  for (std::size_t bin = 0; bin < histogram.size(); ++bin) histogram[bin] += other.histogram[bin];
+}
+
+namespace {
+
+std::optional<double> PerElement(double total, const DifferenceStatistics& s) {
+  if (s.count == 0) return std::nullopt;
+  return total / static_cast<double>(s.count);
+}
+
+// Sum of (reference - zero_point)^2: exact in integers before the one conversion.
+double SignalPower(const DifferenceStatistics& s, std::int64_t zero_point) {
+  const auto count = static_cast<std::int64_t>(s.count);
+  return static_cast<double>(static_cast<std::int64_t>(s.reference_sum_squares) -
+                             2 * zero_point * s.reference_sum + zero_point * zero_point * count);
+}
+
+}  // namespace
+
+bool BitExact(const DifferenceStatistics& s) { return s.changed == 0; }
+
+std::optional<double> ChangedRate(const DifferenceStatistics& s) {
+  return PerElement(static_cast<double>(s.changed), s);
+}
+
+std::optional<double> MeanLsb(const DifferenceStatistics& s) {
+  return PerElement(static_cast<double>(s.sum), s);
+}
+
+std::optional<double> MeanAbsoluteLsb(const DifferenceStatistics& s) {
+  return PerElement(static_cast<double>(s.sum_absolute), s);
+}
+
+std::optional<double> RmsLsb(const DifferenceStatistics& s) {
+  const std::optional<double> mean_square = PerElement(static_cast<double>(s.sum_squares), s);
+  if (!mean_square) return std::nullopt;
+  return std::sqrt(*mean_square);
+}
+
+std::optional<double> SqnrDecibel(const DifferenceStatistics& s, std::int64_t zero_point) {
+  const double signal = SignalPower(s, zero_point);
+  if (s.sum_squares == 0 || signal <= 0) return std::nullopt;
+  return 10.0 * std::log10(signal / static_cast<double>(s.sum_squares));
+}
+
+std::optional<double> Cosine(const DifferenceStatistics& s, std::int64_t zero_point) {
+  // With r = reference - zero_point and v = r + d: r.v = r.r + r.d and v.v = r.r + 2 r.d + d.d.
+  const double rr = SignalPower(s, zero_point);
+  const double rd = static_cast<double>(s.cross_sum - zero_point * s.sum);
+  const double vv = rr + 2.0 * rd + static_cast<double>(s.sum_squares);
+  if (rr <= 0 || vv <= 0) return std::nullopt;
+  return std::clamp((rr + rd) / std::sqrt(rr * vv), -1.0, 1.0);
+}
+
+}  // namespace qatgap::statistics
