@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/status/string_view.h"
 #include "absl/strings/str_join.h"
 
 namespace qatgap::graph {
@@ -81,7 +82,7 @@ ValueId Graph::AddValue(std::string name) {
 NodeId Graph::AddNode(Block& block, Node node, int output_count) {
   const auto id = static_cast<NodeId>(nodes.size());
   for (int i = 0; i < output_count; ++i) {
-    const ValueId value = AddValue(absl::StrCat(ToString(node.kind), "_", id, i == 0 ? "" : absl::StrCat("_", i)));
+    const ValueId value = AddValue(absl::StrCat(Text(ToString(node.kind)), "_", id, i == 0 ? "" : absl::StrCat("_", i)));
     values[static_cast<std::size_t>(value)].producer = id;
     node.outputs.push_back(value);
   }
@@ -109,12 +110,12 @@ void Append(const Graph& graph, const Block& block, int depth, std::string& text
   const std::string indent(static_cast<std::size_t>(depth) * 2, ' ');
   for (const NodeId id : block.nodes) {
     const Node& node = graph.nodes[static_cast<std::size_t>(id)];
-    absl::StrAppend(&text, indent, names(node.outputs), " = ", ToString(node.kind), "(",
+    absl::StrAppend(&text, indent, names(node.outputs), " = ", Text(ToString(node.kind)), "(",
                     names(node.inputs), ")");
     if (const auto* quantize = std::get_if<QuantizeAttributes>(&node.attributes)) {
       absl::StrAppend(&text, " {", numerics::ToString(quantize->qparams), "}");
     } else if (const auto* constant = std::get_if<ConstantAttributes>(&node.attributes)) {
-      absl::StrAppend(&text, " {", ToString(constant->value.dtype()), " ",
+      absl::StrAppend(&text, " {", Text(ToString(constant->value.dtype())), " ",
                       ToString(constant->value.shape()), constant->qparams ? " codes" : "", "}");
     }
     absl::StrAppend(&text, "  # ", node.module_path, " ", node.source_op, "\n");

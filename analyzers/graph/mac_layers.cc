@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::graph {
 namespace {
@@ -180,7 +181,7 @@ class Matcher {
         return "";
       }
       if (layer.activation != numerics::Activation::kNone || !Absorb(next, current, layer, fold)) {
-        return absl::StrCat("its output goes through '", ToString(next.kind), "' before it is quantized");
+        return absl::StrCat("its output goes through '", Text(ToString(next.kind)), "' before it is quantized");
       }
       current = next.outputs[0];
     }

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/status/string_view.h"
 #include "analyzers/graph/graph.h"
 #include "analyzers/status/status_macros.h"
 
@@ -88,7 +89,7 @@ class Verifier {
  private:
   absl::Status CheckId(ValueId id, std::string_view who) const {
     if (id < 0 || static_cast<std::size_t>(id) >= graph_.values.size()) {
-      return absl::InternalError(absl::StrCat(who, " names value ", id, " of ", graph_.values.size()));
+      return absl::InternalError(absl::StrCat(Text(who), " names value ", id, " of ", graph_.values.size()));
     }
     return absl::OkStatus();
   }
@@ -99,7 +100,7 @@ class Verifier {
         return absl::InternalError(absl::StrCat("node ", id, " is out of range or listed twice"));
       }
       const Node& node = graph_.nodes[static_cast<std::size_t>(id)];
-      const std::string who = absl::StrCat("node ", id, " (", ToString(node.kind), " in '", node.module_path, "')");
+      const std::string who = absl::StrCat("node ", id, " (", Text(ToString(node.kind)), " in '", node.module_path, "')");
       const Arity arity = InputsOf(node.kind);
       if (node.inputs.size() < arity.min || node.inputs.size() > arity.max) {
         return absl::InternalError(absl::StrCat(who, " has ", node.inputs.size(), " inputs"));
