@@ -20,6 +20,7 @@
 
 #include "absl/status/statusor.h"
 #include "analyzers/numerics/quant_params.h"
+#include "analyzers/numerics/requantization.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
@@ -69,14 +70,12 @@ class LayerArithmetic {
 
  private:
   struct Channel {
-    double multiplier = 0;        // M
+    double multiplier = 0;          // M
     double weight_over_output = 0;  // s_w / s_y
-    double offset_real = 0;       // b / s_y
+    double offset_real = 0;         // b / s_y, then with the bias of the two stages
     double offset_rounded = 0;
     double offset_stored = 0;
-    float requant_multiplier = 0;
-    float float_bias = 0;         // the float the target adds, in its own unit
-    float weight_scale = 0;
+    RequantConstants requantization;
     StoredBias bias;
   };
   LayerArithmetic(TargetDescription target, MacConstants constants);
@@ -84,8 +83,7 @@ class LayerArithmetic {
   TargetDescription target_;
   MacConstants constants_;
   std::vector<Channel> channels_;
-  std::int64_t clamp_min_ = 0;
-  std::int64_t clamp_max_ = 0;
+  OutputRange range_;
 };
 
 }  // namespace qatgap::numerics

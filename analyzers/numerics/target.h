@@ -68,11 +68,19 @@ enum class MultiplierForm {
 
 enum class ZeroPointOrder { kAfterRounding, kBeforeRounding };
 
+// What a scaled accumulator becomes that is outside the integers it is converted to.
+enum class ConversionOverflow {
+  kClampFloat,    // clamped to the output's range as a float, before rounding      (XNNPACK, ONNX Runtime)
+  kInt32MinPack,  // x86 cvtps2dq: INT32_MIN from 2^31 on; then saturated to int16, zero point added saturating
+                  // in int16, clamped to the output's range                        (FBGEMM, QNNPACK)
+};
+
 struct RequantRule {
   RequantMode mode = RequantMode::kFloat32;
   MultiplierForm multiplier = MultiplierForm::kProductThenDivide;
   Rounding rounding = Rounding::kHalfToEven;
   ZeroPointOrder zero_point = ZeroPointOrder::kAfterRounding;
+  ConversionOverflow conversion = ConversionOverflow::kClampFloat;
 };
 
 // The engine linked into qatgap that is this target, for the `engine` stage and path.
@@ -117,6 +125,13 @@ std::string_view ToString(BiasMode value);
 std::string_view ToString(Rounding value);
 std::string_view ToString(BiasScale value);
 std::string_view ToString(BiasDivision value);
+std::string_view ToString(BiasOverflow value);
+std::string_view ToString(AccumulatorOverflow value);
+std::string_view ToString(Int16Pairs value);
+std::string_view ToString(RequantMode value);
+std::string_view ToString(MultiplierForm value);
+std::string_view ToString(ZeroPointOrder value);
+std::string_view ToString(ConversionOverflow value);
 std::string_view ToString(Engine value);
 std::string_view ToString(EvidenceKind value);
 
