@@ -10,20 +10,21 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 namespace {
 
 absl::Status Differs(std::string_view what, std::string_view one, std::string_view other) {
   return absl::FailedPreconditionError(
-      absl::StrCat("cannot merge units of two different analyses: ", what, " is \"", one,
-                   "\" in one unit and \"", other,
+      absl::StrCat("cannot merge units of two different analyses: ", Text(what), " is \"",
+                   Text(one), "\" in one unit and \"", Text(other),
                    "\" in another; run all units with the same models, options and kind of host"));
 }
 
 absl::Status Differs(std::string_view what) {
   return absl::FailedPreconditionError(
-      absl::StrCat("cannot merge units of two different analyses: ", what,
+      absl::StrCat("cannot merge units of two different analyses: ", Text(what),
                    " differ between units; run all units with the same models, options and kind "
                    "of host"));
 }
@@ -110,8 +111,9 @@ absl::Status CheckTarget(const AnalysisResult& analysis, const TargetResult& one
   }
   for (const PathComparison& comparison : other.comparisons) {
     if (const PathComparison* same = Find(one.comparisons, comparison)) {
-      const std::string where = absl::StrCat(ToString(comparison.path), " against ",
-                                             ToString(comparison.reference), " under ", target);
+      const std::string where =
+          absl::StrCat(Text(ToString(comparison.path)), " against ",
+                       Text(ToString(comparison.reference)), " under ", target);
       QATGAP_RETURN_IF_ERROR(CheckValue(absl::StrCat("number of outputs of ", where),
                                         same->outputs.size(), comparison.outputs.size()));
       QATGAP_RETURN_IF_ERROR(CheckValue(absl::StrCat("number of layers of ", where),

@@ -11,6 +11,7 @@
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/wording.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 namespace {
@@ -60,8 +61,8 @@ std::string Findings(const std::vector<Finding>& findings) {
   if (findings.empty()) absl::StrAppend(&html, "<p>None.</p>\n");
   for (const Finding& finding : findings) {
     absl::StrAppend(&html, "<div class=\"finding\"><h3><span class=\"tag ",
-                    ToString(finding.severity), "\">", ToString(finding.severity), "</span>",
-                    Escape(finding.id), " ", Escape(finding.title), "</h3>");
+                    Text(ToString(finding.severity)), "\">", Text(ToString(finding.severity)),
+                    "</span>", Escape(finding.id), " ", Escape(finding.title), "</h3>");
     std::vector<std::string> where;
     if (!finding.layer.empty()) where.push_back(absl::StrCat("layer ", DisplayName(finding.layer)));
     if (!finding.target.empty()) where.push_back(absl::StrCat("target ", finding.target));
@@ -113,7 +114,7 @@ std::string Provenance(const Report& report) {
       "<section id=\"provenance\" aria-labelledby=\"provenance-title\">\n<h2 "
       "id=\"provenance-title\">Environment and provenance</h2>\n<dl>";
   const auto row = [&](std::string_view term, const std::string& value) {
-    absl::StrAppend(&html, "<dt>", term, "</dt><dd>", value.empty() ? "-" : value, "</dd>\n");
+    absl::StrAppend(&html, "<dt>", Text(term), "</dt><dd>", value.empty() ? "-" : value, "</dd>\n");
   };
   row("QAT model", Blob(report.qat_model));
   row("format", Escape(report.result.qat_format));
@@ -145,7 +146,7 @@ std::string WriteHtml(const Report& report) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
       "'unsafe-inline'\">\n<title>",
-      title, "</title>\n<style>", kStyleSheet,
+      title, "</title>\n<style>", Text(kStyleSheet),
       "</style>\n</head>\n<body>\n<header class=\"top\">\n<h1>", title,
       "</h1>\n<p class=\"soft\">How far the integer model that runs is from the model that was "
       "trained: ",

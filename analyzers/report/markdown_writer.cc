@@ -8,6 +8,7 @@
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/wording.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 namespace {
@@ -117,8 +118,8 @@ std::string ComparisonTable(const TargetResult& target, std::uint64_t samples) {
 }
 
 std::string FindingText(const Finding& finding) {
-  std::string text = absl::StrCat("* **", Escaped(finding.id), " ", ToString(finding.severity),
-                                  "**: ", Escaped(finding.title));
+  std::string text = absl::StrCat("* **", Escaped(finding.id), " ",
+                                  Text(ToString(finding.severity)), "**: ", Escaped(finding.title));
   if (!finding.layer.empty()) absl::StrAppend(&text, ", layer ", Code(finding.layer));
   if (!finding.target.empty()) absl::StrAppend(&text, ", target ", Code(finding.target));
   absl::StrAppend(&text, ".");

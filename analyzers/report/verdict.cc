@@ -13,6 +13,7 @@
 #include "analyzers/report/report.h"
 #include "analyzers/report/target_sums.h"
 #include "analyzers/report/wording.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 namespace {
@@ -270,7 +271,7 @@ std::string EngineSentence(const TargetResult& target, const std::vector<LayerVi
   const std::uint64_t all = sums.of(Cause::kTotal).count;
   if (all == 0) return "";
   const std::string engine =
-      absl::StrCat("the real engine (", numerics::ToString(target.engine), ")");
+      absl::StrCat("the real engine (", Text(numerics::ToString(target.engine)), ")");
   if (residual.count == 0) {
     return absl::StrCat("Not checked against ", engine, " in this run.", note);
   }
@@ -279,7 +280,7 @@ std::string EngineSentence(const TargetResult& target, const std::vector<LayerVi
           ? ""
           : absl::StrCat(" (it ran for ", PercentOf(residual.count, all), " of the layer outputs)");
   if (residual.changed == 0) {
-    return absl::StrCat("The real engine (", numerics::ToString(target.engine),
+    return absl::StrCat("The real engine (", Text(numerics::ToString(target.engine)),
                         ") returned exactly these codes", extent, ".", note);
   }
   return absl::StrCat("WARNING: ", engine, " DISAGREES with this target's description in ",

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 namespace {
@@ -57,13 +58,13 @@ std::string Grouped(std::uint64_t value) {
   std::string digits = absl::StrCat(value);
   for (std::size_t place = digits.size(); place > 3;) {
     place -= 3;
-    digits.insert(place, ",");
+    digits.insert(place, 1, ',');
   }
   return digits;
 }
 
 std::string Counted(std::uint64_t count, std::string_view noun) {
-  return absl::StrCat(Grouped(count), " ", noun, count == 1 ? "" : "s");
+  return absl::StrCat(Grouped(count), " ", Text(noun), count == 1 ? "" : "s");
 }
 
 std::string Percent(double fraction) {
@@ -95,7 +96,7 @@ std::string Significant(double value, int digits) {
   return buffer;
 }
 
-std::string_view Words(Cause cause) {
+std::string Words(Cause cause) {
   switch (cause) {
     case Cause::kFloatArithmetic:
       return "float arithmetic";
@@ -117,7 +118,7 @@ std::string_view Words(Cause cause) {
   return "unknown";
 }
 
-std::string_view Words(Path path) {
+std::string Words(Path path) {
   switch (path) {
     case Path::kFakeQuant:
       return "fake-quant";
@@ -175,7 +176,7 @@ std::string DisplayName(std::string_view name) {
 }
 
 std::string JoinedNotes(std::string_view notes) {
-  return absl::StrReplaceAll(notes, {{"\n", "; "}});
+  return absl::StrReplaceAll(Text(notes), {{"\n", "; "}});
 }
 
 }  // namespace qatgap::report

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "analyzers/report/analysis_result.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::report {
 
@@ -20,8 +21,8 @@ std::string PercentOf(std::uint64_t part, std::uint64_t whole);  // "-" where wh
 
 std::string Significant(double value, int digits = 4);  // "%.4g"; "-" where not finite
 
-std::string_view Words(Cause cause);  // "bias rounding"
-std::string_view Words(Path path);    // "quantized bias"
+std::string Words(Cause cause);  // "bias rounding"
+std::string Words(Path path);    // "quantized bias"
 
 // Text of a model or a client, fit to be shown: valid UTF-8, control characters and line breaks replaced, so that it can
 // neither break a table nor drive a terminal. Not escaped for HTML or Markdown: that is the writer's.
