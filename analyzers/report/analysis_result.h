@@ -64,7 +64,9 @@ struct LayerResult {
   std::int64_t input_index = 0;        // index into LayerInfo::inputs
   std::uint64_t samples = 0;           // that took this input
   bool engine_measured = false;
-  std::string engine_note;             // why not, or a named limitation of the engine on this host; else empty
+  // Why not, or a named limitation of the engine on this host; else empty. Notes of several units that differ: one a
+  // line, sorted.
+  std::string engine_note;
   std::vector<ChannelResult> channels;
   friend bool operator==(const LayerResult&, const LayerResult&) = default;
 };
@@ -146,12 +148,29 @@ struct AnalysisResult {
   std::vector<Unmeasured> unmeasured;
   std::uint64_t samples = 0;
   std::uint64_t labelled = 0;          // samples with a label
+  std::vector<numerics::QuantParams> outputs;  // grids of the model's outputs; SQNR at the outputs needs them
+  friend bool operator==(const AnalysisResult&, const AnalysisResult&) = default;
 };
 
-// Adds `unit` to `total`. FAILED_PRECONDITION when the static parts differ (two different analyses).
+// Adds `unit` to `total`: sums are added, layer results are united by (layer, input_index), comparisons by (path,
+// reference), accuracies by path; what was not measured in any unit is kept. Units in any order and any grouping give
+// equal results, in the order of Canonicalize. A default-constructed `total` is the neutral element.
+// FAILED_PRECONDITION names the first static part that differs (two different analyses); `total` is then unchanged.
 absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit);
 
+// Sorts what has no order of its own: layer results, comparisons, accuracies, findings, unmeasured.
+void Canonicalize(AnalysisResult& result);
+
+// MAC layers that samples reached, of all MAC layers of the QAT model. A layer that is listed as unmeasured or that no
+// sample took does not count as analysed.
+struct Coverage {
+  std::int64_t analysed = 0;
+  std::int64_t mac_layers = 0;
+};
+Coverage CoverageOf(const AnalysisResult& result, const TargetResult& target);
+
 // A layer's statistics: its channels merged.
-std::array<statistics::DifferenceStatistics, kCauseCount> MergeChannels(const LayerResult& layer);
+using CauseStatistics = std::array<statistics::DifferenceStatistics, kCauseCount>;
+CauseStatistics MergeChannels(const LayerResult& layer);
 
 }  // namespace qatgap::report

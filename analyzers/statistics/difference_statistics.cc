@@ -57,11 +57,20 @@ std::optional<double> PerElement(double total, const DifferenceStatistics& s) {
   return total / static_cast<double>(s.count);
 }
 
-// Sum of (reference - zero_point)^2: exact in integers before the one conversion.
-double SignalPower(const DifferenceStatistics& s, std::int64_t zero_point) {
-  const auto count = static_cast<std::int64_t>(s.count);
-  return static_cast<double>(static_cast<std::int64_t>(s.reference_sum_squares) -
-                             2 * zero_point * s.reference_sum + zero_point * zero_point * count);
+// The sums of products below are exact: their true values fit 63 bits within the limits the header
+// states, so arithmetic modulo 2^64 gives them even where a term such as 2 * zero_point * sum alone
+// would not fit.
+std::uint64_t Modular(std::int64_t value) { return static_cast<std::uint64_t>(value); }
+
+// Sum of r^2 with r = reference - zero_point.
+std::uint64_t ReferenceSquares(const DifferenceStatistics& s, std::int64_t zero_point) {
+  const std::uint64_t z = Modular(zero_point);
+  return s.reference_sum_squares - 2 * z * Modular(s.reference_sum) + z * z * s.count;
+}
+
+// Sum of r * d.
+std::int64_t ReferenceTimesDifference(const DifferenceStatistics& s, std::int64_t zero_point) {
+  return static_cast<std::int64_t>(Modular(s.cross_sum) - Modular(zero_point) * Modular(s.sum));
 }
 
 }  // namespace
@@ -87,18 +96,20 @@ std::optional<double> RmsLsb(const DifferenceStatistics& s) {
 }
 
 std::optional<double> SqnrDecibel(const DifferenceStatistics& s, std::int64_t zero_point) {
-  const double signal = SignalPower(s, zero_point);
-  if (s.sum_squares == 0 || signal <= 0) return std::nullopt;
-  return 10.0 * std::log10(signal / static_cast<double>(s.sum_squares));
+  const std::uint64_t signal = ReferenceSquares(s, zero_point);
+  if (s.sum_squares == 0 || signal == 0) return std::nullopt;
+  return 10.0 * std::log10(static_cast<double>(signal) / static_cast<double>(s.sum_squares));
 }
 
 std::optional<double> Cosine(const DifferenceStatistics& s, std::int64_t zero_point) {
-  // With r = reference - zero_point and v = r + d: r.v = r.r + r.d and v.v = r.r + 2 r.d + d.d.
-  const double rr = SignalPower(s, zero_point);
-  const double rd = static_cast<double>(s.cross_sum - zero_point * s.sum);
-  const double vv = rr + 2.0 * rd + static_cast<double>(s.sum_squares);
-  if (rr <= 0 || vv <= 0) return std::nullopt;
-  return std::clamp((rr + rd) / std::sqrt(rr * vv), -1.0, 1.0);
+  // With v = r + d: r.v = r.r + r.d and v.v = r.r + 2 r.d + d.d.
+  const std::uint64_t rr = ReferenceSquares(s, zero_point);
+  const std::uint64_t rd = Modular(ReferenceTimesDifference(s, zero_point));
+  const std::uint64_t vv = rr + 2 * rd + s.sum_squares;
+  if (rr == 0 || vv == 0) return std::nullopt;
+  const auto rv = static_cast<double>(static_cast<std::int64_t>(rr + rd));
+  return std::clamp(rv / (std::sqrt(static_cast<double>(rr)) * std::sqrt(static_cast<double>(vv))),
+                    -1.0, 1.0);
 }
 
 }  // namespace qatgap::statistics

@@ -1,0 +1,66 @@
+// Runs a graph on batches: as the QAT model does it, with the integer arithmetic of a stage, or with a real engine.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "analyzers/graph/graph.h"
+#include "analyzers/graph/mac_layers.h"
+#include "analyzers/numerics/target.h"
+
+namespace qatgap::execution {
+
+enum class ExecutionMode {
+  kFakeQuant,  // every operator in float32, fake-quantized where the graph says so
+  kInteger,    // MAC layers from exact accumulators by a callback; other operators dequantize, compute, requantize
+  kEngine,     // MAC layers and other quantized operators by LibTorch's engine
+};
+
+// One MAC layer that was run. `codes` is [output channels, elements], see layer_kernel.h.
+struct LayerOutput {
+  std::size_t layer = 0;                           // index into the MAC layers given to Create
+  const numerics::QuantParams* input_grid = nullptr;  // of this batch; nullptr: reals off every grid
+  const graph::Tensor& input;                      // float32: what entered the product
+  const graph::Tensor& codes;                      // int32
+};
+using LayerObserver = std::function<absl::Status(const LayerOutput&)>;
+
+// Codes [channels, elements] (int32) of a MAC layer from its exact accumulators of the same shape.
+using IntegerLayer = std::function<absl::StatusOr<graph::Tensor>(
+    std::size_t layer, const numerics::QuantParams& input, const graph::Tensor& accumulators)>;
+
+struct ModelOutput {
+  graph::Tensor real;                              // float32
+  graph::Tensor codes;                             // int32; undefined when off every grid
+  const numerics::QuantParams* grid = nullptr;
+};
+
+class GraphExecutor {
+ public:
+  // `graph` must outlive the executor. A MAC layer whose input is off every grid runs in float in every mode.
+  static absl::StatusOr<GraphExecutor> Create(const graph::Graph& graph, std::vector<graph::MacLayer> layers,
+                                              ExecutionMode mode, numerics::Engine engine = numerics::Engine::kNone);
+  GraphExecutor(GraphExecutor&&) noexcept;
+  GraphExecutor& operator=(GraphExecutor&&) noexcept;
+  ~GraphExecutor();
+
+  // Runs one batch. `observe` is called for each MAC layer in execution order, `integer` (kInteger only) before it.
+  // INVALID_ARGUMENT: number of inputs. FAILED_PRECONDITION: NaN or Inf where a value is quantized, a predicate that is
+  // not one bool, an engine that refuses; all naming the module.
+  absl::StatusOr<std::vector<ModelOutput>> Run(std::span<const graph::Tensor> inputs, const LayerObserver& observe,
+                                               const IntegerLayer& integer = nullptr);
+
+ private:
+  struct Impl;
+  explicit GraphExecutor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Codes of reals that lie on `grid` (exact), or that are rounded to it. FAILED_PRECONDITION for NaN and Inf.
+absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid);
+
+}  // namespace qatgap::execution

@@ -1,0 +1,41 @@
+// Single nodes run through LibTorch's operators. Internal to execution/: includes LibTorch. Functions throw what LibTorch
+// throws; graph_executor.cc catches it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "analyzers/graph/graph.h"
+#include "analyzers/numerics/quant_params.h"
+
+namespace qatgap::execution {
+
+// A node on reals (or a comparison), as the QAT model's own graph calls it.
+at::Tensor RunFloatOperator(const graph::Node& node, std::span<const at::Tensor> inputs);
+
+// True for operators whose output lies on the grid of their first input: they move or select elements, or are ReLU.
+bool KeepsGrid(graph::OpKind kind);
+
+// A quantize node whose value PyTorch computes with one quantized operator from codes.
+struct EngineCall {
+  const graph::Node* op = nullptr;        // the float operator between dequantize and quantize
+  bool relu = false;                      // a ReLU behind it is fused
+  std::vector<graph::ValueId> inputs;     // codes
+};
+
+// The call behind quantize node `node`, if there is one.
+std::optional<EngineCall> FindEngineCall(const graph::Graph& graph, const graph::Node& node);
+
+struct QuantizedOperand {
+  at::Tensor codes;                       // int32
+  const numerics::QuantParams* params;
+};
+
+// Output codes (int32). The engine must be set.
+at::Tensor RunEngineCall(const EngineCall& call, std::span<const QuantizedOperand> inputs,
+                         const numerics::QuantParams& output);
+
+}  // namespace qatgap::execution

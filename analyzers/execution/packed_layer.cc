@@ -1,0 +1,73 @@
+#include <ATen/ops/_make_per_channel_quantized_tensor.h>
+#include <ATen/ops/_make_per_tensor_quantized_tensor.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/execution/layer_kernel_impl.h"
+
+namespace qatgap::execution {
+namespace {
+
+std::string WhyNot(const graph::MacLayer& layer) {
+  if (layer.activation == numerics::Activation::kRelu6) return "PyTorch's engines have no fused ReLU6";
+  if (layer.convolution.transposed) return "transposed convolutions are not run in the engine stage";
+  if (layer.output.quant_min < 0 || layer.output.quant_max > 255) {
+    return absl::StrCat("PyTorch's engines write quint8, this layer's codes are ", layer.output.quant_min, "..",
+                        layer.output.quant_max);
+  }
+  if (layer.kind == graph::OpKind::kConvolution && layer.weight.shape().size() != 4) {
+    return "only two-dimensional convolutions are run in the engine stage";
+  }
+  if (layer.weight_params.quant_min < -128 || layer.weight_params.quant_max > 127) {
+    return "PyTorch's engines take qint8 weights";
+  }
+  return "";
+}
+
+at::Tensor QuantizedWeight(const graph::MacLayer& layer) {
+  const at::Tensor codes = ToTorch(layer.weight).to(at::kChar);
+  const numerics::QuantParams& params = layer.weight_params;
+  if (!params.per_channel()) {
+    return at::_make_per_tensor_quantized_tensor(codes, params.scale(), params.zero_point());
+  }
+  return at::_make_per_channel_quantized_tensor(codes, at::tensor(params.scales, at::kDouble),
+                                                at::tensor(params.zero_points, at::kLong), params.axis);
+}
+
+}  // namespace
+
+absl::StatusOr<PackedLayer> PackedLayer::Create(const graph::MacLayer& layer, numerics::Engine engine) {
+  if (const std::string reason = WhyNot(layer); !reason.empty()) return absl::FailedPreconditionError(reason);
+  PackedLayer packed;
+  packed.output_scale_ = layer.output.scale();
+  packed.output_zero_point_ = layer.output.zero_point();
+  const bool relu = layer.activation == numerics::Activation::kRelu;
+  try {
+    const EngineScope scope(engine);
+    c10::IValue bias;
+    if (!layer.shipped_bias.empty()) bias = at::tensor(layer.shipped_bias, at::kFloat);
+    if (layer.kind == graph::OpKind::kLinear) {
+      packed.packed_ = CallOperator("quantized::linear_prepack", "", {QuantizedWeight(layer), bias});
+      packed.op_ = relu ? "quantized::linear_relu" : "quantized::linear";
+    } else {
+      const graph::ConvolutionAttributes& conv = layer.convolution;
+      packed.packed_ = CallOperator("quantized::conv2d_prepack", "",
+                                    {QuantizedWeight(layer), bias, c10::List<std::int64_t>(c10::ArrayRef(conv.stride)),
+                                     c10::List<std::int64_t>(c10::ArrayRef(conv.padding)),
+                                     c10::List<std::int64_t>(c10::ArrayRef(conv.dilation)), conv.groups});
+      packed.op_ = relu ? "quantized::conv2d_relu" : "quantized::conv2d";
+      packed.overload_ = "new";
+    }
+  } catch (const std::exception& error) {
+    return absl::FailedPreconditionError(TorchError(error, "packing the layer").message());
+  }
+  return packed;
+}
+
+at::Tensor PackedLayer::Run(const at::Tensor& input) const {
+  return CallOperator(op_, overload_, {input, packed_, output_scale_, output_zero_point_}).toTensor();
+}
+
+}  // namespace qatgap::execution
