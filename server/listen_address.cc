@@ -6,7 +6,8 @@
 namespace qatgap::server {
 
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
-  ListenAddress address{.text = text};
+  ListenAddress address;
+  address.text = text;
   if (text.rfind("unix:", 0) == 0) {
     address.is_unix = true;
     if (text.size() > 5) return address;

@@ -43,9 +43,12 @@ WatchReactor::WatchReactor(JobManager& jobs, ServerMetrics& metrics, const std::
       subscription_ = *std::move(subscription);
     }
   }
-  if (status.ok()) return Pump();
-  const std::scoped_lock lock(mutex_);
-  FinishLocked(status);
+  if (status.ok()) {
+    Pump();
+  } else {
+    const std::scoped_lock lock(mutex_);
+    FinishLocked(status);
+  }
 }
 
 void WatchReactor::Pump() {
