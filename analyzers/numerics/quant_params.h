@@ -1,8 +1,10 @@
 // Quantization parameters of a tensor. See glossary.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"

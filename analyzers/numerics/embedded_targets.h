@@ -1,0 +1,16 @@
+// The target files as they were at build time; the array is generated (cmake/EmbedTargets.cmake).
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace qatgap::numerics {
+
+struct EmbeddedTarget {
+  std::string_view name;  // file name without ".yaml"
+  std::string_view yaml;
+};
+
+std::span<const EmbeddedTarget> EmbeddedTargets();
+
+}  // namespace qatgap::numerics
