@@ -1,0 +1,163 @@
+#include "analyzers/attribution/analysis_session.h"
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/attribution/layer_analysis.h"
+#include "analyzers/attribution/pairing.h"
+#include "analyzers/attribution/path_analysis.h"
+#include "analyzers/findings/findings.h"
+#include "analyzers/graph/passes/lower.h"
+#include "analyzers/status/status_macros.h"
+
+namespace qatgap::attribution {
+namespace {
+
+// Removes pairs whose deployed input is off every grid: without codes there is no ladder.
+void DropOffGrid(const graph::MacLayers& deployed, Pairing& pairing, const graph::MacLayers& qat) {
+  std::vector<LayerPair> kept;
+  for (const LayerPair& pair : pairing.pairs) {
+    if (!deployed.layers[pair.deployed].input_grids.empty()) {
+      kept.push_back(pair);
+      continue;
+    }
+    pairing.unmeasured.push_back(
+        {.name = qat.layers[pair.qat].name,
+         .what = std::string(ToString(qat.layers[pair.qat].kind)),
+         .reason = "its input is not quantized in the deployed model, so the layer runs in float",
+         .is_mac_layer = true});
+  }
+  pairing.pairs = std::move(kept);
+}
+
+}  // namespace
+
+struct AnalysisSession::Impl {
+  AnalysisModels models;
+  std::vector<numerics::TargetDescription> targets;
+  graph::Graph deployed;
+  graph::MacLayers qat_layers, deployed_layers;
+  Pairing pairing;
+  std::optional<execution::GraphExecutor> fake_quant;
+  std::vector<LayerAnalysis> layers;  // per pair
+  std::optional<PathAnalysis> paths;
+  report::AnalysisResult result;
+
+  absl::Status Prepare() {
+    if (models.converted) {
+      deployed = *std::move(models.converted);
+    } else {
+      QATGAP_ASSIGN_OR_RETURN(deployed, graph::Lower(models.qat));
+    }
+    QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
+    QATGAP_ASSIGN_OR_RETURN(deployed_layers, graph::FindMacLayers(deployed));
+    if (qat_layers.layers.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the QAT model has no layer with quantized weights and a quantized output",
+          qat_layers.unmatched.empty() ? "" : absl::StrCat("; '", qat_layers.unmatched.front().name, "': ",
+                                                           qat_layers.unmatched.front().reason),
+          "; export the model after prepare_qat"));
+    }
+    QATGAP_ASSIGN_OR_RETURN(pairing, PairLayers(qat_layers, deployed_layers));
+    DropOffGrid(deployed_layers, pairing, qat_layers);
+    if (models.qat.body.outputs.size() != deployed.body.outputs.size()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the models do not pair: the QAT model has ", models.qat.body.outputs.size(),
+          " outputs, the converted model ", deployed.body.outputs.size()));
+    }
+    QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, qat_layers.layers,
+                                                                         execution::ExecutionMode::kFakeQuant));
+    StartResult();
+    QATGAP_RETURN_IF_ERROR(PrepareLayers());
+    QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
+                                                        models.has_labels, result.targets));
+    return absl::OkStatus();
+  }
+
+  void StartResult() {
+    result.qat_format = models.qat_format;
+    result.mac_layers = static_cast<std::int64_t>(qat_layers.layers.size() + qat_layers.unmatched.size());
+    result.unmeasured = pairing.unmeasured;
+    for (const numerics::TargetDescription& target : targets) {
+      report::TargetResult target_result;
+      target_result.name = target.name;
+      target_result.title = target.title;
+      target_result.digest = numerics::ArithmeticDigest(target);
+      target_result.bias_mode = target.bias.mode;
+      target_result.engine = target.engine;
+      target_result.evidence = target.evidence;
+      result.targets.push_back(std::move(target_result));
+    }
+    for (std::size_t i = 0; i < models.qat.body.outputs.size(); ++i) {
+      if (!graph::ReachingGrids(models.qat, models.qat.body.outputs[i]).empty()) continue;
+      result.unmeasured.push_back({.name = absl::StrCat("output ", i),
+                                   .what = "model output",
+                                   .reason = "it is not fake-quantized, so it has no codes; top-1 is still compared",
+                                   .is_mac_layer = false});
+    }
+    findings::CheckNotices(models.qat, result.findings);
+  }
+
+  absl::Status PrepareLayers() {
+    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+      const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
+      const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
+      result.layers.push_back(DescribeLayer(qat, shipped));
+      QATGAP_ASSIGN_OR_RETURN(LayerAnalysis layer,
+                              LayerAnalysis::Create(static_cast<std::int64_t>(i), qat, shipped, targets, result.targets));
+      layers.push_back(std::move(layer));
+      const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
+      findings::CheckPair(facts, result.findings);
+      for (std::size_t t = 0; t < targets.size(); ++t) {
+        findings::CheckReachingInputs(facts, targets[t], result.findings);
+        for (const report::LayerResult& layer_result : result.targets[t].layers) {
+          if (layer_result.layer == static_cast<std::int64_t>(i)) {
+            findings::CheckTarget(facts, targets[t], layer_result, result.findings);
+          }
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
+    PathRun run;
+    const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
+      for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
+        if (pairing.pairs[pair].qat != output.layer) continue;
+        run.layers[pair] = output.codes;
+        return layers[pair].Add(output, result.targets);
+      }
+      return absl::OkStatus();
+    };
+    QATGAP_ASSIGN_OR_RETURN(run.outputs, fake_quant->Run(inputs, observe));
+    QATGAP_RETURN_IF_ERROR(paths->Add(inputs, labels, run, result.targets));
+    result.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
+    result.labelled += labels.size();
+    return absl::OkStatus();
+  }
+};
+
+AnalysisSession::AnalysisSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AnalysisSession::~AnalysisSession() = default;
+
+absl::StatusOr<std::unique_ptr<AnalysisSession>> AnalysisSession::Create(
+    AnalysisModels models, std::vector<numerics::TargetDescription> targets, report::Environment environment) {
+  auto impl = std::make_unique<Impl>();
+  impl->models = std::move(models);
+  impl->targets = std::move(targets);
+  impl->result.environment = std::move(environment);
+  impl->result.converted_given = impl->models.converted.has_value();
+  QATGAP_RETURN_IF_ERROR(impl->Prepare());
+  return std::unique_ptr<AnalysisSession>(new AnalysisSession(std::move(impl)));
+}
+
+std::int64_t AnalysisSession::batch_limit() const {
+  return impl_->models.qat.has_control_flow() || impl_->deployed.has_control_flow() ? 1 : 0;
+}
+
+absl::Status AnalysisSession::RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
+  return impl_->RunBatch(inputs, labels);
+}
+
+const report::AnalysisResult& AnalysisSession::result() const { return impl_->result; }
+
+}  // namespace qatgap::attribution

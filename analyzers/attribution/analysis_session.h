@@ -1,0 +1,50 @@
+// One analysis as it runs: models and targets in, batches through every path, an AnalysisResult out.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "analyzers/graph/graph.h"
+#include "analyzers/numerics/target.h"
+#include "analyzers/report/analysis_result.h"
+
+namespace qatgap::attribution {
+
+struct AnalysisModels {
+  graph::Graph qat;
+  std::string qat_format;                  // "TorchScript, traced"
+  std::optional<graph::Graph> converted;   // without it the QAT graph is lowered (graph/passes/lower.h)
+  bool has_labels = false;                 // every batch comes with labels
+};
+
+class AnalysisSession {
+ public:
+  // `environment` is kept in the result as it is.
+  // FAILED_PRECONDITION: models that do not pair, no MAC layer, a target that refuses every layer.
+  static absl::StatusOr<std::unique_ptr<AnalysisSession>> Create(AnalysisModels models,
+                                                                 std::vector<numerics::TargetDescription> targets,
+                                                                 report::Environment environment);
+  ~AnalysisSession();
+
+  // Samples that one batch may hold: 1 where the model branches on its data, else no limit (0).
+  std::int64_t batch_limit() const;
+
+  // Runs one batch through the QAT model, every ladder and every path. `inputs` are the model's inputs, first axis
+  // samples; `labels` is empty or one class a sample. Batches may come in any order: the sums do not depend on it.
+  // An error leaves the result unusable.
+  absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels);
+
+  const report::AnalysisResult& result() const;
+
+ private:
+  struct Impl;
+  explicit AnalysisSession(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qatgap::attribution

@@ -1,0 +1,55 @@
+// One paired layer in the injected view: every stage gets the QAT path's inputs.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "analyzers/attribution/ladder.h"
+#include "analyzers/execution/graph_executor.h"
+#include "analyzers/execution/layer_kernel.h"
+#include "analyzers/graph/mac_layers.h"
+#include "analyzers/numerics/target.h"
+#include "analyzers/report/analysis_result.h"
+
+namespace qatgap::attribution {
+
+// Constants of a layer for one reaching input. The QAT model's bias is exact, the deployed one what is shipped.
+numerics::MacConstants QatConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
+numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
+
+report::LayerInfo DescribeLayer(const graph::MacLayer& qat, const graph::MacLayer& deployed);
+
+class LayerAnalysis {
+ public:
+  // `layer` is its index in the result. Appends one LayerResult per target and reaching input to `results` (one
+  // TargetResult per target). The layers must outlive this.
+  static absl::StatusOr<LayerAnalysis> Create(std::int64_t layer, const graph::MacLayer& qat,
+                                              const graph::MacLayer& deployed,
+                                              std::span<const numerics::TargetDescription> targets,
+                                              std::vector<report::TargetResult>& results);
+
+  // Adds one batch as the QAT model ran it.
+  absl::Status Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results);
+
+ private:
+  struct Reaching {                          // one reaching input
+    execution::LayerKernel qat, deployed;
+    std::vector<LayerLadder> ladders;        // per target
+    std::vector<std::size_t> result_index;   // per target, into TargetResult::layers
+  };
+  LayerAnalysis(const graph::MacLayer& qat, const graph::MacLayer& deployed,
+                std::span<const numerics::TargetDescription> targets)
+      : qat_(&qat), deployed_(&deployed), targets_(targets) {}
+
+  std::size_t InputIndex(const numerics::QuantParams* grid) const;
+  absl::Status AddEngines(Reaching& reaching, const LadderInput& input, const graph::Tensor& codes,
+                          std::int64_t samples, std::vector<report::TargetResult>& results);
+
+  const graph::MacLayer* qat_;
+  const graph::MacLayer* deployed_;
+  std::span<const numerics::TargetDescription> targets_;
+  std::vector<Reaching> reaching_;
+};
+
+}  // namespace qatgap::attribution

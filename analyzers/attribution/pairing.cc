@@ -1,0 +1,74 @@
+#include "analyzers/attribution/pairing.h"
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/status/string_view.h"
+
+namespace qatgap::attribution {
+namespace {
+
+std::string Difference(const graph::MacLayer& qat, const graph::MacLayer& deployed) {
+  if (qat.kind != deployed.kind) {
+    return absl::StrCat("it is a ", Text(ToString(qat.kind)), " in the QAT model and a ",
+                        Text(ToString(deployed.kind)), " in the converted model");
+  }
+  if (qat.weight.shape() != deployed.weight.shape()) {
+    return absl::StrCat("its weight is ", graph::ToString(qat.weight.shape()), " in the QAT model and ",
+                        graph::ToString(deployed.weight.shape()), " in the converted model");
+  }
+  if (!(qat.convolution == deployed.convolution)) {
+    return "its stride, padding, dilation or groups differ between the two models";
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<Pairing> PairLayers(const graph::MacLayers& qat, const graph::MacLayers& deployed) {
+  std::map<std::string, std::size_t> by_name;
+  for (std::size_t i = 0; i < deployed.layers.size(); ++i) by_name[deployed.layers[i].name] = i;
+  std::map<std::string, std::string> unmatched_reason;
+  for (const graph::UnmatchedMac& mac : deployed.unmatched) unmatched_reason[mac.name] = mac.reason;
+
+  Pairing pairing;
+  for (std::size_t i = 0; i < qat.layers.size(); ++i) {
+    const graph::MacLayer& layer = qat.layers[i];
+    const std::string_view kind = ToString(layer.kind);
+    const auto it = by_name.find(layer.name);
+    if (it == by_name.end()) {
+      const auto reason = unmatched_reason.find(layer.name);
+      pairing.unmeasured.push_back(
+          {.name = layer.name,
+           .what = std::string(kind),
+           .reason = reason != unmatched_reason.end()
+                         ? absl::StrCat("in the converted model ", reason->second)
+                         : "the converted model has no quantized layer of this name",
+           .is_mac_layer = true});
+      continue;
+    }
+    if (const std::string difference = Difference(layer, deployed.layers[it->second]); !difference.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the models do not pair at layer '", layer.name, "': ", difference,
+                       "; give the QAT model and the model converted from it"));
+    }
+    pairing.pairs.push_back({.qat = i, .deployed = it->second});
+  }
+  for (const graph::UnmatchedMac& mac : qat.unmatched) {
+    pairing.unmeasured.push_back(
+        {.name = mac.name, .what = mac.source_op, .reason = mac.reason, .is_mac_layer = true});
+  }
+  if (pairing.pairs.empty()) {
+    std::string example;
+    if (!qat.layers.empty() && !deployed.layers.empty()) {
+      example = absl::StrCat(" ('", qat.layers.front().name, "' against '", deployed.layers.front().name, "')");
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the models do not pair: ", qat.layers.size(), " quantized layers in the QAT model, ",
+        deployed.layers.size(), " in the converted model, none of one name", example,
+        "; give the QAT model and the model converted from it, with unchanged module names"));
+  }
+  return pairing;
+}
+
+}  // namespace qatgap::attribution

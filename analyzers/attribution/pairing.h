@@ -1,0 +1,26 @@
+// Which layer of the deployed model is which layer of the QAT model.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "analyzers/graph/mac_layers.h"
+#include "analyzers/report/analysis_result.h"
+
+namespace qatgap::attribution {
+
+struct LayerPair {
+  std::size_t qat = 0, deployed = 0;  // indices into the two lists of layers
+};
+
+struct Pairing {
+  std::vector<LayerPair> pairs;  // in execution order of the QAT model
+  std::vector<report::Unmeasured> unmeasured;
+};
+
+// Pairs by module path. Layers that have no twin, or that could not be matched as MAC layers, are listed as unmeasured.
+// FAILED_PRECONDITION: no layer pairs, or two layers of one name differ in kind, weight shape or attributes (names
+// both and the difference).
+absl::StatusOr<Pairing> PairLayers(const graph::MacLayers& qat, const graph::MacLayers& deployed);
+
+}  // namespace qatgap::attribution
