@@ -1,0 +1,31 @@
+// The RPCs of the public contract: the closed set behind the label `method`.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace qatgap::server {
+
+enum class Rpc {
+  kUploadArtifact,
+  kGetArtifact,
+  kCreateAnalysis,
+  kGetAnalysis,
+  kListAnalyses,
+  kWatchAnalysis,
+  kCancelAnalysis,
+  kDeleteAnalysis,
+  kListLayerResults,
+  kGetReport,
+  kListTargets,
+  kGetTarget,
+};
+
+inline constexpr std::array<std::string_view, 12> kRpcNames = {
+    "UploadArtifact", "GetArtifact",    "CreateAnalysis",   "GetAnalysis", "ListAnalyses", "WatchAnalysis",
+    "CancelAnalysis", "DeleteAnalysis", "ListLayerResults", "GetReport",   "ListTargets",  "GetTarget"};
+
+constexpr std::string_view ToString(Rpc rpc) { return kRpcNames[static_cast<std::size_t>(rpc)]; }
+
+}  // namespace qatgap::server

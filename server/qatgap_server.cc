@@ -1,0 +1,127 @@
+#include "server/qatgap_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/status/status_macros.h"
+#include "server/artifacts/blob_store.h"
+#include "server/jobs/job_manager.h"
+#include "server/jobs/result_reader.h"
+#include "server/listen_address.h"
+#include "server/metrics/server_metrics.h"
+#include "server/services/analysis_service.h"
+#include "server/services/artifact_service.h"
+#include "server/services/target_service.h"
+#include "server/store/sqlite_store.h"
+#include "server/version.h"
+
+namespace qatgap::server {
+namespace {
+
+// What an RPC in flight gets to come to its end.
+constexpr std::chrono::seconds kDrainTime{2};
+
+}  // namespace
+
+// In the order of construction: each refers to ones above it.
+struct Server::Parts {
+  std::unique_ptr<RunnerLauncher> launcher;
+  std::unique_ptr<Clock> clock;
+  ServerMetrics metrics{kVersion};
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<JobManager> jobs;
+  std::unique_ptr<ResultReader> results;
+  std::unique_ptr<ArtifactServiceImpl> artifact_service;
+  std::unique_ptr<AnalysisServiceImpl> analysis_service;
+  std::unique_ptr<TargetServiceImpl> target_service;
+  std::unique_ptr<MetricsEndpoint> metrics_endpoint;
+  std::unique_ptr<grpc::Server> grpc_server;
+  std::string address;
+};
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Server::~Server() { Stop(); }
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                                      std::unique_ptr<RunnerLauncher> launcher,
+                                                      std::unique_ptr<Clock> clock) {
+  QATGAP_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
+  QATGAP_RETURN_IF_ERROR(CheckReachable(listen, options.insecure));
+  std::error_code error;
+  std::filesystem::create_directories(options.data_dir, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("--data-dir: cannot make '", options.data_dir, "': ", error.message()));
+  }
+  auto parts = std::make_unique<Parts>();
+  parts->launcher = std::move(launcher);
+  parts->clock = std::move(clock);
+  QATGAP_ASSIGN_OR_RETURN(
+      parts->blobs, BlobStore::Open(options.data_dir + "/blobs", options.max_artifact_bytes));
+  QATGAP_ASSIGN_OR_RETURN(parts->store, OpenSqliteStore(options.data_dir + "/qatgap.sqlite"));
+  QATGAP_ASSIGN_OR_RETURN(
+      parts->jobs,
+      JobManager::Start({.runners = options.runners, .max_queued = options.max_queued},
+                        {.store = *parts->store,
+                         .blobs = *parts->blobs,
+                         .launcher = *parts->launcher,
+                         .clock = *parts->clock,
+                         .observer = parts->metrics}));
+  parts->results = std::make_unique<ResultReader>(*parts->store, *parts->blobs);
+  parts->artifact_service = std::make_unique<ArtifactServiceImpl>(*parts->blobs, parts->metrics);
+  parts->analysis_service =
+      std::make_unique<AnalysisServiceImpl>(*parts->jobs, *parts->results, parts->metrics);
+  parts->target_service = std::make_unique<TargetServiceImpl>(parts->metrics);
+  if (!options.metrics_listen.empty()) {
+    QATGAP_ASSIGN_OR_RETURN(parts->metrics_endpoint,
+                            MetricsEndpoint::Start(options.metrics_listen, parts->metrics));
+  }
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Two servers on one port would each get some of the clients.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  int port = 0;
+  builder.AddListeningPort(listen.text, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(parts->artifact_service.get());
+  builder.RegisterService(parts->analysis_service.get());
+  builder.RegisterService(parts->target_service.get());
+  parts->grpc_server = builder.BuildAndStart();
+  if (parts->grpc_server == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "--listen: cannot listen on '", listen.text, "'; is another qatgapd using it?"));
+  }
+  parts->address = listen.is_unix ? listen.text : absl::StrCat(listen.host, ":", port);
+  grpc::HealthCheckServiceInterface& health = *parts->grpc_server->GetHealthCheckService();
+  for (const char* service : {v1::ArtifactService::service_full_name(),
+                              v1::AnalysisService::service_full_name(),
+                              v1::TargetService::service_full_name()}) {
+    health.SetServingStatus(service, true);
+  }
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+const std::string& Server::address() const { return parts_->address; }
+
+std::string Server::metrics_address() const {
+  return parts_->metrics_endpoint == nullptr ? std::string() : parts_->metrics_endpoint->address();
+}
+
+void Server::Stop() {
+  parts_->grpc_server->GetHealthCheckService()->Shutdown();
+  // First the jobs: that ends the watches, which would otherwise last until the drain time is over.
+  parts_->jobs->Stop();
+  parts_->grpc_server->Shutdown(std::chrono::system_clock::now() + kDrainTime);
+  parts_->grpc_server->Wait();
+}
+
+}  // namespace qatgap::server

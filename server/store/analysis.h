@@ -1,0 +1,75 @@
+// An analysis as the server's core sees it: plain values, no messages.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "analyzers/report/report.h"
+
+namespace qatgap::server {
+
+// A blob and the client's name for it. An empty digest: not given.
+struct ArtifactRef {
+  std::string sha256;
+  std::string name;
+  bool given() const { return !sha256.empty(); }
+  friend bool operator==(const ArtifactRef&, const ArtifactRef&) = default;
+};
+
+// What to analyse, validated, defaults filled in.
+struct AnalysisSpec {
+  ArtifactRef qat_model;
+  ArtifactRef converted_model;  // may be not given
+  ArtifactRef samples;
+  ArtifactRef labels;           // may be not given
+  std::vector<std::string> targets;
+  std::int64_t batch_size = 32;
+  std::uint64_t max_samples = 0;  // 0: all
+  int parallel_units = 1;
+  std::string title;
+  friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
+};
+
+enum class AnalysisState { kQueued, kRunning, kSucceeded, kFailed, kCancelled };
+inline constexpr std::size_t kAnalysisStateCount = 5;
+inline constexpr std::array kAnalysisStates = {AnalysisState::kQueued, AnalysisState::kRunning,
+                                               AnalysisState::kSucceeded, AnalysisState::kFailed,
+                                               AnalysisState::kCancelled};
+
+constexpr std::string_view ToString(AnalysisState state) {
+  constexpr std::array<std::string_view, kAnalysisStateCount> kNames = {
+      "queued", "running", "succeeded", "failed", "cancelled"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+constexpr bool IsFinal(AnalysisState state) {
+  return state != AnalysisState::kQueued && state != AnalysisState::kRunning;
+}
+
+struct AnalysisProgress {
+  std::uint64_t samples_done = 0;
+  std::uint64_t samples_total = 0;  // 0 until known
+  friend bool operator==(const AnalysisProgress&, const AnalysisProgress&) = default;
+};
+
+struct Analysis {
+  std::string id;
+  AnalysisSpec spec;
+  AnalysisState state = AnalysisState::kQueued;
+  absl::Time create_time;
+  std::optional<absl::Time> start_time;
+  std::optional<absl::Time> end_time;
+  AnalysisProgress progress;
+  absl::Status error;                           // not OK when the state is kFailed
+  std::vector<report::TargetVerdict> verdicts;  // when the state is kSucceeded
+  std::uint64_t runner_peak_bytes = 0;
+};
+
+}  // namespace qatgap::server
