@@ -1,7 +1,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/str_replace.h"
 #include "analyzers/numerics/target.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -39,6 +40,14 @@ struct Edit {
   std::function<void(TargetDescription&)> apply;
 };
 
+std::vector<Edit> ProseEdits() {
+  return {{"Name", [](auto& t) { t.name = "other"; }},
+          {"Title", [](auto& t) { t.title = "x"; }},
+          {"Summary", [](auto& t) { t.summary = "x"; }},
+          {"Source", [](auto& t) { t.source = "x"; }},
+          {"Evidence", [](auto& t) { t.evidence = {EvidenceKind::kVerified, "x"}; }}};
+}
+
 class ProseTest : public ::testing::TestWithParam<Edit> {};
 TEST_P(ProseTest, DoesNotChangeTheDigest) {
   TargetDescription target = Target("pytorch-qnnpack");
@@ -46,13 +55,8 @@ TEST_P(ProseTest, DoesNotChangeTheDigest) {
   GetParam().apply(target);
   EXPECT_EQ(ArithmeticDigest(target), before);
 }
-INSTANTIATE_TEST_SUITE_P(
-    Digest, ProseTest,
-    ::testing::Values(Edit{"Name", [](auto& t) { t.name = "other"; }}, Edit{"Title", [](auto& t) { t.title = "x"; }},
-                      Edit{"Summary", [](auto& t) { t.summary = "x"; }},
-                      Edit{"Source", [](auto& t) { t.source = "x"; }},
-                      Edit{"Evidence", [](auto& t) { t.evidence = {EvidenceKind::kVerified, "x"}; }}),
-    [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Digest, ProseTest, ::testing::ValuesIn(ProseEdits()),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 std::vector<Edit> ArithmeticEdits() {
   return {{"Engine", [](auto& t) { t.engine = Engine::kNone; }},
