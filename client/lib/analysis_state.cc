@@ -35,10 +35,12 @@ absl::Status OutcomeOf(const v1::Analysis& analysis) {
       return absl::CancelledError(absl::StrCat("the analysis was cancelled (", analysis.id(), ")"));
     case v1::ANALYSIS_STATE_FAILED: {
       const int code = analysis.error().code();
-      const bool canonical = code > 0 && code <= static_cast<int>(absl::StatusCode::kUnauthenticated);
+      const bool canonical =
+          code > 0 && code <= static_cast<int>(absl::StatusCode::kUnauthenticated);
       return absl::Status(
           canonical ? static_cast<absl::StatusCode>(code) : absl::StatusCode::kInternal,
-          absl::StrCat("the analysis failed: ", analysis.error().message(), " (", analysis.id(), ")"));
+          absl::StrCat("the analysis failed: ", analysis.error().message(), " (", analysis.id(),
+                       ")"));
     }
     default:
       return absl::InternalError(absl::StrCat("the analysis has not ended (", analysis.id(), ", ",

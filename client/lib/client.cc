@@ -55,10 +55,10 @@ struct Client::Impl {
   absl::Status Explain(const grpc::Status& status) const {
     absl::Status converted = ToAbslStatus(status);
     if (absl::IsUnavailable(converted)) {
-      return WithRemedy(absl::UnavailableError(absl::StrCat("the service cannot be reached (",
-                                                            options.address, ": ",
-                                                            status.error_message(), ")")),
-                        "check that qatgapd runs there and that --server is right");
+      return WithRemedy(
+          absl::UnavailableError(absl::StrCat("the service cannot be reached (", options.address,
+                                              ": ", status.error_message(), ")")),
+          "check that qatgapd runs there and that --server is right");
     }
     if (absl::IsDeadlineExceeded(converted)) {
       return WithRemedy(absl::DeadlineExceededError(absl::StrCat(
@@ -104,8 +104,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ConnectOptions options) 
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMilliseconds);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  impl->channel =
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  impl->channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   impl->artifacts = v1::ArtifactService::NewStub(impl->channel);
   impl->analyses = v1::AnalysisService::NewStub(impl->channel);
   impl->targets = v1::TargetService::NewStub(impl->channel);
@@ -132,8 +131,8 @@ absl::Status Client::Impl::Send(
   std::string chunk;
   bool shrunk = false;
   while (open && sent < digest.size_bytes) {
-    chunk.resize(static_cast<std::size_t>(
-        std::min<std::uint64_t>(kChunkBytes, digest.size_bytes - sent)));
+    chunk.resize(
+        static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, digest.size_bytes - sent)));
     file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
     if (static_cast<std::size_t>(file.gcount()) != chunk.size()) {
       shrunk = true;
@@ -157,8 +156,7 @@ absl::Status Client::Impl::Send(
 }
 
 absl::StatusOr<UploadResult> Client::Upload(
-    const std::string& path,
-    const std::function<void(std::uint64_t, std::uint64_t)>& on_progress) {
+    const std::string& path, const std::function<void(std::uint64_t, std::uint64_t)>& on_progress) {
   const auto digest = DigestFile(path, impl_->options.cancellation);
   if (!digest.ok()) return digest.status();
   UploadResult result;
@@ -229,8 +227,7 @@ absl::StatusOr<v1::Analysis> Client::Impl::WatchOnce(
 }
 
 absl::StatusOr<v1::Analysis> Client::Watch(
-    const std::string& id,
-    const std::function<void(const v1::WatchAnalysisResponse&)>& on_event) {
+    const std::string& id, const std::function<void(const v1::WatchAnalysisResponse&)>& on_event) {
   bool heard = false;
   absl::StatusOr<v1::Analysis> result;
   for (int attempt = 0; attempt < kMaxWatchAttempts; ++attempt) {
@@ -302,8 +299,8 @@ auto Page(Repeated* items, std::string next) {
 }  // namespace
 
 absl::StatusOr<std::vector<v1::Analysis>> Client::List(std::optional<std::size_t> limit) {
-  using Result = absl::StatusOr<
-      std::pair<google::protobuf::RepeatedPtrField<v1::Analysis>, std::string>>;
+  using Result =
+      absl::StatusOr<std::pair<google::protobuf::RepeatedPtrField<v1::Analysis>, std::string>>;
   return AllPages<v1::Analysis>(limit, [&](const std::string& token) -> Result {
     auto response = impl_->Unary<v1::ListAnalysesResponse>([&](auto* context, auto* answer) {
       v1::ListAnalysesRequest request;
@@ -318,8 +315,8 @@ absl::StatusOr<std::vector<v1::Analysis>> Client::List(std::optional<std::size_t
 
 absl::StatusOr<std::vector<v1::LayerSummary>> Client::ListLayers(const std::string& id,
                                                                  const std::string& target) {
-  using Result = absl::StatusOr<
-      std::pair<google::protobuf::RepeatedPtrField<v1::LayerSummary>, std::string>>;
+  using Result =
+      absl::StatusOr<std::pair<google::protobuf::RepeatedPtrField<v1::LayerSummary>, std::string>>;
   return AllPages<v1::LayerSummary>(std::nullopt, [&](const std::string& token) -> Result {
     auto response = impl_->Unary<v1::ListLayerResultsResponse>([&](auto* context, auto* answer) {
       v1::ListLayerResultsRequest request;

@@ -18,7 +18,7 @@ std::string Amount(std::uint64_t value, Progress::Unit unit) {
 
 int Percent(std::uint64_t done, std::uint64_t total) {
   if (done >= total) return 100;
-  return static_cast<int>(static_cast<double>(done) / static_cast<double>(total) * 100.0);
+  return static_cast<int>(static_cast<double>(done) * 100.0 / static_cast<double>(total));
 }
 
 }  // namespace
@@ -52,8 +52,8 @@ void Progress::DrawBar(std::uint64_t done, std::uint64_t total, Unit unit) {
   if (total > 0) {
     const int percent = Percent(done, total);
     const auto filled = kBarColumns * static_cast<std::size_t>(percent) / 100;
-    const std::string figures = absl::StrFormat(" %3d %%  %s of %s", percent, Amount(done, unit),
-                                                Amount(total, unit));
+    const std::string figures =
+        absl::StrFormat(" %3d %%  %s of %s", percent, Amount(done, unit), Amount(total, unit));
     const std::size_t taken = kBarColumns + 3 + figures.size() + 1;
     text = Shorten(label_, output_.columns > taken + 8 ? output_.columns - taken : 8);
     absl::StrAppend(&text, " [", std::string(filled, '#'), std::string(kBarColumns - filled, '-'),

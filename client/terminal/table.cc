@@ -46,7 +46,8 @@ std::vector<std::string> Table::Lines(std::size_t max_columns) const {
     return line;
   };
   std::vector<std::string> lines;
-  lines.push_back(line_of([&](std::size_t i) -> const std::string& { return columns_[i].heading; }));
+  lines.push_back(
+      line_of([&](std::size_t i) -> const std::string& { return columns_[i].heading; }));
   for (const auto& row : rows_) {
     lines.push_back(line_of([&](std::size_t i) -> const std::string& { return row[i]; }));
   }

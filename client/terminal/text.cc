@@ -99,7 +99,8 @@ std::string SanitizeKeeping(std::string_view text, char kept) {
     const Character character = Decode(text);
     if (kept != '\0' && text.front() == kept) {
       safe += kept;
-    } else if (character.bytes == 0 || (character.value < 0x80 && In(kUnprintable, character.value))) {
+    } else if (character.bytes == 0 ||
+               (character.value < 0x80 && In(kUnprintable, character.value))) {
       absl::StrAppendFormat(&safe, "\\x%02x", static_cast<unsigned char>(text.front()));
     } else if (In(kUnprintable, character.value)) {
       absl::StrAppendFormat(&safe, "\\u{%x}", character.value);
