@@ -13,8 +13,7 @@
 namespace qatgap::cli {
 namespace {
 
-constexpr char kFooter[] = R"(
-Exit codes:
+constexpr char kFooter[] = R"(Exit codes:
   0    done; a large gap is a result, not an error
   2    usage or bad input: a wrong option, a missing or unreadable file, a model that cannot be
        analysed, an unknown target or analysis
@@ -27,10 +26,10 @@ Environment:
   NO_COLOR        no colours when set
 
 Examples:
-  qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz --target tflite
+  qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz \
+      --target pytorch-qnnpack
   qatgap target list
-  qatgap list --server 127.0.0.1:7070
-)";
+  qatgap list --server 127.0.0.1:7070)";
 
 }  // namespace
 

@@ -208,17 +208,16 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->type_name("N");
   command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
   command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
-  command->footer(R"(
-Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
+  command->footer(R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
 private qatgapd runs for the call. Ctrl-C cancels the analysis.
 
 Examples:
-  qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz --target tflite
+  qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz \
+      --target pytorch-qnnpack
   qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
-      --target tflite --target onnxruntime --html report.html --json report.json
-  qatgap analyze --qat model_qat.pt --samples calib.npy --target tflite \
-      --server 127.0.0.1:7070 --detach
-)");
+      --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
+  qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
+      --server 127.0.0.1:7070 --detach)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Analyze(environment, *options); };
   });

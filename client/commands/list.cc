@@ -65,11 +65,9 @@ void AddList(CLI::App& app, Command* chosen) {
   command->add_option("--limit", options->limit, "At most N (default all)")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
-  command->footer(R"(
-Examples:
+  command->footer(R"(Examples:
   qatgap list --server 127.0.0.1:7070
-  QATGAP_SERVER=127.0.0.1:7070 qatgap list --limit 10
-)");
+  QATGAP_SERVER=127.0.0.1:7070 qatgap list --limit 10)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return List(environment, *options); };
   });

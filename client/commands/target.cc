@@ -103,21 +103,17 @@ void AddTarget(CLI::App& app, Command* chosen) {
   auto options = std::make_shared<TargetOptions>();
   CLI::App* group = app.add_subcommand("target", "The targets an analysis can be asked for");
   group->require_subcommand(1);
-  group->footer(R"(
-Examples:
+  group->footer(R"(Examples:
   qatgap target list
-  qatgap target show tflite
-)");
+  qatgap target show pytorch-qnnpack)");
 
   CLI::App* list = group->add_subcommand("list", "List the targets");
   AddServerOption(*list, &options->server);
-  list->footer(R"(
-"verified" means that vectors made by the real runtime agree bit for bit.
+  list->footer(R"("verified" means that vectors made by the real runtime agree bit for bit.
 
 Examples:
   qatgap target list
-  qatgap target list --server 127.0.0.1:7070
-)");
+  qatgap target list --server 127.0.0.1:7070)");
   list->callback([chosen, options] {
     *chosen = [options](Environment& environment) -> absl::Status {
       auto session = Session::Open(environment, options->server);
@@ -129,10 +125,8 @@ Examples:
   CLI::App* show = group->add_subcommand("show", "Show one target: formula, rounding, limits");
   show->add_option("NAME", options->name, "The target")->required();
   AddServerOption(*show, &options->server);
-  show->footer(R"(
-Examples:
-  qatgap target show tflite
-)");
+  show->footer(R"(Examples:
+  qatgap target show pytorch-qnnpack)");
   show->callback([chosen, options] {
     *chosen = [options](Environment& environment) -> absl::Status {
       auto session = Session::Open(environment, options->server);

@@ -34,12 +34,10 @@ void AddWatch(CLI::App& app, Command* chosen) {
   CLI::App* command = app.add_subcommand("watch", "Follow an analysis to its end and show it");
   command->add_option("ID", options->id, "The analysis")->required();
   AddServerOption(*command, &options->server);
-  command->footer(R"(
-Ctrl-C stops the watching, not the analysis.
+  command->footer(R"(Ctrl-C stops the watching, not the analysis.
 
 Examples:
-  qatgap watch ID --server 127.0.0.1:7070
-)");
+  qatgap watch ID --server 127.0.0.1:7070)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Watch(environment, *options); };
   });
