@@ -122,7 +122,7 @@ absl::StatusOr<v1::Analysis> Follow(const terminal::Output& err, client::Client&
     } else {
       return;
     }
-    progress.Update("samples", last.samples_done(), last.samples_total());
+    progress.Update("running", last.samples_done(), last.samples_total());
   });
 }
 

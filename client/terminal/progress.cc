@@ -11,9 +11,15 @@ namespace {
 
 constexpr std::size_t kBarColumns = 24;
 
-std::string Amount(std::uint64_t value, Progress::Unit unit) {
-  if (unit == Progress::Unit::kNone) return absl::StrCat(value);
-  return absl::StrFormat("%.1f MiB", static_cast<double>(value) / (1 << 20));
+// "3 of 100 samples", "1.5 MiB of 3.0 MiB".
+std::string Amounts(std::uint64_t done, std::uint64_t total, Progress::Unit unit) {
+  if (unit == Progress::Unit::kSamples) return absl::StrCat(done, " of ", total, " samples");
+  const auto text = [](std::uint64_t bytes) {
+    if (bytes < 1 << 10) return absl::StrCat(bytes, " B");
+    if (bytes < 1 << 20) return absl::StrFormat("%.1f KiB", static_cast<double>(bytes) / (1 << 10));
+    return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  };
+  return absl::StrCat(text(done), " of ", text(total));
 }
 
 int Percent(std::uint64_t done, std::uint64_t total) {
@@ -43,8 +49,8 @@ void Progress::Update(std::string_view label, std::uint64_t done, std::uint64_t 
   const int percent = Percent(done, total);
   if (percent / 10 <= tenth_) return;
   tenth_ = percent / 10;
-  *output_.stream << label_ << ": " << percent << " % (" << Amount(done, unit) << " of "
-                  << Amount(total, unit) << ")" << std::endl;
+  *output_.stream << label_ << ": " << percent << " % (" << Amounts(done, total, unit) << ")"
+                  << std::endl;
 }
 
 void Progress::DrawBar(std::uint64_t done, std::uint64_t total, Unit unit) {
@@ -52,8 +58,7 @@ void Progress::DrawBar(std::uint64_t done, std::uint64_t total, Unit unit) {
   if (total > 0) {
     const int percent = Percent(done, total);
     const auto filled = kBarColumns * static_cast<std::size_t>(percent) / 100;
-    const std::string figures =
-        absl::StrFormat(" %3d %%  %s of %s", percent, Amount(done, unit), Amount(total, unit));
+    const std::string figures = absl::StrFormat(" %3d %%  %s", percent, Amounts(done, total, unit));
     const std::size_t taken = kBarColumns + 3 + figures.size() + 1;
     text = Shorten(label_, output_.columns > taken + 8 ? output_.columns - taken : 8);
     absl::StrAppend(&text, " [", std::string(filled, '#'), std::string(kBarColumns - filled, '-'),

@@ -12,7 +12,7 @@ namespace qatgap::terminal {
 // Not thread-safe.
 class Progress {
  public:
-  enum class Unit { kNone, kBytes };
+  enum class Unit { kSamples, kBytes };
 
   // `output` must outlive it. Shows nothing when quiet.
   Progress(const Output& output, bool quiet) : output_(output), quiet_(quiet) {}
@@ -23,7 +23,7 @@ class Progress {
   // `done` of `total` steps of `label`, which is sanitized; total 0 means not known yet. Elsewhere
   // than on a terminal it prints a line for a new label, then at most one for every 10 %.
   void Update(std::string_view label, std::uint64_t done, std::uint64_t total,
-              Unit unit = Unit::kNone);
+              Unit unit = Unit::kSamples);
   // Removes the bar, so that other lines can be printed.
   void Clear();
 
