@@ -48,6 +48,7 @@ absl::StatusOr<Session> Session::Open(Environment& environment, const std::strin
     where = session.private_server_->address();
   }
   client::ConnectOptions options;
+  if (session.private_server_ != nullptr) options.reconnect_limit = {};
   options.address = where;
   options.cancellation = environment.cancellation;
   auto connected = client::Client::Connect(std::move(options));

@@ -30,6 +30,7 @@ namespace {
 // sockaddr_un holds 107 bytes of path; the directory and "/s" must stay below.
 constexpr std::size_t kLongestDirectory = 100;
 constexpr std::size_t kLogLines = 20;
+constexpr auto kEndLimit = std::chrono::milliseconds(500);
 constexpr auto kPollInterval = std::chrono::milliseconds(10);
 
 void Pause() { ::poll(nullptr, 0, static_cast<int>(kPollInterval.count())); }
@@ -186,7 +187,13 @@ absl::Status PrivateServer::Ended(const std::string& what) const {
 }
 
 absl::Status PrivateServer::Explain(const absl::Status& status) {
-  if (!absl::IsUnavailable(status) || !HasEnded()) return status;
+  if (!absl::IsUnavailable(status)) return status;
+  // Its socket closes a moment before the process can be collected.
+  const auto limit = std::chrono::steady_clock::now() + kEndLimit;
+  while (!HasEnded()) {
+    if (std::chrono::steady_clock::now() > limit) return status;
+    Pause();
+  }
   return Ended("the private server ended during the call");
 }
 

@@ -234,7 +234,7 @@ absl::StatusOr<v1::Analysis> Client::Watch(
     result = impl_->WatchOnce(id, on_event, &heard);
     if (result.ok() || !heard || !absl::IsUnavailable(result.status())) return result;
     // The service went away in the middle. Analyses survive its restart, so wait for it.
-    const auto give_up = std::chrono::system_clock::now() + impl_->options.deadline;
+    const auto give_up = std::chrono::system_clock::now() + impl_->options.reconnect_limit;
     bool back = false;
     while (!back && std::chrono::system_clock::now() < give_up) {
       if (impl_->options.cancellation != nullptr && impl_->options.cancellation->requested()) {

@@ -22,8 +22,10 @@ namespace qatgap::client {
 struct ConnectOptions {
   // "HOST:PORT" or "unix:PATH".
   std::string address;
-  // How long one short call may take, and how long a broken watch waits for the service.
+  // How long one short call may take.
   std::chrono::milliseconds deadline{30'000};
+  // How long a broken watch waits for the service to come back; 0 when it cannot.
+  std::chrono::milliseconds reconnect_limit{30'000};
   // Stops calls that wait, except Create and Cancel; may be null. Must outlive the client.
   Cancellation* cancellation = nullptr;
 };

@@ -339,6 +339,31 @@ TEST_F(CliTest, APrivateServerThatDoesNotStartShowsItsLog) {
   EXPECT_THAT(err_.str(), HasSubstr("remedy: put qatgapd beside qatgap"));
 }
 
+TEST_F(CliTest, APrivateServerThatCrashesShowsItsLog) {
+  qatgapd_ = std::string(QATGAP_BIN_DIR) + "/fake_qatgapd";
+  for (const char* rpc : {"ListTargets", "GetTarget", "CreateAnalysis", "WatchAnalysis"}) {
+    ::setenv("FAKE_QATGAPD_CRASH_UPON", rpc, 1);
+    if (std::string(rpc) == "ListTargets") {
+      EXPECT_EQ(Run({"target", "list"}), kExitFailed);
+    } else {
+      EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path("calib.npy"),
+                     "--target", "alpha"}),
+                kExitFailed);
+    }
+    EXPECT_THAT(err_.str(), HasSubstr("error: the private server ended during the call (exit code "
+                                      "70)\n  | out of luck\n"));
+  }
+  ::unsetenv("FAKE_QATGAPD_CRASH_UPON");
+}
+
+TEST_F(CliTest, AnalyzeWorksWithAPrivateServer) {
+  qatgapd_ = std::string(QATGAP_BIN_DIR) + "/fake_qatgapd";
+  EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path("calib.npy"),
+                 "--target", "alpha", "--parallel", "2"}),
+            kExitDone);
+  EXPECT_THAT(out_.str(), HasSubstr("The quantized bias changes 3 of 10 answers."));
+}
+
 TEST_F(CliTest, DetachNeedsAService) {
   EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path("calib.npy"),
                  "--target", "alpha", "--detach"}),

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -21,6 +22,9 @@ int main(int argc, char** argv) {
     if (std::string(argv[i]) == "--status-file") status = argv[i + 1];
   }
   qatgap::testing::FakeService service(listen);
+  if (const char* rpc = std::getenv("FAKE_QATGAPD_CRASH_UPON"); rpc != nullptr) {
+    service.set_crash_upon(rpc);
+  }
   std::ofstream(status + ".new") << R"({"address": ")" << listen << R"(", "metrics": ""})";
   if (std::rename((status + ".new").c_str(), status.c_str()) != 0) return 1;
   int received = 0;

@@ -323,6 +323,11 @@ std::set<std::string> FakeService::deleted() const {
 
 grpc::Status FakeService::Enter(const std::string& rpc) {
   std::lock_guard lock(mutex_);
+  if (rpc == crash_upon_) {
+    std::fputs("out of luck\n", stderr);
+    std::fflush(stderr);
+    std::_Exit(70);
+  }
   ++calls_[rpc];
   const auto found = failures_.find(rpc);
   return found == failures_.end() ? grpc::Status::OK : found->second;

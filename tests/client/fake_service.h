@@ -31,6 +31,8 @@ class FakeService {
 
   // Makes the named RPC, "CreateAnalysis", answer with this status.
   void Fail(const std::string& rpc, grpc::Status status);
+  // Ends the whole process when the named RPC is called.
+  void set_crash_upon(std::string rpc) { crash_upon_ = std::move(rpc); }
   void set_ending(Ending ending) { ending_ = ending; }
   void set_failure(int code, std::string message);
   // Every name the service sends starts with this.
@@ -68,6 +70,7 @@ class FakeService {
   Ending ending_ = Ending::kSucceed;
   int failure_code_ = 13;
   std::string failure_message_ = "a runner crashed";
+  std::string crash_upon_;
   std::string layer_name_ = "features.0.conv";
 
   std::string directory_;
