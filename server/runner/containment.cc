@@ -1,0 +1,63 @@
+#include "server/runner/containment.h"
+
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/status/status_macros.h"
+
+namespace qatgap::runner {
+namespace {
+
+absl::Status Limit(__rlimit_resource resource, std::uint64_t value, const char* what) {
+  const rlimit limit{value, value};
+  if (setrlimit(resource, &limit) == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot limit ", what, " to ", value, ": ", std::strerror(errno)));
+}
+
+// System calls that a unit of work never needs once the blobs are open descriptors.
+constexpr std::array<const char*, 38> kForbidden = {
+    "open",     "openat",   "openat2",  "creat",      "unlink",        "unlinkat",   "rename",     "renameat",
+    "renameat2", "link",    "linkat",   "symlink",    "symlinkat",     "mkdir",      "mkdirat",    "rmdir",
+    "chmod",    "fchmodat", "chown",    "fchownat",   "truncate",      "mknod",      "mknodat",    "mount",
+    "socket",   "socketpair", "connect", "bind",      "listen",        "accept",     "accept4",    "execve",
+    "execveat", "ptrace",   "process_vm_readv", "process_vm_writev", "fork", "vfork"};
+
+absl::Status FilterSystemCalls() {
+  // What is not named stays allowed: LibTorch's threads, allocations and generated code need a moving set of calls.
+  const scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+  if (context == nullptr) return absl::InternalError("cannot make a system call filter");
+  absl::Status status;
+  for (const char* name : kForbidden) {
+    const int number = seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR) continue;  // this architecture has no such call
+    const int error = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), number, 0);
+    if (error != 0) status = absl::InternalError(absl::StrCat("cannot forbid ", name, ": ", std::strerror(-error)));
+  }
+  if (status.ok()) {
+    if (const int error = seccomp_load(context); error != 0) {
+      status = absl::InternalError(absl::StrCat("cannot load the system call filter: ", std::strerror(-error)));
+    }
+  }
+  seccomp_release(context);
+  return status;
+}
+
+}  // namespace
+
+absl::Status Contain(const ContainmentLimits& limits) {
+  QATGAP_RETURN_IF_ERROR(Limit(RLIMIT_CORE, 0, "core files"));
+  if (limits.memory_bytes != 0) QATGAP_RETURN_IF_ERROR(Limit(RLIMIT_DATA, limits.memory_bytes, "memory"));
+  if (limits.cpu_seconds != 0) QATGAP_RETURN_IF_ERROR(Limit(RLIMIT_CPU, limits.cpu_seconds, "processor time"));
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return absl::InternalError(absl::StrCat("cannot give up new privileges: ", std::strerror(errno)));
+  }
+  return FilterSystemCalls();
+}
+
+}  // namespace qatgap::runner

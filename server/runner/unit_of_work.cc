@@ -1,0 +1,170 @@
+#include "server/runner/unit_of_work.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/attribution/analysis_session.h"
+#include "analyzers/execution/host.h"
+#include "analyzers/frontends/torchscript/torchscript_frontend.h"
+#include "analyzers/samples/array_reader.h"
+#include "analyzers/status/status_macros.h"
+#include "server/version.h"
+
+namespace qatgap::runner {
+namespace {
+
+namespace torchscript = frontends::torchscript;
+
+absl::StatusOr<std::string> ReadAll(const Blob& blob) {
+  std::string bytes;
+  std::string buffer(1U << 20U, '\0');
+  for (off_t offset = 0;;) {
+    const ssize_t got = pread(blob.fd, buffer.data(), buffer.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return absl::InternalError(absl::StrCat("reading '", blob.name, "' failed: ", std::strerror(errno)));
+    if (got == 0) return bytes;
+    bytes.append(buffer, 0, static_cast<std::size_t>(got));
+    offset += got;
+  }
+}
+
+absl::StatusOr<torchscript::Model> ReadModel(const Blob& blob, torchscript::ModelKind wanted) {
+  QATGAP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(blob));
+  QATGAP_ASSIGN_OR_RETURN(torchscript::Model model, torchscript::Import(bytes, blob.name));
+  if (model.kind == wanted) return model;
+  return absl::InvalidArgumentError(
+      wanted == torchscript::ModelKind::kQat
+          ? absl::StrCat("'", blob.name, "' was given as the QAT model but is a converted one; give the model as it was "
+                         "trained, before convert()")
+          : absl::StrCat("'", blob.name, "' was given as the converted model but still has fake-quants; give the output "
+                         "of convert()"));
+}
+
+absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit) {
+  attribution::AnalysisModels models;
+  QATGAP_ASSIGN_OR_RETURN(torchscript::Model qat, ReadModel(unit.qat_model, torchscript::ModelKind::kQat));
+  models.qat = std::move(qat.graph);
+  models.qat_format = std::move(qat.format);
+  if (unit.converted_model.fd >= 0) {
+    QATGAP_ASSIGN_OR_RETURN(torchscript::Model converted,
+                            ReadModel(unit.converted_model, torchscript::ModelKind::kConverted));
+    models.converted = std::move(converted.graph);
+  }
+  models.has_labels = unit.labels.fd >= 0;
+  if (models.qat.inputs.size() != 1) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the QAT model has ", models.qat.inputs.size(), " inputs; models of one input are analysed so far"));
+  }
+  return models;
+}
+
+absl::StatusOr<std::vector<numerics::TargetDescription>> FindTargets(const std::vector<std::string>& names) {
+  std::vector<numerics::TargetDescription> targets;
+  for (const std::string& name : names) {
+    QATGAP_ASSIGN_OR_RETURN(numerics::TargetDescription target, numerics::FindTarget(name));
+    targets.push_back(std::move(target));
+  }
+  return targets;
+}
+
+absl::StatusOr<std::vector<std::int64_t>> ReadLabels(samples::ArrayReader& reader, std::int64_t first, std::int64_t count) {
+  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor rows, reader.Read(first, count));
+  std::vector<std::int64_t> labels;
+  const auto append = [&](auto values) { labels.assign(values.begin(), values.end()); };
+  if (rows.elements() != count) {
+    return absl::InvalidArgumentError(absl::StrCat(reader.label(), " has shape ", graph::ToString(reader.shape()),
+                                                   "; labels are one integer a sample"));
+  }
+  switch (rows.dtype()) {
+    case graph::DType::kInt64:
+      append(rows.data<std::int64_t>());
+      return labels;
+    case graph::DType::kInt32:
+      append(rows.data<std::int32_t>());
+      return labels;
+    case graph::DType::kUint8:
+      append(rows.data<std::uint8_t>());
+      return labels;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(reader.label(), " has dtype ", std::string(ToString(rows.dtype())),
+                                                     "; labels are integers: .astype(numpy.int64)"));
+  }
+}
+
+struct Inputs {
+  std::optional<samples::ArrayReader> samples, labels;
+  std::int64_t total = 0;
+};
+
+absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit) {
+  Inputs inputs;
+  QATGAP_ASSIGN_OR_RETURN(inputs.samples, samples::ArrayReader::Open(unit.samples.fd, unit.samples.name));
+  if (inputs.samples->dtype() != graph::DType::kFloat32) {
+    return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), " has dtype ",
+                                                   std::string(ToString(inputs.samples->dtype())),
+                                                   "; the model's input is float32: .astype(numpy.float32)"));
+  }
+  inputs.total = inputs.samples->count();
+  if (unit.labels.fd >= 0) {
+    QATGAP_ASSIGN_OR_RETURN(inputs.labels, samples::ArrayReader::Open(unit.labels.fd, unit.labels.name));
+    if (inputs.labels->count() != inputs.total) {
+      return absl::InvalidArgumentError(absl::StrCat(inputs.labels->label(), " has ", inputs.labels->count(),
+                                                     " labels for ", inputs.total, " samples; give one a sample"));
+    }
+  }
+  if (unit.max_samples != 0) inputs.total = std::min(inputs.total, static_cast<std::int64_t>(unit.max_samples));
+  if (inputs.total == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), " holds no samples; nothing can be measured"));
+  }
+  return inputs;
+}
+
+report::Environment DescribeEnvironment(std::int64_t batch_size) {
+  const execution::Host host = execution::DescribeHost();
+  return {.tool_version = std::string(server::kVersion),
+          .libtorch_version = host.libtorch_version,
+          .cpu_features = host.cpu_features,
+          .engines = host.engines,
+          .batch_size = batch_size,
+          .threads = 1};
+}
+
+}  // namespace
+
+absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const UnitProgress& progress) {
+  QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets, FindTargets(unit.targets));
+  QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit));
+  QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
+  const bool one_by_one =
+      models.qat.has_control_flow() || (models.converted && models.converted->has_control_flow());
+  const std::int64_t batch_size = one_by_one ? 1 : unit.batch_size;
+  QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
+                                                                             DescribeEnvironment(batch_size)));
+  const std::int64_t batches = (inputs.total + batch_size - 1) / batch_size;
+  const auto start_of = [&](std::int64_t index) { return (index * batches + unit.unit_count - 1) / unit.unit_count; };
+  const std::int64_t first_batch = start_of(unit.unit_index), last_batch = start_of(unit.unit_index + 1);
+  const auto end_of_batches = [&](std::int64_t batch) { return std::min(batch * batch_size, inputs.total); };
+  QATGAP_RETURN_IF_ERROR(
+      progress.started(static_cast<std::uint64_t>(end_of_batches(last_batch) - end_of_batches(first_batch)),
+                       static_cast<std::uint64_t>(inputs.total)));
+  std::uint64_t done = 0;
+  for (std::int64_t batch = first_batch; batch < last_batch; ++batch) {
+    const std::int64_t first = batch * batch_size, count = end_of_batches(batch + 1) - first;
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor rows, inputs.samples->Read(first, count));
+    std::vector<std::int64_t> labels;
+    if (inputs.labels) {
+      QATGAP_ASSIGN_OR_RETURN(labels, ReadLabels(*inputs.labels, first, count));
+    }
+    QATGAP_RETURN_IF_ERROR(session->RunBatch({&rows, 1}, labels));
+    done += static_cast<std::uint64_t>(count);
+    QATGAP_RETURN_IF_ERROR(progress.advanced(done));
+  }
+  return session->result();
+}
+
+}  // namespace qatgap::runner

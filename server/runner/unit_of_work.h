@@ -1,0 +1,38 @@
+// One unit of work: reads the models and the unit's samples, runs the analysis.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "analyzers/report/analysis_result.h"
+
+namespace qatgap::runner {
+
+struct Blob {
+  int fd = -1;       // open for reading; -1: not given
+  std::string name;  // for messages; its ending tells the format
+};
+
+struct UnitOfWork {
+  Blob qat_model, converted_model, samples, labels;
+  std::vector<std::string> targets;
+  std::int64_t batch_size = 32;
+  std::uint64_t max_samples = 0;  // 0: all
+  // Whole batches are dealt out: batch b belongs to the unit with b * unit_count / batches == unit_index.
+  std::int64_t unit_index = 0, unit_count = 1;
+};
+
+struct UnitProgress {
+  // Called once, when models and headers were read.
+  std::function<absl::Status(std::uint64_t samples_of_unit, std::uint64_t samples_total)> started;
+  // Called after every batch.
+  std::function<absl::Status(std::uint64_t samples_done)> advanced;
+};
+
+// Errors: those of the frontends, readers and AnalysisSession; NOT_FOUND for a target; INVALID_ARGUMENT for samples or
+// labels that do not fit the model or each other; an error of a callback ends the work with it.
+absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const UnitProgress& progress);
+
+}  // namespace qatgap::runner
