@@ -22,6 +22,12 @@ TEST(WordingTest, CountedIsSingularForOneOnly) {
   EXPECT_EQ(Counted(1234, "sample"), "1,234 samples");
 }
 
+TEST(WordingTest, ChannelListNamesTheFirstOnes) {
+  EXPECT_EQ(ChannelList({3}), "channel 3");
+  EXPECT_EQ(ChannelList({3, 4}), "channels 3, 4");
+  EXPECT_EQ(ChannelList({3, 4, 5, 6}, 2), "channels 3, 4 and 2 more");
+}
+
 TEST(WordingTest, PercentNeverRoundsToNothingOrAll) {
   EXPECT_EQ(Percent(0), "0 %");
   EXPECT_EQ(Percent(1), "100 %");
