@@ -35,8 +35,8 @@ std::string Phrase(const std::array<double, kCauseCount>& share, std::size_t cau
 
 std::string BinName(int bin) {
   const int difference = bin - kHistogramLimitBin;
-  if (bin == 0) return absl::StrCat("< \xE2\x88\x92", statistics::kHistogramLimit);
-  if (bin == statistics::kHistogramBins - 1) return absl::StrCat("> ", statistics::kHistogramLimit);
+  if (bin == 0) return absl::StrCat("<\xE2\x88\x92", statistics::kHistogramLimit);
+  if (bin == statistics::kHistogramBins - 1) return absl::StrCat(">", statistics::kHistogramLimit);
   if (difference < 0) return absl::StrCat("\xE2\x88\x92", -difference);
   return absl::StrCat(difference > 0 ? "+" : "", difference);
 }

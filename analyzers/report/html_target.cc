@@ -132,8 +132,9 @@ std::string ChannelTable(const LayerView& layer, bool integer_bias) {
                                    {"saturated"}});
   }
   columns.insert(columns.end(), {{"multiplier", /*numeric=*/true}, {"changed", /*numeric=*/true}});
-  return HtmlTable(absl::StrCat("Channels with the largest bias residual, ", rows.size(), " of ",
-                                layer.result->channels.size()),
+  return HtmlTable(absl::StrCat(integer_bias ? "Channels with the largest bias residual, "
+                                             : "Channels with the largest difference, ",
+                                rows.size(), " of ", layer.result->channels.size()),
                    columns, rows, NarrowTable::kScrolls);
 }
 

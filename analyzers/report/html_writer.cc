@@ -66,14 +66,7 @@ std::string Findings(const std::vector<Finding>& findings) {
     std::vector<std::string> where;
     if (!finding.layer.empty()) where.push_back(absl::StrCat("layer ", DisplayName(finding.layer)));
     if (!finding.target.empty()) where.push_back(absl::StrCat("target ", finding.target));
-    if (!finding.channels.empty()) {
-      const auto listed =
-          static_cast<std::ptrdiff_t>(std::min<std::size_t>(finding.channels.size(), 16));
-      where.push_back(absl::StrCat(
-          finding.channels.size() == 1 ? "channel " : "channels ",
-          absl::StrJoin(finding.channels.begin(), finding.channels.begin() + listed, ", "),
-          finding.channels.size() > 16 ? ", ..." : ""));
-    }
+    if (!finding.channels.empty()) where.push_back(ChannelList(finding.channels, 16));
     if (!where.empty()) {
       absl::StrAppend(&html, "<p class=\"small soft\">", Escape(absl::StrJoin(where, "; ")),
                       "</p>");

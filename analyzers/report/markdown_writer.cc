@@ -122,6 +122,7 @@ std::string FindingText(const Finding& finding) {
                                   Text(ToString(finding.severity)), "**: ", Escaped(finding.title));
   if (!finding.layer.empty()) absl::StrAppend(&text, ", layer ", Code(finding.layer));
   if (!finding.target.empty()) absl::StrAppend(&text, ", target ", Code(finding.target));
+  if (!finding.channels.empty()) absl::StrAppend(&text, ", ", ChannelList(finding.channels));
   absl::StrAppend(&text, ".");
   if (!finding.detail.empty()) absl::StrAppend(&text, " ", Escaped(finding.detail));
   if (!finding.advice.empty()) absl::StrAppend(&text, "\n  Advice: ", Escaped(finding.advice));

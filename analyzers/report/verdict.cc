@@ -19,7 +19,6 @@ namespace qatgap::report {
 namespace {
 
 constexpr std::size_t kListedNames = 3;
-constexpr std::size_t kListedChannels = 8;
 // Below this share, with no answer moved and at most 1 LSB anywhere, the bias is called harmless.
 constexpr int kHarmlessPerMille = 10;
 
@@ -196,22 +195,13 @@ std::string WorstLayerSentence(const std::vector<LayerView>& layers, const Targe
                       " of that layer.");
 }
 
-std::string ChannelList(const std::vector<std::string>& channels) {
-  const std::size_t listed = std::min(channels.size(), kListedChannels);
-  std::string list =
-      absl::StrJoin(channels.begin(), channels.begin() + static_cast<std::ptrdiff_t>(listed), ", ");
-  if (channels.size() > listed) {
-    absl::StrAppend(&list, " and ", Grouped(channels.size() - listed), " more");
-  }
-  return absl::StrCat(channels.size() == 1 ? "channel " : "channels ", list);
-}
-
 std::string SaturationSentence(const std::vector<LayerView>& layers) {
   std::vector<std::string> places;
   for (const LayerView& layer : layers) {
-    std::vector<std::string> channels;
+    std::vector<std::int64_t> channels;
     for (std::size_t c = 0; c < layer.result->channels.size(); ++c) {
-      if (layer.result->channels[c].bias.saturated) channels.push_back(absl::StrCat(c));
+      if (layer.result->channels[c].bias.saturated)
+        channels.push_back(static_cast<std::int64_t>(c));
     }
     if (channels.empty()) continue;
     places.push_back(absl::StrCat("layer ", layer.Title(), ", ", ChannelList(channels), " of ",

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "analyzers/status/string_view.h"
 
@@ -173,6 +174,18 @@ std::string DisplayName(std::string_view name) {
     if (character < head || character >= tail_start) cut += shown[i];
   }
   return cut;
+}
+
+std::string ChannelList(const std::vector<std::int64_t>& channels, std::size_t limit) {
+  const std::size_t listed = std::min(channels.size(), limit);
+  std::string list =
+      absl::StrCat(channels.size() == 1 ? "channel " : "channels ",
+                   absl::StrJoin(channels.begin(),
+                                 channels.begin() + static_cast<std::ptrdiff_t>(listed), ", "));
+  if (channels.size() > listed) {
+    absl::StrAppend(&list, " and ", Grouped(channels.size() - listed), " more");
+  }
+  return list;
 }
 
 std::string JoinedNotes(std::string_view notes) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "analyzers/report/analysis_result.h"
 #include "analyzers/status/string_view.h"
@@ -30,6 +31,9 @@ std::string DisplayText(std::string_view text);
 // The same, at most 80 characters; the middle of a longer name gives way to "...".
 std::string DisplayName(std::string_view name);
 std::size_t CharacterCount(std::string_view utf8);
+
+// "channel 3", "channels 0, 1, 2 and 5 more": the first `limit`.
+std::string ChannelList(const std::vector<std::int64_t>& channels, std::size_t limit = 8);
 
 // Notes of several units, one a line, as one phrase.
 std::string JoinedNotes(std::string_view notes);
