@@ -217,7 +217,7 @@ Examples:
   qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
       --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
-      --server 127.0.0.1:7070 --detach)");
+      --server 127.0.0.1:50551 --detach)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Analyze(environment, *options); };
   });

@@ -77,8 +77,8 @@ void AddGet(CLI::App& app, Command* chosen) {
 for: `qatgap watch` is the command that judges.
 
 Examples:
-  qatgap get ID --server 127.0.0.1:7070
-  qatgap get ID --server 127.0.0.1:7070 --html report.html --json report.json)");
+  qatgap get ID --server 127.0.0.1:50551
+  qatgap get ID --server 127.0.0.1:50551 --html report.html --json report.json)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Get(environment, *options); };
   });
