@@ -208,7 +208,8 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->type_name("N");
   command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
   command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
-  command->footer(R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
+  command->footer(
+      R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
 private qatgapd runs for the call. Ctrl-C cancels the analysis.
 
 Examples:

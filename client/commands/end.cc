@@ -38,7 +38,8 @@ void AddCancel(CLI::App& app, Command* chosen) {
   CLI::App* command = app.add_subcommand("cancel", "Stop an analysis");
   command->add_option("ID", options->id, "The analysis")->required();
   AddServerOption(*command, &options->server);
-  command->footer(R"(Cancelling twice does no harm. An analysis that has succeeded or failed cannot be cancelled.
+  command->footer(
+      R"(Cancelling twice does no harm. An analysis that has succeeded or failed cannot be cancelled.
 
 Examples:
   qatgap cancel ID --server 127.0.0.1:50551)");

@@ -73,7 +73,8 @@ void AddGet(CLI::App& app, Command* chosen) {
   command->add_option("ID", options->id, "The analysis")->required();
   AddServerOption(*command, &options->server);
   AddReportOptions(*command, &options->files);
-  command->footer(R"(Shows the state of any analysis. The exit code is 0 for one that failed, unless a report is asked
+  command->footer(
+      R"(Shows the state of any analysis. The exit code is 0 for one that failed, unless a report is asked
 for: `qatgap watch` is the command that judges.
 
 Examples:
