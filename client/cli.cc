@@ -29,7 +29,7 @@ Examples:
   qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz \
       --target pytorch-qnnpack
   qatgap target list
-  qatgap list --server 127.0.0.1:7070)";
+  qatgap list --server 127.0.0.1:50551)";
 
 }  // namespace
 

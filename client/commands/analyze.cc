@@ -208,7 +208,8 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->type_name("N");
   command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
   command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
-  command->footer(R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
+  command->footer(
+      R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
 private qatgapd runs for the call. Ctrl-C cancels the analysis.
 
 Examples:
@@ -217,7 +218,7 @@ Examples:
   qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
       --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
-      --server 127.0.0.1:7070 --detach)");
+      --server 127.0.0.1:50551 --detach)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Analyze(environment, *options); };
   });

@@ -38,10 +38,11 @@ void AddCancel(CLI::App& app, Command* chosen) {
   CLI::App* command = app.add_subcommand("cancel", "Stop an analysis");
   command->add_option("ID", options->id, "The analysis")->required();
   AddServerOption(*command, &options->server);
-  command->footer(R"(Cancelling twice does no harm. An analysis that has succeeded or failed cannot be cancelled.
+  command->footer(
+      R"(Cancelling twice does no harm. An analysis that has succeeded or failed cannot be cancelled.
 
 Examples:
-  qatgap cancel ID --server 127.0.0.1:7070)");
+  qatgap cancel ID --server 127.0.0.1:50551)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Cancel(environment, *options); };
   });
@@ -55,7 +56,7 @@ void AddDelete(CLI::App& app, Command* chosen) {
   command->footer(R"(An analysis that is queued or running must be cancelled first.
 
 Examples:
-  qatgap delete ID --server 127.0.0.1:7070)");
+  qatgap delete ID --server 127.0.0.1:50551)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Delete(environment, *options); };
   });

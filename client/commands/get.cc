@@ -73,12 +73,13 @@ void AddGet(CLI::App& app, Command* chosen) {
   command->add_option("ID", options->id, "The analysis")->required();
   AddServerOption(*command, &options->server);
   AddReportOptions(*command, &options->files);
-  command->footer(R"(Shows the state of any analysis. The exit code is 0 for one that failed, unless a report is asked
+  command->footer(
+      R"(Shows the state of any analysis. The exit code is 0 for one that failed, unless a report is asked
 for: `qatgap watch` is the command that judges.
 
 Examples:
-  qatgap get ID --server 127.0.0.1:7070
-  qatgap get ID --server 127.0.0.1:7070 --html report.html --json report.json)");
+  qatgap get ID --server 127.0.0.1:50551
+  qatgap get ID --server 127.0.0.1:50551 --html report.html --json report.json)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Get(environment, *options); };
   });

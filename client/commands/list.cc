@@ -66,8 +66,8 @@ void AddList(CLI::App& app, Command* chosen) {
       ->check(CLI::PositiveNumber)
       ->type_name("N");
   command->footer(R"(Examples:
-  qatgap list --server 127.0.0.1:7070
-  QATGAP_SERVER=127.0.0.1:7070 qatgap list --limit 10)");
+  qatgap list --server 127.0.0.1:50551
+  QATGAP_SERVER=127.0.0.1:50551 qatgap list --limit 10)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return List(environment, *options); };
   });

@@ -113,7 +113,7 @@ void AddTarget(CLI::App& app, Command* chosen) {
 
 Examples:
   qatgap target list
-  qatgap target list --server 127.0.0.1:7070)");
+  qatgap target list --server 127.0.0.1:50551)");
   list->callback([chosen, options] {
     *chosen = [options](Environment& environment) -> absl::Status {
       auto session = Session::Open(environment, options->server);

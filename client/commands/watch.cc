@@ -37,7 +37,7 @@ void AddWatch(CLI::App& app, Command* chosen) {
   command->footer(R"(Ctrl-C stops the watching, not the analysis.
 
 Examples:
-  qatgap watch ID --server 127.0.0.1:7070)");
+  qatgap watch ID --server 127.0.0.1:50551)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Watch(environment, *options); };
   });
