@@ -33,8 +33,8 @@ struct QuantParams {
   friend bool operator==(const QuantParams&, const QuantParams&) = default;
 };
 
-// OK when every scale is finite and > 0, the counts of scales and zero points agree, quant_min < quant_max, both fit int32, and
-// every zero point is inside the range; else INVALID_ARGUMENT naming `what`, the field and its value.
+// OK when every scale is finite and > 0, the counts of scales and zero points agree, quant_min < quant_max, both fit
+// int32, and every zero point is inside the range; else INVALID_ARGUMENT naming `what`, the field and its value.
 absl::Status Validate(const QuantParams& params, std::string_view what);
 
 // "scale 0.0123, zero point 64, codes 0..127" or "32 scales 1.1e-3..4.0e-2, ...": for messages and reports.
