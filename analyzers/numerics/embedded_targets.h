@@ -1,4 +1,4 @@
-// The target files as they were at build time; the array is generated (cmake/EmbedTargets.cmake).
+// The target files as they were when the library was built; see embed_targets.cmake.
 #pragma once
 
 #include <span>
@@ -7,7 +7,7 @@
 namespace qatgap::numerics {
 
 struct EmbeddedTarget {
-  std::string_view name;  // file name without ".yaml"
+  std::string_view name;  // file name without .yaml
   std::string_view yaml;
 };
 

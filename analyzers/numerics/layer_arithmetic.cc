@@ -1,226 +1,206 @@
 #include "analyzers/numerics/layer_arithmetic.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "analyzers/numerics/bias.h"
+#include "analyzers/numerics/requantization.h"
 #include "analyzers/numerics/rounding.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::numerics {
 namespace {
 
-constexpr double kLargestFloat = static_cast<double>(std::numeric_limits<float>::max());
-
-absl::Status CheckScales(const QuantParams& params, std::string_view what) {
-  QATGAP_RETURN_IF_ERROR(Validate(params, what));
-  for (std::size_t c = 0; c < params.scales.size(); ++c) {
-    if (params.scales[c] > kLargestFloat) {
-      return absl::InvalidArgumentError(absl::StrCat(std::string(what), ": scales[", c, "] is ",
-                                                     params.scales[c], ", beyond binary32"));
-    }
-  }
-  return absl::OkStatus();
-}
+constexpr std::size_t kBlock = 512;
 
 absl::Status CheckConstants(const MacConstants& constants) {
-  QATGAP_RETURN_IF_ERROR(CheckScales(constants.input, "input qparams"));
-  QATGAP_RETURN_IF_ERROR(CheckScales(constants.weight, "weight qparams"));
-  QATGAP_RETURN_IF_ERROR(CheckScales(constants.output, "output qparams"));
+  QATGAP_RETURN_IF_ERROR(Validate(constants.input, "input"));
+  QATGAP_RETURN_IF_ERROR(Validate(constants.weight, "weight"));
+  QATGAP_RETURN_IF_ERROR(Validate(constants.output, "output"));
+  if (constants.input.scales.size() != 1 || constants.output.scales.size() != 1) {
+    return absl::InvalidArgumentError("input and output of a MAC layer must be quantized per tensor");
+  }
   if (constants.channels < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("channels is ", constants.channels, ", must be >= 1"));
+    return absl::InvalidArgumentError(absl::StrCat("channels is ", constants.channels, ", must be at least 1"));
   }
-  const std::size_t channels = static_cast<std::size_t>(constants.channels);
-  if (constants.input.per_channel() || constants.output.per_channel()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(constants.input.per_channel() ? "input" : "output",
-                     " qparams are per channel, must be per tensor"));
-  }
-  if (constants.weight.per_channel() && constants.weight.scales.size() != channels) {
-    return absl::InvalidArgumentError(absl::StrCat("weight qparams have ",
-                                                   constants.weight.scales.size(), " scales for ",
+  const auto channels = static_cast<std::size_t>(constants.channels);
+  if (constants.weight.scales.size() != 1 && constants.weight.scales.size() != channels) {
+    return absl::InvalidArgumentError(absl::StrCat("weight: ", constants.weight.scales.size(), " scales for ",
                                                    channels, " output channels"));
   }
   if (!constants.bias.empty() && constants.bias.size() != channels) {
-    return absl::InvalidArgumentError(absl::StrCat("bias has ", constants.bias.size(),
-                                                   " values for ", channels, " output channels"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("bias: ", constants.bias.size(), " values for ", channels, " output channels"));
   }
   for (std::size_t c = 0; c < constants.bias.size(); ++c) {
-    if (!(std::abs(constants.bias[c]) <= kLargestFloat)) {
-      return absl::InvalidArgumentError(absl::StrCat("bias[", c, "] is ", constants.bias[c],
-                                                     ", must be a finite binary32 number"));
+    // Not `> max`: NaN must fail too. Beyond binary32 no fake-quant model has a bias.
+    if (!(std::abs(constants.bias[c]) <= static_cast<double>(std::numeric_limits<float>::max()))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("bias[", c, "] is ", constants.bias[c], ", must be finite in binary32"));
     }
-  }
-  if (constants.output.quant_min < std::numeric_limits<std::int32_t>::min() ||
-      constants.output.quant_max > std::numeric_limits<std::int32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat("output codes ", constants.output.quant_min,
-                                                   "..", constants.output.quant_max,
-                                                   " do not fit in 32 bits"));
   }
   return absl::OkStatus();
 }
 
-OutputRange RangeOf(const MacConstants& constants) {
-  OutputRange range{.min = constants.output.quant_min,
-                    .max = constants.output.quant_max,
-                    .zero_point = constants.output.zero_point()};
-  if (constants.activation != Activation::kNone)
-    range.min = range.zero_point;  // z_y >= quant_min: Validate
-  if (constants.activation == Activation::kRelu6) {
-    // Capped before the conversion: a scale of 1e-30 puts 6 at 6e30 steps. !(a < b) also takes Inf.
-    const float steps = 6.0F * (1.0F / static_cast<float>(constants.output.scale()));
-    const double room = static_cast<double>(range.max - range.zero_point);
-    if (static_cast<double>(steps) < room) {
-      range.max = range.zero_point + static_cast<std::int64_t>(std::nearbyint(steps));
-    }
+OutputRange MakeRange(const QuantParams& output, Activation activation) {
+  OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
+  if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
+  if (activation == Activation::kRelu6) {
+    // The code of 6.0 as QuantizeReals gives it, so that clamping codes equals clamping reals.
+    const float steps = 6.0f * (1.0f / static_cast<float>(output.scale()));
+    const double six = RoundHalfToEven(std::min(static_cast<double>(steps), 0x1p40));
+    range.max = std::min(range.max, range.zero_point + static_cast<std::int64_t>(six));
   }
   return range;
 }
 
-float MultiplierOf(MultiplierForm form, float input_scale, float weight_scale, float output_scale) {
-  const float product = input_scale * weight_scale;
-  return form == MultiplierForm::kProductThenDivide ? product / output_scale
-                                                    : product * (1.0F / output_scale);
+absl::Status CheckRange(const TargetDescription& target, const OutputRange& range) {
+  if (target.requantization.conversion == ConversionOverflow::kInt32MinPack &&
+      (range.min < SignedMin(16) || range.max > SignedMax(16))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("output codes ", range.min, "..", range.max, " do not fit the int16 that ", target.name,
+                     " packs its results through"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& target,
+                                                      const MacConstants& constants, std::size_t channel) {
+  const double input_scale = constants.input.scale();
+  const double weight_scale = constants.weight.scale(channel);
+  const double output_scale = constants.output.scale();
+  RequantConstants result;
+  result.input_scale = static_cast<float>(input_scale);
+  result.weight_scale = static_cast<float>(weight_scale);
+  result.output_scale = static_cast<float>(output_scale);
+  result.multiplier =
+      RequantMultiplier(input_scale, weight_scale, output_scale, target.requantization.multiplier);
+  if (!std::isnormal(result.multiplier)) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "requantization multiplier of channel %d is %g (scales %g * %g / %g), not a normal binary32 number", channel,
+        static_cast<double>(result.multiplier), input_scale, weight_scale, output_scale));
+  }
+  const double bias = constants.bias.empty() ? 0.0 : constants.bias[channel];
+  if (target.bias.mode == BiasMode::kFloatAfterScale) {
+    result.bias = static_cast<float>(bias);
+  } else if (target.bias.mode == BiasMode::kFloatBeforeScale && bias != 0) {
+    const double scale = ProductScale(input_scale, weight_scale, target.bias.scale);
+    result.bias = static_cast<float>(DivideBias(bias, scale, target.bias.division));
+  }
+  return result;
+}
+
+// code = clamp(RNE(real) + z_y): the reference arithmetic of the stages before kRequantized.
+class Reference {
+ public:
+  explicit Reference(const OutputRange& range)
+      : low_(static_cast<double>(range.min - range.zero_point)),
+        high_(static_cast<double>(range.max - range.zero_point)),
+        zero_point_(static_cast<double>(range.zero_point)) {}
+
+  // The limits are integers: clamping before rounding changes no code and keeps the conversion defined, for NaN too.
+  std::int32_t Code(double real) const {
+    const double bounded = real > low_ ? (real < high_ ? real : high_) : low_;
+    return static_cast<std::int32_t>(RoundHalfToEvenSmall(bounded) + zero_point_);
+  }
+
+ private:
+  double low_, high_, zero_point_;
+};
+
+template <typename T>
+void AffineCodes(const Reference& reference, double multiplier, double offset, std::span<const T> values,
+                 std::span<std::int32_t> codes) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    codes[i] = reference.Code(static_cast<double>(values[i]) * multiplier + offset);
+  }
 }
 
 }  // namespace
 
 LayerArithmetic::LayerArithmetic(TargetDescription target, MacConstants constants)
-    : target_(std::move(target)), constants_(std::move(constants)), range_(RangeOf(constants_)) {}
+    : target_(std::move(target)),
+      constants_(std::move(constants)),
+      range_(MakeRange(constants_.output, constants_.activation)) {}
 
-absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription& target,
-                                                        MacConstants constants) {
-  QATGAP_RETURN_IF_ERROR(Validate(target, "target"));
+absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription& target, MacConstants constants) {
   QATGAP_RETURN_IF_ERROR(CheckConstants(constants));
-  if (target.requantization.overflow == RequantOverflow::kX86Int16 &&
-      (constants.output.quant_min < -32768 || constants.output.quant_max > 32767)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("target ", target.name, " requantizes through int16, output codes ",
-                     constants.output.quant_min, "..", constants.output.quant_max,
-                     " do not fit; choose a target without x86_int16"));
+  LayerArithmetic layer(target, std::move(constants));
+  QATGAP_RETURN_IF_ERROR(CheckRange(target, layer.range_));
+  const MacConstants& c = layer.constants_;
+  QATGAP_ASSIGN_OR_RETURN(LayerBias bias, StoreBias(target.bias, c));
+  layer.channels_.resize(static_cast<std::size_t>(c.channels));
+  for (std::size_t i = 0; i < layer.channels_.size(); ++i) {
+    Channel& channel = layer.channels_[i];
+    channel.bias = bias.stored[i];
+    channel.multiplier = c.input.scale() * c.weight.scale(i) / c.output.scale();
+    channel.weight_over_output = c.weight.scale(i) / c.output.scale();
+    channel.offset_real = channel.bias.real / c.output.scale();
+    // A float bias is neither rounded nor limited: the same offset, not one recomputed, so the stages are equal.
+    const bool integer = target.bias.mode == BiasMode::kInteger;
+    channel.offset_rounded =
+        integer ? channel.bias.rounded * channel.bias.scale / c.output.scale() : channel.offset_real;
+    channel.offset_stored =
+        integer ? static_cast<double>(channel.bias.stored) * channel.bias.scale / c.output.scale()
+                : channel.offset_real;
+    QATGAP_ASSIGN_OR_RETURN(channel.requantization, MakeRequantConstants(target, c, i));
+    channel.requantization.accumulator_bias = bias.in_accumulator[i];
   }
-  LayerArithmetic result(target, std::move(constants));
-  const double layer_bias_scale = target.bias.scale == BiasScale::kOwnPowerOfTwo
-                                      ? OwnPowerOfTwoScale(result.constants_.bias, target.bias.bits)
-                                      : 0;
-  const std::size_t channels = static_cast<std::size_t>(result.constants_.channels);
-  result.channels_.reserve(channels);
-  for (std::size_t c = 0; c < channels; ++c) {
-    if (absl::Status status = result.AddChannel(c, layer_bias_scale); !status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("output channel ", c, ", target ", target.name, ": ",
-                                       std::string(status.message())));
-    }
-  }
-  return result;
-}
-
-absl::Status LayerArithmetic::AddChannel(std::size_t channel, double layer_bias_scale) {
-  const BiasRule& rule = target_.bias;
-  const double input_scale = constants_.input.scale();
-  const double weight_scale = constants_.weight.scale(channel);
-  const double output_scale = constants_.output.scale();
-  const double bias = constants_.bias.empty() ? 0 : constants_.bias[channel];
-
-  Channel result;
-  result.multiplier = input_scale * weight_scale / output_scale;
-  result.weight_over_output = weight_scale / output_scale;
-  result.offset_real = bias / output_scale;
-  result.offset_rounded = result.offset_real;
-  result.offset_stored = result.offset_real;
-  result.bias.real = bias;
-
-  Float32Requantization& requantization = result.requantization;
-  requantization.mode = rule.mode;
-  requantization.rule = target_.requantization;
-  requantization.accumulator = target_.accumulator;
-  requantization.range = range_;
-  requantization.input_scale = static_cast<float>(input_scale);
-  requantization.weight_scale = static_cast<float>(weight_scale);
-  requantization.output_scale = static_cast<float>(output_scale);
-  requantization.multiplier =
-      MultiplierOf(target_.requantization.multiplier, requantization.input_scale,
-                   requantization.weight_scale, requantization.output_scale);
-  const double float_multiplier = static_cast<double>(requantization.multiplier);
-  if (!std::isnormal(requantization.multiplier) || !std::isnormal(result.multiplier)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("multiplier s_x * s_w / s_y is ", float_multiplier, " (s_x ", input_scale,
-                     ", s_w ", weight_scale, ", s_y ", output_scale,
-                     "), must be a normal binary32 number; check the observers of this layer"));
-  }
-
-  const bool own_scale = rule.scale == BiasScale::kOwnPowerOfTwo;
-  const double bias_scale =
-      own_scale ? layer_bias_scale : BiasScaleOf(rule.scale, input_scale, weight_scale);
-  if (rule.division == BiasDivision::kMultiplyReciprocal &&
-      !std::isfinite(1.0F / static_cast<float>(bias_scale))) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("bias scale ", bias_scale, " has no reciprocal in binary32"));
-  }
-  switch (rule.mode) {
-    case BiasMode::kFloatBeforeScale:
-      requantization.bias = static_cast<float>(BiasQuotient(bias, bias_scale, rule.division));
-      break;
-    case BiasMode::kFloatAfterScale:
-      requantization.bias = static_cast<float>(bias);
-      break;
-    case BiasMode::kInteger: {
-      QATGAP_ASSIGN_OR_RETURN(const QuantizedBias quantized, QuantizeBias(rule, bias, bias_scale));
-      result.bias.scale = bias_scale;
-      result.bias.rounded = quantized.rounded;
-      result.bias.stored = quantized.stored;
-      result.bias.saturated = quantized.limited;
-      result.bias.accumulator_code = quantized.stored;
-      if (own_scale) {
-        QATGAP_ASSIGN_OR_RETURN(
-            result.bias.accumulator_code,
-            AlignToAccumulator(quantized.stored, bias_scale, input_scale * weight_scale));
-      }
-      requantization.bias_code = result.bias.accumulator_code;
-      const double stored_real = static_cast<double>(quantized.stored) * bias_scale;
-      result.offset_rounded = quantized.rounded * bias_scale / output_scale;
-      result.offset_stored = stored_real / output_scale;
-      result.bias.residual_lsb = (stored_real - bias) / output_scale;
-      break;
-    }
-  }
-  channels_.push_back(result);
-  return absl::OkStatus();
+  return layer;
 }
 
 void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel,
-                            std::span<const std::int32_t> accumulators,
-                            std::span<std::int32_t> codes) const {
-  const Channel& c = at(channel);
+                            std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) const {
+  const Channel& c = channels_[static_cast<std::size_t>(channel)];
+  const Reference reference(range_);
   switch (stage) {
     case ArithmeticStage::kReal:
-      return RequantizeReal(accumulators, c.multiplier, c.offset_real, range_, codes);
+      return AffineCodes(reference, c.multiplier, c.offset_real, accumulators, codes);
     case ArithmeticStage::kBiasRounded:
-      return RequantizeReal(accumulators, c.multiplier, c.offset_rounded, range_, codes);
+      return AffineCodes(reference, c.multiplier, c.offset_rounded, accumulators, codes);
     case ArithmeticStage::kBiasStored:
-      return RequantizeReal(accumulators, c.multiplier, c.offset_stored, range_, codes);
-    case ArithmeticStage::kAccumulated:
-      return RequantizeAccumulated(accumulators, target_.accumulator, c.bias.accumulator_code,
-                                   c.multiplier, c.offset_stored, range_, codes);
+      return AffineCodes(reference, c.multiplier, c.offset_stored, accumulators, codes);
+    case ArithmeticStage::kAccumulated: {
+      const std::int64_t bias = c.requantization.accumulator_bias;
+      std::array<std::int64_t, kBlock> block;
+      for (std::size_t start = 0; start < accumulators.size(); start += kBlock) {
+        const std::size_t count = std::min(kBlock, accumulators.size() - start);
+        const auto sums = std::span(block).first(count);
+        Accumulate(target_.accumulator, bias, accumulators.subspan(start, count), sums);
+        for (std::int64_t& sum : sums) sum = SaturatingSubtract(sum, bias);
+        AffineCodes<std::int64_t>(reference, c.multiplier, c.offset_stored, sums, codes.subspan(start, count));
+      }
+      return;
+    }
     case ArithmeticStage::kRequantized:
-      return RequantizeFloat32(c.requantization, accumulators, codes);
+      return Requantize(target_, c.requantization, range_, accumulators, codes);
   }
 }
 
 void LayerArithmetic::RealCodes(std::int64_t channel, std::span<const double> sums,
                                 std::span<std::int32_t> codes) const {
-  const Channel& c = at(channel);
-  RequantizeReal(sums, c.weight_over_output, c.offset_real, range_, codes);
+  const Channel& c = channels_[static_cast<std::size_t>(channel)];
+  AffineCodes(Reference(range_), c.weight_over_output, c.offset_real, sums, codes);
 }
 
 const StoredBias& LayerArithmetic::stored_bias(std::int64_t channel) const {
-  return at(channel).bias;
+  return channels_[static_cast<std::size_t>(channel)].bias;
 }
-double LayerArithmetic::multiplier(std::int64_t channel) const { return at(channel).multiplier; }
+
+double LayerArithmetic::multiplier(std::int64_t channel) const {
+  return channels_[static_cast<std::size_t>(channel)].multiplier;
+}
+
 const MacConstants& LayerArithmetic::constants() const { return constants_; }
 const TargetDescription& LayerArithmetic::target() const { return target_; }
 

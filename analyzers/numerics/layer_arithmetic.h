@@ -8,23 +8,13 @@
 //   kRequantized        the target's own arithmetic, bit exact, on target_accumulator(A [+ q_b])
 // For a target whose bias is float, kBiasRounded and kBiasStored are kReal exactly.
 // RNE is round half to even; clamp is to [max(quant_min, activation), quant_max] of the output qparams.
-// The accumulators given to kAccumulated and kRequantized of a target with int16_pairs must already hold the
-// saturated pairs where the host would saturate: pairs are lost in the sum (AddProductsSaturatingInt16 makes them).
-//
-// q_b is the bias in accumulator steps. With a bias at its own power of two (BiasScale::kOwnPowerOfTwo)
-// s_b = 2^k is one per layer, kBiasStored's real bias is stored * s_b, and
-//   q_b = floor(stored * s_b / (s_x * s_w[c]) + 1/2)
-// in accumulator steps; that further rounding (at most M/2 LSB) belongs to kRequantized, not to the bias causes.
-//
-// Relu raises the lower clamp to z_y; relu6 lowers the upper one to z_y + RNE(fl(6 * fl(1 / fl(s_y)))), the code that
-// fake-quant gives to 6.
 // Normative for stages up to kAccumulated; kRequantized mimics the runtime the target names.
 //
 // Immutable after Create, safe to share between threads.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -56,26 +46,21 @@ struct StoredBias {
   double rounded = 0;           // round(b / s_b) before any limit, an integer (may exceed 64 bits)
   std::int64_t stored = 0;      // after the width and overflow rule
   bool saturated = false;       // stored != rounded
-  double residual_lsb = 0;      // (stored * s_b - b) / s_y: what the layer's output sees, in LSB; 0 for float bias
-  std::int64_t accumulator_code = 0;  // q_b: `stored`, or its image in accumulator steps for kOwnPowerOfTwo
+  double residual_lsb = 0;      // (stored * s_b - b) / s_y: what the layer's output sees, in LSB
   friend bool operator==(const StoredBias&, const StoredBias&) = default;
 };
 
 class LayerArithmetic {
  public:
-  // INVALID_ARGUMENT: qparams that fail Validate, counts that do not match `channels`, a bias or scale that binary32
-  // cannot hold, a target that fails Validate.
-  // FAILED_PRECONDITION: the target's rules refuse this layer (overflow rule kRefuse; a multiplier M that is not a
-  // positive normal binary32 number, as QNNPACK does; codes wider than int16 for kX86Int16; a bias beyond 2^62
-  // accumulator steps).
+  // INVALID_ARGUMENT: qparams that fail Validate, counts that do not match `channels`, a bias that is not finite.
+  // FAILED_PRECONDITION: the target's rules refuse this layer (overflow rule kRefuse, multiplier out of its range).
   static absl::StatusOr<LayerArithmetic> Create(const TargetDescription& target, MacConstants constants);
 
-  // Codes of one output channel: accumulators[i] -> codes[i], sizes equal, 0 <= channel < channels. Empty is fine.
+  // Codes of one output channel: accumulators[i] -> codes[i], sizes equal.
   void Codes(ArithmeticStage stage, std::int64_t channel, std::span<const std::int32_t> accumulators,
              std::span<std::int32_t> codes) const;
 
   // kReal for an input that is not on an integer grid: sums[i] = sum x_real * (w - z_w), real; M := s_w/s_y.
-  // NaN in sums gives the lowest code: callers check their inputs.
   void RealCodes(std::int64_t channel, std::span<const double> sums, std::span<std::int32_t> codes) const;
 
   const StoredBias& stored_bias(std::int64_t channel) const;
@@ -87,15 +72,13 @@ class LayerArithmetic {
   struct Channel {
     double multiplier = 0;          // M
     double weight_over_output = 0;  // s_w / s_y
-    double offset_real = 0;         // b / s_y
+    double offset_real = 0;         // b / s_y, then with the bias of the two stages
     double offset_rounded = 0;
     double offset_stored = 0;
+    RequantConstants requantization;
     StoredBias bias;
-    Float32Requantization requantization;
   };
   LayerArithmetic(TargetDescription target, MacConstants constants);
-  absl::Status AddChannel(std::size_t channel, double layer_bias_scale);
-  const Channel& at(std::int64_t channel) const { return channels_[static_cast<std::size_t>(channel)]; }
 
   TargetDescription target_;
   MacConstants constants_;

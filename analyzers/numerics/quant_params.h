@@ -33,7 +33,7 @@ struct QuantParams {
   friend bool operator==(const QuantParams&, const QuantParams&) = default;
 };
 
-// OK when every scale is finite and > 0, the counts of scales and zero points agree, quant_min < quant_max and
+// OK when every scale is finite and > 0, the counts of scales and zero points agree, quant_min < quant_max, both fit int32, and
 // every zero point is inside the range; else INVALID_ARGUMENT naming `what`, the field and its value.
 absl::Status Validate(const QuantParams& params, std::string_view what);
 

@@ -2,216 +2,149 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
-#include "absl/numeric/int128.h"
-#include "analyzers/numerics/accumulator.h"
 #include "analyzers/numerics/rounding.h"
 
 namespace qatgap::numerics {
 namespace {
 
-constexpr std::size_t kBlock = 512;  // stays in the first-level cache
+// Elements worked on at a time: each step is a plain loop over a block that stays in the first-level cache.
+constexpr std::size_t kBlock = 512;
 
-template <typename Sum>
-void Affine(std::span<const Sum> sums, double multiplier, double offset, const OutputRange& range,
-            std::span<std::int32_t> codes) {
-  // Clamping to integers first and then rounding equals rounding and then clamping, and bounds the
-  // argument.
-  const double low = static_cast<double>(range.min - range.zero_point);
-  const double high = static_cast<double>(range.max - range.zero_point);
-  const double zero_point = static_cast<double>(range.zero_point);
-  const std::size_t size = codes.size();
-  const Sum* in = sums.data();
-  std::int32_t* out = codes.data();
-  for (std::size_t i = 0; i < size; ++i) {
-    const double v = ClampReal(static_cast<double>(in[i]) * multiplier + offset, low, high);
-    out[i] = static_cast<std::int32_t>(RoundBounded<Rounding::kHalfToEven>(v) + zero_point);
-  }
-}
-
-bool IsWrapping32(const AccumulatorRule& rule) {
-  return rule.bits == 32 && rule.overflow == AccumulatorOverflow::kWrap;
-}
-
-// |A + bias_code| < 2^63 and Accumulate fits in 64 bits.
-bool FitsInt64(const AccumulatorRule& rule, std::int64_t bias_code) {
-  constexpr std::int64_t kLimit = std::int64_t{1} << 61;
-  return rule.bits <= 62 && bias_code > -kLimit && bias_code < kLimit;
-}
-
-// out[i] = number(Accumulate(A + bias_code) - subtract), where subtract is 0 or bias_code.
-template <typename Wide, typename Number>
-void AccumulateBlock(std::span<const std::int32_t> in, const AccumulatorRule& rule,
-                     std::int64_t bias_code, std::int64_t subtract, std::span<Number> out) {
-  const Wide bias{bias_code};
-  const Wide less{subtract};
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<Number>(Accumulate<Wide>(rule, Wide{in[i]} + bias) - less);
-  }
-}
-
-template <typename Number>
-void AccumulateAnyWidth(std::span<const std::int32_t> in, const AccumulatorRule& rule,
-                        std::int64_t bias_code, std::int64_t subtract, std::span<Number> out) {
-  if (FitsInt64(rule, bias_code)) {
-    AccumulateBlock<std::int64_t>(in, rule, bias_code, subtract, out);
-  } else {
-    AccumulateBlock<absl::int128>(in, rule, bias_code, subtract, out);
-  }
-}
-
-// The low 32 bits of a bias code: all that a wrapping 32-bit accumulator sees of it.
-std::int32_t Low32(std::int64_t code) {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(code));
-}
-
-void AccumulateToFloat(const Float32Requantization& constants, std::span<const std::int32_t> in,
-                       std::span<float> out) {
-  if (!IsWrapping32(constants.accumulator)) {
-    AccumulateAnyWidth<float>(in, constants.accumulator, constants.bias_code, 0, out);
-    return;
-  }
-  const std::int32_t bias = Low32(constants.bias_code);
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<float>(WrappingAdd32(in[i], bias));
-}
-
-void Scale(const Float32Requantization& constants, std::span<float> values) {
-  const float multiplier = constants.multiplier;
-  const float bias = constants.bias;
-  switch (constants.mode) {
+void Scale(BiasMode mode, MultiplierForm form, const RequantConstants& channel,
+           std::span<const std::int64_t> sums, std::span<float> scaled) {
+  const float bias = channel.bias;
+  const float multiplier = channel.multiplier;
+  const float input_scale = channel.input_scale;
+  const float weight_scale = channel.weight_scale;
+  const float output_scale = channel.output_scale;
+  switch (mode) {
     case BiasMode::kInteger:
-      for (float& v : values) v = v * multiplier;
+      for (std::size_t i = 0; i < sums.size(); ++i) scaled[i] = static_cast<float>(sums[i]) * multiplier;
       return;
     case BiasMode::kFloatBeforeScale:
-      for (float& v : values) v = (v + bias) * multiplier;
-      return;
-    case BiasMode::kFloatAfterScale: {
-      const float input_scale = constants.input_scale;
-      const float weight_scale = constants.weight_scale;
-      for (float& v : values) v = v * input_scale * weight_scale + bias;
-      if (constants.rule.multiplier == MultiplierForm::kProductThenDivide) {
-        const float output_scale = constants.output_scale;
-        for (float& v : values) v = v / output_scale;
-      } else {
-        const float reciprocal = 1.0F / constants.output_scale;
-        for (float& v : values) v = v * reciprocal;
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        scaled[i] = (static_cast<float>(sums[i]) + bias) * multiplier;
       }
       return;
-    }
+    case BiasMode::kFloatAfterScale:
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        scaled[i] = static_cast<float>(sums[i]) * input_scale * weight_scale + bias;
+      }
+      if (form == MultiplierForm::kProductThenDivide) {
+        for (float& v : scaled) v = v / output_scale;
+      } else {
+        const float reciprocal = 1.0f / output_scale;
+        for (float& v : scaled) v = v * reciprocal;
+      }
+      return;
   }
 }
 
-// Rounding happens in binary64, where the conversion from binary32 is exact and the bounded form
-// applies.
-template <Rounding R>
-void FinishClamped(std::span<const float> values, double low, double high, double zero_point,
-                   std::span<std::int32_t> codes) {
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    const double v = ClampReal(static_cast<double>(values[i]), low, high);
-    codes[i] = static_cast<std::int32_t>(RoundBounded<R>(v) + zero_point);
+// code = clamp(round(clamp(v, low, high)) + zero_point, min, max). |low|, |high| < 2^51; NaN becomes low.
+struct Conversion {
+  double low = 0;
+  double high = 0;
+  double zero_point = 0;
+  double min = 0;
+  double max = 0;
+};
+
+template <typename RoundFunction>
+void Convert(const Conversion& conversion, RoundFunction round, std::span<const float> scaled,
+             std::span<std::int32_t> codes) {
+  const auto [low, high, zero_point, min, max] = conversion;
+  for (std::size_t i = 0; i < scaled.size(); ++i) {
+    const auto v = static_cast<double>(scaled[i]);
+    const double bounded = v > low ? (v < high ? v : high) : low;
+    const double code = round(bounded) + zero_point;
+    codes[i] = static_cast<std::int32_t>(code > min ? (code < max ? code : max) : min);
   }
 }
 
-template <Rounding R>
-void FinishX86Int16(std::span<const float> values, const OutputRange& range,
-                    std::span<std::int32_t> codes) {
-  const std::int32_t zero_point = static_cast<std::int32_t>(range.zero_point);
-  // sat16(q + z_y) clamped to [min, max], where [min, max] is inside int16.
-  const std::int32_t low = static_cast<std::int32_t>(std::max<std::int64_t>(range.min, -32768));
-  const std::int32_t high = static_cast<std::int32_t>(std::min<std::int64_t>(range.max, 32767));
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    double v = static_cast<double>(values[i]);
-    // cvtps gives INT32_MIN for what int32 cannot hold, so a large positive value ends at the
-    // bottom.
-    v = v < 2147483648.0 ? v : -32768.0;
-    v = ClampReal(v, -32768.0, 32767.0);
-    const std::int32_t p = static_cast<std::int32_t>(RoundBounded<R>(v)) + zero_point;
-    codes[i] = std::min(std::max(p, low), high);
+void Convert(const Conversion& conversion, Rounding rounding, std::span<const float> scaled,
+             std::span<std::int32_t> codes) {
+  switch (rounding) {
+    case Rounding::kHalfToEven:
+      return Convert(conversion, [](double v) { return RoundHalfToEvenSmall(v); }, scaled, codes);
+    case Rounding::kHalfAwayFromZero:
+      return Convert(conversion, [](double v) { return RoundHalfAwayFromZero(v); }, scaled, codes);
+    case Rounding::kHalfUp:
+      return Convert(conversion, [](double v) { return RoundHalfUp(v); }, scaled, codes);
+    case Rounding::kTowardZero:
+      return Convert(conversion, [](double v) { return RoundTowardZero(v); }, scaled, codes);
+    case Rounding::kFloor:
+      return Convert(conversion, [](double v) { return RoundFloor(v); }, scaled, codes);
   }
 }
 
-template <Rounding R>
-void Finish(const Float32Requantization& constants, std::span<float> values,
-            std::span<std::int32_t> codes) {
-  const OutputRange& range = constants.range;
-  if (constants.rule.zero_point == ZeroPointOrder::kBeforeRounding) {
-    const float zero_point = static_cast<float>(range.zero_point);
-    for (float& v : values) v = v + zero_point;
-    FinishClamped<R>(values, static_cast<double>(range.min), static_cast<double>(range.max), 0.0,
-                     codes);
-  } else if (constants.rule.overflow == RequantOverflow::kX86Int16) {
-    FinishX86Int16<R>(values, range, codes);
+Conversion MakeConversion(const RequantRule& rule, const OutputRange& range) {
+  Conversion conversion;
+  conversion.zero_point =
+      rule.zero_point == ZeroPointOrder::kAfterRounding ? static_cast<double>(range.zero_point) : 0.0;
+  conversion.min = static_cast<double>(range.min);
+  conversion.max = static_cast<double>(range.max);
+  if (rule.conversion == ConversionOverflow::kInt32MinPack) {
+    // The first pack is to int16; the saturating add and the second pack are the outer clamp, because the
+    // output's range is inside int16 (LayerArithmetic::Create refuses others).
+    conversion.low = static_cast<double>(SignedMin(16));
+    conversion.high = static_cast<double>(SignedMax(16));
   } else {
-    FinishClamped<R>(values, static_cast<double>(range.min - range.zero_point),
-                     static_cast<double>(range.max - range.zero_point),
-                     static_cast<double>(range.zero_point), codes);
+    // Both limits are integers, which rounding leaves alone: clamping first changes no code.
+    conversion.low = conversion.min - conversion.zero_point;
+    conversion.high = conversion.max - conversion.zero_point;
   }
+  return conversion;
 }
 
 }  // namespace
 
-void RequantizeReal(std::span<const std::int32_t> sums, double multiplier, double offset,
-                    const OutputRange& range, std::span<std::int32_t> codes) {
-  Affine(sums, multiplier, offset, range, codes);
+float RequantMultiplier(double input_scale, double weight_scale, double output_scale, MultiplierForm form) {
+  const float product = static_cast<float>(input_scale) * static_cast<float>(weight_scale);
+  const auto output = static_cast<float>(output_scale);
+  return form == MultiplierForm::kProductThenDivide ? product / output : product * (1.0f / output);
 }
 
-void RequantizeReal(std::span<const double> sums, double multiplier, double offset,
-                    const OutputRange& range, std::span<std::int32_t> codes) {
-  Affine(sums, multiplier, offset, range, codes);
-}
-
-void RequantizeAccumulated(std::span<const std::int32_t> accumulators, const AccumulatorRule& rule,
-                           std::int64_t bias_code, double multiplier, double offset,
-                           const OutputRange& range, std::span<std::int32_t> codes) {
-  std::array<double, kBlock> buffer;
-  const bool small = bias_code > -(std::int64_t{1} << 52) && bias_code < (std::int64_t{1} << 52);
-  for (std::size_t begin = 0; begin < codes.size(); begin += kBlock) {
-    const std::size_t size = std::min(kBlock, codes.size() - begin);
-    const std::span<const std::int32_t> in = accumulators.subspan(begin, size);
-    const std::span<double> sums(buffer.data(), size);
-    if (IsWrapping32(rule) && small) {
-      // Both terms are integers below 2^53: their difference in binary64 is exact.
-      const std::int32_t low_bits = Low32(bias_code);
-      const double bias = static_cast<double>(bias_code);
-      for (std::size_t i = 0; i < size; ++i) {
-        sums[i] = static_cast<double>(WrappingAdd32(in[i], low_bits)) - bias;
-      }
-    } else {
-      AccumulateAnyWidth<double>(in, rule, bias_code, bias_code, sums);
+void Accumulate(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators,
+                std::span<std::int64_t> sums) {
+  const int bits = rule.bits;
+  if (rule.overflow == AccumulatorOverflow::kWrap) {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      sums[i] = WrapToBits(WrappingAdd(accumulators[i], addend), bits);
     }
-    Affine<double>(sums, multiplier, offset, range, codes.subspan(begin, size));
+    return;
+  }
+  const std::int64_t min = SignedMin(bits);
+  const std::int64_t max = SignedMax(bits);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    sums[i] = std::clamp(SaturatingAdd(accumulators[i], addend), min, max);
   }
 }
 
-void RequantizeFloat32(const Float32Requantization& constants,
-                       std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) {
-  std::array<float, kBlock> buffer;
-  for (std::size_t begin = 0; begin < codes.size(); begin += kBlock) {
-    const std::size_t size = std::min(kBlock, codes.size() - begin);
-    const std::span<float> values(buffer.data(), size);
-    const std::span<std::int32_t> out = codes.subspan(begin, size);
-    AccumulateToFloat(constants, accumulators.subspan(begin, size), values);
-    Scale(constants, values);
-    switch (constants.rule.rounding) {
-      case Rounding::kHalfToEven:
-        Finish<Rounding::kHalfToEven>(constants, values, out);
-        break;
-      case Rounding::kHalfAwayFromZero:
-        Finish<Rounding::kHalfAwayFromZero>(constants, values, out);
-        break;
-      case Rounding::kHalfUp:
-        Finish<Rounding::kHalfUp>(constants, values, out);
-        break;
-      case Rounding::kTowardZero:
-        Finish<Rounding::kTowardZero>(constants, values, out);
-        break;
-      case Rounding::kFloor:
-        Finish<Rounding::kFloor>(constants, values, out);
-        break;
+void Requantize(const TargetDescription& target, const RequantConstants& channel, const OutputRange& range,
+                std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) {
+  const RequantRule& rule = target.requantization;
+  const Conversion conversion = MakeConversion(rule, range);
+  std::array<std::int64_t, kBlock> sums_block;
+  std::array<float, kBlock> scaled_block;
+  for (std::size_t start = 0; start < accumulators.size(); start += kBlock) {
+    const std::size_t count = std::min(kBlock, accumulators.size() - start);
+    const auto sums = std::span(sums_block).first(count);
+    const auto scaled = std::span(scaled_block).first(count);
+    Accumulate(target.accumulator, channel.accumulator_bias, accumulators.subspan(start, count), sums);
+    Scale(target.bias.mode, rule.multiplier, channel, sums, scaled);
+    if (rule.zero_point == ZeroPointOrder::kBeforeRounding) {
+      const auto zero_point = static_cast<float>(range.zero_point);
+      for (float& v : scaled) v = v + zero_point;
     }
+    if (rule.conversion == ConversionOverflow::kInt32MinPack) {
+      // cvtps2dq has one answer for all it cannot represent, NaN too: INT32_MIN, so 2^31 ends at the *lower* limit.
+      for (float& v : scaled) v = v < 0x1p31f ? v : -0x1p31f;
+    }
+    Convert(conversion, rule.rounding, scaled, codes.subspan(start, count));
   }
 }
 

@@ -1,6 +1,12 @@
-// From accumulators to output codes: the exact real formula, and the targets' own binary32
-// arithmetic. Plain loops over spans; choices are made once per call, outside of the loops.
-// Thread-safe.
+// A target's accumulator and its way from there to output codes: binary32, bit exact. See glossary.h.
+//
+// A' = accumulator(A + q_b), then by bias mode
+//   kInteger            v = fl(fl(A') * M)
+//   kFloatBeforeScale   v = fl(fl(fl(A') + bias) * M),            bias = fl(b / s_xw)
+//   kFloatAfterScale    d = fl(fl(fl(fl(A') * s_x) * s_w[c]) + b); v = fl(d / s_y) or fl(d * fl(1 / s_y))
+// and the code is round(v) + z_y or round(fl(v + z_y)) by the zero point's order, clamped to the output's range
+// with the activation in it. Mimics FBGEMM's ReQuantizeOutput (AVX2) and QNNPACK's q8gemm (SSE2) where the target
+// says kInt32MinPack, XNNPACK's qs8 fp32 requantization where it says kClampFloat.
 #pragma once
 
 #include <cstdint>
@@ -10,54 +16,33 @@
 
 namespace qatgap::numerics {
 
-// Output codes lie in [min, max]; both and zero_point fit in int32.
+// Where codes end up: the zero point and the limits with the activation folded in.
 struct OutputRange {
+  std::int64_t zero_point = 0;
   std::int64_t min = 0;
   std::int64_t max = 255;
-  std::int64_t zero_point = 0;
 };
 
-// codes[i] = clamp(RNE(sums[i] * multiplier + offset) + zero_point, min, max) in binary64: two
-// roundings before the RNE, in LSB. multiplier and offset in LSB per step and LSB. NaN sums give
-// min. Sizes equal. Normative.
-void RequantizeReal(std::span<const std::int32_t> sums, double multiplier, double offset,
-                    const OutputRange& range, std::span<std::int32_t> codes);
-void RequantizeReal(std::span<const double> sums, double multiplier, double offset,
-                    const OutputRange& range, std::span<std::int32_t> codes);
-
-// As RequantizeReal on Accumulate(rule, A + bias_code) - bias_code, |bias_code| any 64-bit integer.
-void RequantizeAccumulated(std::span<const std::int32_t> accumulators, const AccumulatorRule& rule,
-                           std::int64_t bias_code, double multiplier, double offset,
-                           const OutputRange& range, std::span<std::int32_t> codes);
-
-// Everything the binary32 arithmetic of one output channel needs.
-struct Float32Requantization {
-  BiasMode mode = BiasMode::kInteger;
-  RequantRule rule;
-  AccumulatorRule accumulator;
-  std::int64_t bias_code = 0;  // kInteger: in accumulator units
-  float bias =
-      0;  // kFloatBeforeScale: fl(b / s_b), in accumulator steps; kFloatAfterScale: fl(b), real
-  float multiplier = 0;   // M
-  float input_scale = 0;  // the rest: kFloatAfterScale only
+// What is constant over one output channel.
+struct RequantConstants {
+  std::int64_t accumulator_bias = 0;  // added to A; 0 for float-bias targets
+  float bias = 0;                     // the float the target adds, in its own unit
+  float multiplier = 0;               // M; unused by kFloatAfterScale
+  float input_scale = 0;              // the rest: kFloatAfterScale only
   float weight_scale = 0;
   float output_scale = 0;
-  OutputRange range;
 };
 
-// With A' = Accumulate(accumulator, A + bias_code), every operation rounded to binary32:
-//   kInteger           v = fl(fl(A') * M)
-//   kFloatBeforeScale  v = fl(fl(fl(A') + bias) * M)
-//   kFloatAfterScale   v = fl(fl(fl(fl(A') * s_x) * s_w) + bias), then fl(v / s_y), or fl(v * fl(1
-//   / s_y)) where
-//                      the multiplier form is kProductTimesReciprocal
-// then, zero point after rounding:
-//   kClamp     code = round(clamp(v, min - z_y, max - z_y)) + z_y                      (XNNPACK,
-//   ONNX Runtime) kX86Int16  q = cvtps(v): round to int32, INT32_MIN for v >= 2^31; p =
-//   sat16(sat16(q) + z_y);
-//              code = clamp(p, min, max)                             (FBGEMM and QNNPACK on x86)
-// or before it: code = round(clamp(fl(v + z_y), min, max))                             (oneDNN)
-void RequantizeFloat32(const Float32Requantization& constants,
-                       std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes);
+// M as `form` computes it from scales of which each is first rounded to binary32.
+//   kProductThenDivide: fl(fl(s_x * s_w) / s_y); kProductTimesReciprocal: fl(fl(s_w * s_x) * fl(1 / s_y))
+float RequantMultiplier(double input_scale, double weight_scale, double output_scale, MultiplierForm form);
+
+// sums[i] = A + addend in the target's accumulator: wrapped or saturated to its width. Never undefined.
+void Accumulate(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators,
+                std::span<std::int64_t> sums);
+
+// accumulators[i] -> codes[i], sizes equal.
+void Requantize(const TargetDescription& target, const RequantConstants& channel, const OutputRange& range,
+                std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes);
 
 }  // namespace qatgap::numerics

@@ -1,57 +1,77 @@
-// Rounding of reals to integers, every tie rule by name. See glossary.h.
-//
-// All functions here are exact for every finite argument, depend on the default rounding mode only,
-// keep NaN and Inf (none of them traps), and are thread-safe. Normative: these are the definitions,
-// no runtime is mimicked.
+// Rounding, wrapping and saturation: the integer primitives every target is made of. See glossary.h.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
 
-// The integer nearest to v by rule R, as a double. Ties at .5: half to even 2.5 -> 2, away from
-// zero -2.5 -> -3, up -2.5 -> -2; toward zero -2.7 -> -2; floor -2.1 -> -3.
-template <Rounding R>
-inline double RoundToInteger(double v) {
-  if constexpr (R == Rounding::kHalfToEven) {
-    return std::nearbyint(v);
-  } else if constexpr (R == Rounding::kHalfAwayFromZero) {
-    return std::round(v);
-  } else if constexpr (R == Rounding::kHalfUp) {
-    // floor(v + 0.5) is wrong for 0.49999999999999994, whose sum with 0.5 rounds to 1; v - floor(v)
-    // is exact wherever it matters (it is inexact only for -0.5 < v < 0, where it stays >= 0.5).
-    const double below = std::floor(v);
-    return v - below >= 0.5 ? below + 1.0 : below;
-  } else if constexpr (R == Rounding::kTowardZero) {
-    return std::trunc(v);
-  } else {
-    return std::floor(v);
-  }
+// The five rules below return an integer held in a double. NaN and Inf come back as they are, except where noted.
+
+// Half to even, |v| < 2^51. Adding 1.5 * 2^52 leaves no bit below the unit, so the addition itself rounds, in the
+// FPU's own half-to-even mode: unlike nearbyint without SSE4.1 the loop around it stays vectorized.
+// 0.5 -> 0, 1.5 -> 2, 2.5 -> 2, -2.5 -> -2.
+inline double RoundHalfToEvenSmall(double v) {
+  constexpr double kShifter = 0x1.8p52;
+  return (v + kShifter) - kShifter;
 }
 
-// As RoundToInteger<rule>, for a rule known at run time only.
-double RoundToInteger(double v, Rounding rule);
+// Half to even, any v.
+inline double RoundHalfToEven(double v) { return std::nearbyint(v); }
 
-// As RoundToInteger<R>; precondition |v| <= 2^51. For hot loops: half to even is two additions,
-// which vectorise without SSE4.1. 1.5 * 2^52 has a unit in the last place of 1, so the sum itself
-// rounds half to even.
-template <Rounding R>
-inline double RoundBounded(double v) {
-  if constexpr (R == Rounding::kHalfToEven) {
-    constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52
-    return (v + kMagic) - kMagic;
-  } else {
-    return RoundToInteger<R>(v);
-  }
+// 2.5 -> 3, -2.5 -> -3.
+inline double RoundHalfAwayFromZero(double v) { return std::round(v); }
+
+// Half toward +infinity: 2.5 -> 3, -2.5 -> -2. Not floor(v + 0.5), which gives 1 for 0.49999999999999994.
+inline double RoundHalfUp(double v) {
+  const double below = std::floor(v);
+  return v - below >= 0.5 ? below + 1.0 : below;
 }
 
-// min(max(v, low), high); NaN gives low.
-inline double ClampReal(double v, double low, double high) {
-  v = v > low ? v : low;
-  return v < high ? v : high;
+inline double RoundTowardZero(double v) { return std::trunc(v); }
+inline double RoundFloor(double v) { return std::floor(v); }
+
+inline double Round(double v, Rounding rounding) {
+  switch (rounding) {
+    case Rounding::kHalfToEven: return RoundHalfToEven(v);
+    case Rounding::kHalfAwayFromZero: return RoundHalfAwayFromZero(v);
+    case Rounding::kHalfUp: return RoundHalfUp(v);
+    case Rounding::kTowardZero: return RoundTowardZero(v);
+    case Rounding::kFloor: return RoundFloor(v);
+  }
+  return RoundHalfToEven(v);
+}
+
+// Limits of a signed integer of `bits` bits, 2..64.
+constexpr std::int64_t SignedMax(int bits) {
+  return std::numeric_limits<std::int64_t>::max() >> (64 - bits);
+}
+constexpr std::int64_t SignedMin(int bits) { return -SignedMax(bits) - 1; }
+
+// The low `bits` bits of v, sign extended: WrapToBits(2^31, 32) is -2^31.
+constexpr std::int64_t WrapToBits(std::int64_t v, int bits) {
+  const int unused = 64 - bits;
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(v) << unused) >> unused;
+}
+
+// a + b modulo 2^64: signed overflow is undefined, unsigned is not.
+constexpr std::int64_t WrappingAdd(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
+inline std::int64_t SaturatingAdd(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a < 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+}
+
+inline std::int64_t SaturatingSubtract(std::int64_t a, std::int64_t b) {
+  std::int64_t difference = 0;
+  if (!__builtin_sub_overflow(a, b, &difference)) return difference;
+  return a < 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
 }
 
 }  // namespace qatgap::numerics

@@ -32,10 +32,7 @@ enum class BiasScale {
   kProductFloat,          // fl(fl(s_x) * fl(s_w))
   kProductDoubleToFloat,  // fl(double(s_x) * double(s_w))
   kProductDouble,         // double(s_x) * double(s_w)
-  // Smallest 2^k per layer with max |b| / 2^k <= 2^(bits-1) - 1. The stored code enters the accumulator as
-  // floor(stored * s_b / (s_x * s_w[c]) + 1/2): exact for a shift left, half up for a shift right, which is what
-  // happens when the bias scale is finer than s_x * s_w (Vitis AI DPU, NNoM: target_arithmetic 3.8).
-  kOwnPowerOfTwo,
+  kOwnPowerOfTwo,         // smallest 2^k per layer with max |b| / 2^k <= quant_max, shifted into the accumulator
 };
 
 enum class BiasOverflow { kSaturate, kWrap, kRefuse };
@@ -71,17 +68,19 @@ enum class MultiplierForm {
 
 enum class ZeroPointOrder { kAfterRounding, kBeforeRounding };
 
-// What happens to a scaled accumulator outside of the code range. kClamp: clamped as a float, then rounded
-// (XNNPACK, ONNX Runtime). kX86Int16: cvtps (INT32_MIN for v >= 2^31), then saturating int16 steps (FBGEMM and
-// QNNPACK on x86); codes must fit in int16 and the zero point is added after rounding.
-enum class RequantOverflow { kClamp, kX86Int16 };
+// What a scaled accumulator becomes that is outside the integers it is converted to.
+enum class ConversionOverflow {
+  kClampFloat,    // clamped to the output's range as a float, before rounding      (XNNPACK, ONNX Runtime)
+  kInt32MinPack,  // x86 cvtps2dq: INT32_MIN from 2^31 on; then saturated to int16, zero point added saturating
+                  // in int16, clamped to the output's range                        (FBGEMM, QNNPACK)
+};
 
 struct RequantRule {
   RequantMode mode = RequantMode::kFloat32;
   MultiplierForm multiplier = MultiplierForm::kProductThenDivide;
   Rounding rounding = Rounding::kHalfToEven;
   ZeroPointOrder zero_point = ZeroPointOrder::kAfterRounding;
-  RequantOverflow overflow = RequantOverflow::kClamp;
+  ConversionOverflow conversion = ConversionOverflow::kClampFloat;
 };
 
 // The engine linked into qatgap that is this target, for the `engine` stage and path.
@@ -106,11 +105,6 @@ struct TargetDescription {
   RequantRule requantization;
 };
 
-// INVALID_ARGUMENT names the field, its value and the accepted ones: widths out of range (bias 2..64, accumulator
-// 8..64), a name that is not lower case letters, digits and '-', and rules that cannot go together (a float bias at
-// its own power of two; kX86Int16 with the zero point before rounding). `where` stands for the file in messages.
-absl::Status Validate(const TargetDescription& target, std::string_view where);
-
 // Parses one description (YAML, the format of analyzers/numerics/targets/*.yaml). INVALID_ARGUMENT names the
 // field, its value and the accepted ones; unknown keys are errors. `where` stands for the file in messages.
 absl::StatusOr<TargetDescription> ParseTarget(std::string_view yaml, std::string_view where);
@@ -127,19 +121,18 @@ std::string ArithmeticDigest(const TargetDescription& target);
 // A person's view: formula, rounding, limits, evidence. Lines end with '\n', at most 100 columns.
 std::string Describe(const TargetDescription& target);
 
-// The words of the YAML files: "float_before_scale", "half_to_even", ...
 std::string_view ToString(BiasMode value);
 std::string_view ToString(Rounding value);
 std::string_view ToString(BiasScale value);
 std::string_view ToString(BiasDivision value);
-std::string_view ToString(Engine value);
-std::string_view ToString(EvidenceKind value);
 std::string_view ToString(BiasOverflow value);
 std::string_view ToString(AccumulatorOverflow value);
 std::string_view ToString(Int16Pairs value);
 std::string_view ToString(RequantMode value);
 std::string_view ToString(MultiplierForm value);
 std::string_view ToString(ZeroPointOrder value);
-std::string_view ToString(RequantOverflow value);
+std::string_view ToString(ConversionOverflow value);
+std::string_view ToString(Engine value);
+std::string_view ToString(EvidenceKind value);
 
 }  // namespace qatgap::numerics

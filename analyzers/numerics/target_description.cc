@@ -1,185 +1,147 @@
-// Describe(): a target in formulas and words.
+// Describe: a target's arithmetic as formulas, for a person.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "analyzers/numerics/rounding.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::numerics {
 namespace {
 
 constexpr std::size_t kColumns = 100;
-constexpr std::size_t kIndent = 16;
 
-// "label           text", wrapped at words; a word longer than a line is cut.
-void AddLines(std::string& out, std::string_view label, std::string_view text) {
-  const std::size_t width = kColumns - kIndent;
-  std::string line(label);
-  line.resize(kIndent, ' ');
-  bool empty = true;
-  const std::vector<std::string> words =
-      absl::StrSplit(std::string(text), absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
-  for (std::string_view word : words) {
-    if (!empty && line.size() + 1 + word.size() > kColumns) {
-      absl::StrAppend(&out, line, "\n");
+// "label  text" with the text broken at spaces and indented under itself.
+void AppendItem(std::string_view label, std::string_view text, std::string* out) {
+  constexpr std::size_t kIndent = 16;
+  std::string line = absl::StrCat("  ", Text(label));
+  line.resize(std::max(line.size() + 1, kIndent), ' ');
+  bool line_is_empty = true;
+  for (const absl::string_view word : absl::StrSplit(Text(text), absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    if (!line_is_empty && line.size() + 1 + word.size() > kColumns) {
+      absl::StrAppend(out, line, "\n");
       line.assign(kIndent, ' ');
-      empty = true;
+      line_is_empty = true;
     }
-    while (word.size() > width) {
-      absl::StrAppend(&out, line, std::string(word.substr(0, width)), "\n");
-      line.assign(kIndent, ' ');
-      word.remove_prefix(width);
-    }
-    absl::StrAppend(&line, empty ? "" : " ", std::string(word));
-    empty = false;
+    absl::StrAppend(&line, line_is_empty ? "" : " ", word);
+    line_is_empty = false;
   }
-  absl::StrAppend(&out, line, "\n");
+  absl::StrAppend(out, line, "\n");
 }
 
-std::string InWords(Rounding rounding) {
+std::string Words(Rounding rounding) {
   switch (rounding) {
-    case Rounding::kHalfToEven:
-      return "nearest, ties to even";
-    case Rounding::kHalfAwayFromZero:
-      return "nearest, ties away from zero";
-    case Rounding::kHalfUp:
-      return "nearest, ties up";
-    case Rounding::kTowardZero:
-      return "toward zero";
-    case Rounding::kFloor:
-      return "down";
+    case Rounding::kHalfToEven: return "to nearest, half to even";
+    case Rounding::kHalfAwayFromZero: return "to nearest, half away from zero";
+    case Rounding::kHalfUp: return "to nearest, half up";
+    case Rounding::kTowardZero: return "toward zero";
+    case Rounding::kFloor: return "down";
   }
-  return "?";
+  return "unknown";
 }
 
 std::string ScaleFormula(BiasScale scale) {
   switch (scale) {
-    case BiasScale::kProductFloat:
-      return "s_b = fl(fl(s_x) * fl(s_w[c]))";
-    case BiasScale::kProductDoubleToFloat:
-      return "s_b = fl(double(s_x) * double(s_w[c]))";
-    case BiasScale::kProductDouble:
-      return "s_b = s_x * s_w[c] in binary64";
-    case BiasScale::kOwnPowerOfTwo:
-      return "s_b = the smallest 2^k per layer that holds max |b|";
+    case BiasScale::kProductFloat: return "fl(s_x * s_w[c])";
+    case BiasScale::kProductDoubleToFloat: return "fl(double(s_x) * double(s_w[c]))";
+    case BiasScale::kProductDouble: return "double(s_x) * double(s_w[c])";
+    case BiasScale::kOwnPowerOfTwo: return "one power of two per layer";
   }
-  return "?";
+  return "unknown";
 }
 
-std::string QuotientFormula(BiasDivision division) {
+std::string QuotientFormula(BiasDivision division, std::string_view scale) {
   switch (division) {
-    case BiasDivision::kDivideFloat:
-      return "fl(b / s_b)";
-    case BiasDivision::kMultiplyReciprocal:
-      return "fl(b * fl(1 / s_b))";
-    case BiasDivision::kDivideDouble:
-      return "b / s_b";
+    case BiasDivision::kDivideFloat: return absl::StrCat("fl(b / ", Text(scale), ")");
+    case BiasDivision::kMultiplyReciprocal: return absl::StrCat("fl(b * fl(1 / ", Text(scale), "))");
+    case BiasDivision::kDivideDouble: return absl::StrCat("b / ", Text(scale), " in binary64");
   }
-  return "?";
+  return "unknown";
 }
 
-void DescribeBias(const BiasRule& bias, std::string& out) {
-  switch (bias.mode) {
-    case BiasMode::kFloatBeforeScale:
-      AddLines(out, "bias", "float32, added to the accumulator; never rounded to an integer");
-      AddLines(out, "", ScaleFormula(bias.scale));
-      AddLines(out, "", absl::StrCat("t = fl(fl(A') + ", QuotientFormula(bias.division), ")"));
-      return;
-    case BiasMode::kFloatAfterScale:
-      AddLines(out, "bias", "float32, added to the real value; never rounded to an integer");
-      AddLines(out, "", "t = fl(fl(fl(fl(A') * s_x) * s_w[c]) + b)");
-      return;
-    case BiasMode::kInteger:
-      break;
+void AppendBias(const BiasRule& rule, std::string* out) {
+  if (rule.mode != BiasMode::kInteger) {
+    AppendItem("bias", "a float, never rounded to an integer, without a limit", out);
+    if (rule.mode == BiasMode::kFloatBeforeScale) {
+      AppendItem("", absl::StrCat("bias = ", QuotientFormula(rule.division, "s_xw"), ", s_xw = ",
+                                  ScaleFormula(rule.scale)), out);
+    }
+    return;
   }
-  AddLines(out, "bias", absl::StrCat("int", bias.bits, ", ", ScaleFormula(bias.scale)));
-  AddLines(out, "",
-           absl::StrCat("q = round(", QuotientFormula(bias.division), "), rounding ",
-                        InWords(bias.rounding)));
-  if (bias.scale == BiasScale::kOwnPowerOfTwo) {
-    AddLines(
-        out, "",
-        "q_b = floor(q * s_b / (s_x * s_w[c]) + 1/2): the code shifted into accumulator steps");
-  } else {
-    AddLines(out, "", "q_b = q, the scale is the accumulator's");
+  AppendItem("bias", absl::StrCat("an integer of ", rule.bits, " bits; s_b = ", ScaleFormula(rule.scale)), out);
+  AppendItem("", absl::StrCat("q_b = round(", QuotientFormula(rule.division, "s_b"), "), ", Words(rule.rounding)),
+             out);
+  if (rule.scale == BiasScale::kOwnPowerOfTwo) {
+    AppendItem("", "s_b is the smallest 2^k that fits max |b|; in the accumulator q_b counts as "
+                   "round(q_b * s_b / (s_x * s_w[c])), half up", out);
   }
-  const std::string low = absl::StrCat("-2^", bias.bits - 1, bias.symmetric_clamp ? " + 1" : "");
-  const std::string range = absl::StrCat("[", low, ", 2^", bias.bits - 1, " - 1]");
-  switch (bias.overflow) {
-    case BiasOverflow::kSaturate:
-      AddLines(out, "bias limits", absl::StrCat("saturates to ", range));
-      return;
-    case BiasOverflow::kWrap:
-      AddLines(out, "bias limits", absl::StrCat("wraps modulo 2^", bias.bits));
-      return;
+  const std::int64_t max = SignedMax(rule.bits);
+  const std::string limits = absl::StrCat(rule.symmetric_clamp ? -max : -max - 1, "..", max);
+  switch (rule.overflow) {
+    case BiasOverflow::kSaturate: return AppendItem("", absl::StrCat("saturates to ", limits), out);
+    case BiasOverflow::kWrap: return AppendItem("", absl::StrCat("wraps modulo 2^", rule.bits), out);
     case BiasOverflow::kRefuse:
-      AddLines(out, "bias limits",
-               absl::StrCat("a layer with a code outside ", range, " is refused"));
-      return;
+      return AppendItem("", absl::StrCat("a layer with a bias outside ", limits, " is refused"), out);
   }
 }
 
-void DescribeAccumulator(const TargetDescription& target, std::string& out) {
-  const AccumulatorRule& rule = target.accumulator;
-  const bool wraps = rule.overflow == AccumulatorOverflow::kWrap;
-  AddLines(out, "accumulator",
-           absl::StrCat("A' = ", target.bias.mode == BiasMode::kInteger ? "A + q_b" : "A", " in ",
-                        rule.bits, " bits, ", wraps ? "wraps" : "saturates", " on overflow"));
+void AppendAccumulator(const AccumulatorRule& rule, std::string* out) {
+  AppendItem("accumulator", absl::StrCat(rule.bits, " bits, ",
+                                         rule.overflow == AccumulatorOverflow::kWrap ? "wraps" : "saturates",
+                                         "; A = sum (x - z_x) * (w - z_w)"), out);
   if (rule.int16_pairs == Int16Pairs::kWithoutVnni) {
-    AddLines(out, "",
-             "on x86 without VNNI, pairs of products saturate at int16 before they are summed");
+    AppendItem("", "on x86 hosts without VNNI pairs of products saturate to int16 first", out);
   }
 }
 
-void DescribeRequantization(const TargetDescription& target, std::string& out) {
-  const RequantRule& rule = target.requantization;
-  const bool divides = rule.multiplier == MultiplierForm::kProductThenDivide;
-  if (target.bias.mode == BiasMode::kFloatAfterScale) {
-    AddLines(out, "requantization", divides ? "v = fl(t / s_y)" : "v = fl(t * fl(1 / s_y))");
+void AppendRequantization(BiasMode mode, const RequantRule& rule, std::string* out) {
+  const bool divide = rule.multiplier == MultiplierForm::kProductThenDivide;
+  if (mode == BiasMode::kFloatAfterScale) {
+    AppendItem("requantize", absl::StrCat("v = ", divide ? "fl(d / s_y)" : "fl(d * fl(1 / s_y))",
+                                          ", d = fl(fl(fl(fl(A) * s_x) * s_w[c]) + b)"), out);
   } else {
-    AddLines(out, "requantization",
-             divides ? "M = fl(fl(s_x * s_w[c]) / s_y)" : "M = fl(fl(s_x * s_w[c]) * fl(1 / s_y))");
-    AddLines(out, "",
-             target.bias.mode == BiasMode::kInteger ? "v = fl(fl(A') * M)" : "v = fl(t * M)");
+    AppendItem("requantize",
+               absl::StrCat(mode == BiasMode::kInteger ? "v = fl(fl(A + q_b) * M)" : "v = fl(fl(fl(A) + bias) * M)",
+                            ", M = ", divide ? "fl(fl(s_x * s_w[c]) / s_y)" : "fl(fl(s_x * s_w[c]) * fl(1 / s_y))"),
+               out);
   }
-  if (rule.zero_point == ZeroPointOrder::kBeforeRounding) {
-    AddLines(out, "", "code = round(clamp(fl(v + z_y), min, max))");
-  } else if (rule.overflow == RequantOverflow::kX86Int16) {
-    AddLines(out, "", "code = clamp(sat16(sat16(round(v)) + z_y), min, max)");
+  const bool after = rule.zero_point == ZeroPointOrder::kAfterRounding;
+  AppendItem("", absl::StrCat("q = ", after ? "round(v) + z_y" : "round(fl(v + z_y))", ", ", Words(rule.rounding)),
+             out);
+  if (rule.conversion == ConversionOverflow::kInt32MinPack) {
+    AppendItem("", "v of 2^31 and more becomes -2^31 and ends at the lower limit; q passes through a saturating "
+                   "int16", out);
   } else {
-    AddLines(out, "", "code = round(clamp(v, min - z_y, max - z_y)) + z_y");
+    AppendItem("", "v is clamped as a float before it is rounded", out);
   }
-  AddLines(out, "rounding",
-           absl::StrCat(InWords(rule.rounding), "; the zero point is added ",
-                        rule.zero_point == ZeroPointOrder::kAfterRounding ? "after" : "before",
-                        " rounding"));
-  const bool x86 = rule.overflow == RequantOverflow::kX86Int16 &&
-                   rule.zero_point == ZeroPointOrder::kAfterRounding;
-  AddLines(out, "limits",
-           x86 ? "v >= 2^31 becomes the lowest code, as x86 converts it; relu raises min to z_y"
-               : "clamped as a float; relu raises min to z_y");
+  AppendItem("", "clamped to the output's range; with a ReLU the lower limit is z_y", out);
 }
 
 }  // namespace
 
 std::string Describe(const TargetDescription& target) {
   std::string out;
-  AddLines(out, "target", target.name);
-  AddLines(out, "title", target.title);
-  AddLines(out, "summary", target.summary);
-  DescribeBias(target.bias, out);
-  DescribeAccumulator(target, out);
-  DescribeRequantization(target, out);
-  AddLines(out, "engine",
-           target.engine == Engine::kNone ? "none linked in"
-                                          : absl::StrCat(std::string(ToString(target.engine)),
-                                                         ", linked in through LibTorch"));
-  std::string kind(ToString(target.evidence.kind));
-  for (char& c : kind) c = c == '_' ? ' ' : c;
-  AddLines(out, "evidence", absl::StrCat(kind, ": ", target.evidence.detail));
-  AddLines(out, "source", target.source);
-  AddLines(out, "digest", ArithmeticDigest(target));
+  AppendItem("target", absl::StrCat(target.name, ": ", target.title), &out);
+  AppendItem("summary", target.summary, &out);
+  AppendBias(target.bias, &out);
+  AppendAccumulator(target.accumulator, &out);
+  AppendRequantization(target.bias.mode, target.requantization, &out);
+  AppendItem("engine",
+             target.engine == Engine::kNone ? std::string("none linked in")
+                                            : absl::StrCat(Text(ToString(target.engine)), " of the linked LibTorch"),
+             &out);
+  AppendItem("evidence", absl::StrCat(Text(ToString(target.evidence.kind)), ": ", target.evidence.detail), &out);
+  AppendItem("source", target.source, &out);
+  AppendItem("digest", ArithmeticDigest(target), &out);
+  AppendItem("notation", "fl(v): v rounded to binary32, half to even; s, z: scale and zero point of x input, w weight, "
+                         "y output, c output channel", &out);
   return out;
 }
 

@@ -1,199 +1,225 @@
-// Reads a target description from YAML. Every key is required unless a rule makes it meaningless,
-// in which case it must be absent: a file says exactly what counts.
+// Target files. Every field is spelled out in the file (no silent defaults), and a field that the bias mode does not
+// read is an error: a number that changes nothing would mislead whoever reads the file.
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <initializer_list>
 #include <string>
-#include <type_traits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
 #include "analyzers/numerics/target.h"
-#include "analyzers/numerics/target_enums.h"
+#include "analyzers/numerics/target_names.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::numerics {
 namespace {
 
-constexpr std::size_t kMaxBytes =
-    64 * 1024;  // descriptions are about 2 KiB; a larger one is not one
+// Longest value that is quoted in a message; the input may be a client's.
+constexpr std::size_t kQuotedLength = 60;
 
-// One mapping of the document: reads its keys once each, then Finish() reports the ones nobody
-// read.
-class Mapping {
+// The shipped files are under 3 KiB.
+constexpr std::size_t kMaxFileBytes = 64 * 1024;
+
+std::string Quoted(const std::string& value) {
+  std::string text = value.substr(0, kQuotedLength);
+  for (char& c : text) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+  }
+  return absl::StrCat("\"", text, value.size() > kQuotedLength ? "...\"" : "\"");
+}
+
+// One mapping of the file. `path` is "" or "bias." and so on.
+class Section {
  public:
-  Mapping(YAML::Node node, std::string where, std::string prefix)
-      : node_(std::move(node)), where_(std::move(where)), prefix_(std::move(prefix)) {}
+  Section(YAML::Node node, std::string where, std::string path)
+      : node_(std::move(node)), where_(std::move(where)), path_(std::move(path)) {}
 
-  absl::Status Check(const std::vector<std::string>& accepted) const {
-    if (!node_.IsMap()) {
-      return Error(prefix_.empty() ? "the document" : absl::StrCat("field '", prefix_, "'"),
-                   " must be a mapping with the keys ", absl::StrJoin(accepted, ", "));
-    }
+  absl::Status CheckKeys(std::initializer_list<std::string_view> known) const {
     std::vector<std::string> seen;
     for (const auto& entry : node_) {
-      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "(not a word)";
-      if (std::find(accepted.begin(), accepted.end(), key) == accepted.end()) {
-        return Error("unknown key '", Path(key),
-                     "'; accepted here: ", absl::StrJoin(accepted, ", "));
+      if (!entry.first.IsScalar()) return Error(absl::StrCat(path_, "<key>"), "must be a word");
+      const std::string& key = entry.first.Scalar();
+      if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end()) {
+        std::vector<std::string> accepted(known.begin(), known.end());
+        return Error(Field(Quoted(key)), absl::StrCat("is not a field here; accepted: ",
+                                                      absl::StrJoin(accepted, ", ")));
       }
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-        return Error("key '", Path(key), "' appears twice");
-      }
+      if (std::find(seen.begin(), seen.end(), key) != seen.end()) return Error(Field(key), "appears twice");
       seen.push_back(key);
     }
-    for (const std::string& key : accepted) {
-      if (std::find(seen.begin(), seen.end(), key) == seen.end()) {
-        return Error("field '", Path(key), "' is missing");
-      }
-    }
     return absl::OkStatus();
   }
 
-  Mapping Child(const std::string& key) const { return Mapping(node_[key], where_, Path(key)); }
+  bool Has(std::string_view key) const { return node_[std::string(key)].IsDefined(); }
 
-  absl::Status Read(const std::string& key, std::string& value) const {
-    QATGAP_RETURN_IF_ERROR(Scalar(key, "a text", value));
-    value = std::string(absl::StripAsciiWhitespace(absl::StrReplaceAll(value, {{"\n", " "}})));
-    return value.empty() ? Error("field '", Path(key), "' is empty, must be a text")
-                         : absl::OkStatus();
+  absl::StatusOr<std::string> String(std::string_view key) const {
+    const YAML::Node value = node_[std::string(key)];
+    if (!value.IsDefined()) return Error(Field(key), "is missing");
+    if (!value.IsScalar() || value.Scalar().empty()) return Error(Field(key), "must be a non-empty text");
+    return value.Scalar();
   }
 
-  absl::Status Read(const std::string& key, int& value) const {
-    std::string text;
-    QATGAP_RETURN_IF_ERROR(Scalar(key, "an integer", text));
-    if (absl::SimpleAtoi(text, &value)) return absl::OkStatus();
-    return Error("field '", Path(key), "' is '", text, "', must be an integer");
-  }
-
-  absl::Status Read(const std::string& key, bool& value) const {
-    std::string text;
-    QATGAP_RETURN_IF_ERROR(Scalar(key, "true or false", text));
-    value = text == "true";
-    if (value || text == "false") return absl::OkStatus();
-    return Error("field '", Path(key), "' is '", text, "', must be true or false");
-  }
-
-  template <typename Enum>
-  requires std::is_enum_v<Enum> absl::Status Read(const std::string& key, Enum& value)
-  const {
-    std::vector<std::string> words;
-    for (const auto& [known, word] : Words<Enum>::kTable) words.emplace_back(word);
-    const std::string accepted = absl::StrCat("one of ", absl::StrJoin(words, ", "));
-    std::string text;
-    QATGAP_RETURN_IF_ERROR(Scalar(key, accepted, text));
-    for (const auto& [known, word] : Words<Enum>::kTable) {
-      if (word == text) {
-        value = known;
-        return absl::OkStatus();
-      }
+  template <typename Names>
+  auto Enum(std::string_view key, const Names& names) const -> absl::StatusOr<decltype(names.front().value)> {
+    const absl::StatusOr<std::string> text = String(key);
+    std::vector<std::string> accepted;
+    for (const auto& entry : names) accepted.emplace_back(entry.name);
+    const std::string choice = absl::StrCat("accepted: ", absl::StrJoin(accepted, ", "));
+    if (!text.ok()) return absl::InvalidArgumentError(absl::StrCat(text.status().message(), "; ", choice));
+    for (const auto& entry : names) {
+      if (entry.name == *text) return entry.value;
     }
-    return Error("field '", Path(key), "' is '", text, "', must be ", accepted);
+    return Error(Field(key), absl::StrCat("is ", Quoted(*text), "; ", choice));
   }
+
+  absl::StatusOr<int> Integer(std::string_view key, int min, int max) const {
+    QATGAP_ASSIGN_OR_RETURN(const std::string text, String(key));
+    int value = 0;
+    if (!absl::SimpleAtoi(text, &value) || value < min || value > max) {
+      return Error(Field(key), absl::StrCat("is ", Quoted(text), "; accepted: ", min, "..", max));
+    }
+    return value;
+  }
+
+  absl::StatusOr<bool> Bool(std::string_view key) const {
+    QATGAP_ASSIGN_OR_RETURN(const std::string text, String(key));
+    if (text == "true") return true;
+    if (text == "false") return false;
+    return Error(Field(key), absl::StrCat("is ", Quoted(text), "; accepted: true, false"));
+  }
+
+  absl::StatusOr<Section> Child(std::string_view key) const {
+    const YAML::Node value = node_[std::string(key)];
+    if (!value.IsDefined()) return Error(Field(key), "is missing");
+    if (!value.IsMap()) return Error(Field(key), "must be a mapping");
+    return Section(value, where_, absl::StrCat(Text(Field(key)), "."));
+  }
+
+  absl::Status Error(std::string_view field, std::string_view what) const {
+    return absl::InvalidArgumentError(absl::StrCat(where_, ": ", Text(field), " ", Text(what)));
+  }
+
+  std::string Field(std::string_view key) const { return absl::StrCat(path_, Text(key)); }
 
  private:
-  template <typename... Parts>
-  absl::Status Error(const Parts&... parts) const {
-    return absl::InvalidArgumentError(absl::StrCat(where_, ": ", parts...));
-  }
-  std::string Path(const std::string& key) const {
-    return prefix_.empty() ? key : absl::StrCat(prefix_, ".", key);
-  }
-  absl::Status Scalar(const std::string& key, std::string_view expected, std::string& value) const {
-    const YAML::Node node = node_[key];
-    if (!node || !node.IsScalar()) {
-      return Error("field '", Path(key), "' must be ", std::string(expected));
-    }
-    value = node.Scalar();
-    return absl::OkStatus();
-  }
-
   YAML::Node node_;
   std::string where_;
-  std::string prefix_;
+  std::string path_;
 };
 
-absl::Status ReadEvidence(const Mapping& mapping, Evidence& evidence) {
-  QATGAP_RETURN_IF_ERROR(mapping.Check({"kind", "detail"}));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("kind", evidence.kind));
-  return mapping.Read("detail", evidence.detail);
-}
-
-// The accepted keys depend on the mode, so the mode is read before the keys are checked.
-absl::Status ReadBias(const Mapping& mapping, BiasRule& bias) {
-  std::vector<std::string> keys = {"mode",     "scale",   "division", "bits", "symmetric_clamp",
-                                   "rounding", "overflow"};
-  if (const absl::Status full = mapping.Check(keys); !full.ok()) {
-    // Float modes have fewer keys; with no readable mode, the list of all of them helps most.
-    if (!mapping.Read("mode", bias.mode).ok()) return full;
-    if (bias.mode == BiasMode::kInteger) return full;
+absl::StatusOr<BiasRule> ParseBias(const Section& section) {
+  BiasRule rule;
+  QATGAP_ASSIGN_OR_RETURN(rule.mode, section.Enum("mode", kBiasModeNames));
+  switch (rule.mode) {
+    case BiasMode::kInteger:
+      QATGAP_RETURN_IF_ERROR(section.CheckKeys(
+          {"mode", "bits", "symmetric_clamp", "scale", "division", "rounding", "overflow"}));
+      break;
+    case BiasMode::kFloatBeforeScale:
+      QATGAP_RETURN_IF_ERROR(section.CheckKeys({"mode", "scale", "division"}));
+      break;
+    case BiasMode::kFloatAfterScale:
+      QATGAP_RETURN_IF_ERROR(section.CheckKeys({"mode"}));
+      return rule;
   }
-  QATGAP_RETURN_IF_ERROR(mapping.Read("mode", bias.mode));
-  if (bias.mode == BiasMode::kFloatBeforeScale) keys = {"mode", "scale", "division"};
-  if (bias.mode == BiasMode::kFloatAfterScale) keys = {"mode"};
-  QATGAP_RETURN_IF_ERROR(mapping.Check(keys));
-  if (bias.mode == BiasMode::kFloatAfterScale) return absl::OkStatus();
-  QATGAP_RETURN_IF_ERROR(mapping.Read("scale", bias.scale));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("division", bias.division));
-  if (bias.mode == BiasMode::kFloatBeforeScale) return absl::OkStatus();
-  QATGAP_RETURN_IF_ERROR(mapping.Read("bits", bias.bits));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("symmetric_clamp", bias.symmetric_clamp));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("rounding", bias.rounding));
-  return mapping.Read("overflow", bias.overflow);
+  QATGAP_ASSIGN_OR_RETURN(rule.scale, section.Enum("scale", kBiasScaleNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.division, section.Enum("division", kBiasDivisionNames));
+  if (rule.mode == BiasMode::kFloatBeforeScale) {
+    if (rule.scale == BiasScale::kOwnPowerOfTwo) {
+      return section.Error(section.Field("scale"),
+                           "is \"own_power_of_two\", which needs mode integer; accepted: product_float, "
+                           "product_double_to_float, product_double");
+    }
+    return rule;
+  }
+  QATGAP_ASSIGN_OR_RETURN(rule.bits, section.Integer("bits", 2, 64));
+  QATGAP_ASSIGN_OR_RETURN(rule.symmetric_clamp, section.Bool("symmetric_clamp"));
+  QATGAP_ASSIGN_OR_RETURN(rule.rounding, section.Enum("rounding", kRoundingNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.overflow, section.Enum("overflow", kBiasOverflowNames));
+  return rule;
 }
 
-absl::Status ReadAccumulator(const Mapping& mapping, AccumulatorRule& accumulator) {
-  QATGAP_RETURN_IF_ERROR(mapping.Check({"bits", "overflow", "int16_pairs"}));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("bits", accumulator.bits));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("overflow", accumulator.overflow));
-  return mapping.Read("int16_pairs", accumulator.int16_pairs);
+absl::StatusOr<AccumulatorRule> ParseAccumulator(const Section& section) {
+  QATGAP_RETURN_IF_ERROR(section.CheckKeys({"bits", "overflow", "int16_pairs"}));
+  AccumulatorRule rule;
+  QATGAP_ASSIGN_OR_RETURN(rule.bits, section.Integer("bits", 8, 64));
+  QATGAP_ASSIGN_OR_RETURN(rule.overflow, section.Enum("overflow", kAccumulatorOverflowNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.int16_pairs, section.Enum("int16_pairs", kInt16PairsNames));
+  return rule;
 }
 
-absl::Status ReadRequantization(const Mapping& mapping, RequantRule& rule) {
-  QATGAP_RETURN_IF_ERROR(
-      mapping.Check({"mode", "multiplier", "rounding", "zero_point", "overflow"}));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("mode", rule.mode));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("multiplier", rule.multiplier));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("rounding", rule.rounding));
-  QATGAP_RETURN_IF_ERROR(mapping.Read("zero_point", rule.zero_point));
-  return mapping.Read("overflow", rule.overflow);
+absl::StatusOr<RequantRule> ParseRequantization(const Section& section) {
+  QATGAP_RETURN_IF_ERROR(section.CheckKeys({"mode", "multiplier", "rounding", "zero_point", "conversion"}));
+  RequantRule rule;
+  QATGAP_ASSIGN_OR_RETURN(rule.mode, section.Enum("mode", kRequantModeNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.multiplier, section.Enum("multiplier", kMultiplierFormNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.rounding, section.Enum("rounding", kRoundingNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.zero_point, section.Enum("zero_point", kZeroPointOrderNames));
+  QATGAP_ASSIGN_OR_RETURN(rule.conversion, section.Enum("conversion", kConversionOverflowNames));
+  return rule;
 }
 
-absl::StatusOr<TargetDescription> ReadTarget(const YAML::Node& document, std::string_view where) {
-  const Mapping root(document, std::string(where), "");
-  QATGAP_RETURN_IF_ERROR(root.Check({"name", "title", "summary", "source", "evidence", "engine",
-                                     "bias", "accumulator", "requantization"}));
+bool IsTargetName(const std::string& name) {
+  return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+absl::StatusOr<TargetDescription> ParseDocument(const Section& root) {
+  QATGAP_RETURN_IF_ERROR(root.CheckKeys({"name", "title", "summary", "source", "evidence", "engine", "bias",
+                                         "accumulator", "requantization"}));
   TargetDescription target;
-  QATGAP_RETURN_IF_ERROR(root.Read("name", target.name));
-  QATGAP_RETURN_IF_ERROR(root.Read("title", target.title));
-  QATGAP_RETURN_IF_ERROR(root.Read("summary", target.summary));
-  QATGAP_RETURN_IF_ERROR(root.Read("source", target.source));
-  QATGAP_RETURN_IF_ERROR(root.Read("engine", target.engine));
-  QATGAP_RETURN_IF_ERROR(ReadEvidence(root.Child("evidence"), target.evidence));
-  QATGAP_RETURN_IF_ERROR(ReadBias(root.Child("bias"), target.bias));
-  QATGAP_RETURN_IF_ERROR(ReadAccumulator(root.Child("accumulator"), target.accumulator));
-  QATGAP_RETURN_IF_ERROR(ReadRequantization(root.Child("requantization"), target.requantization));
-  QATGAP_RETURN_IF_ERROR(Validate(target, where));
+  QATGAP_ASSIGN_OR_RETURN(target.name, root.String("name"));
+  if (!IsTargetName(target.name)) {
+    return root.Error("name", absl::StrCat("is ", Quoted(target.name),
+                                           "; accepted: up to 64 of lower-case letters, digits and '-'"));
+  }
+  QATGAP_ASSIGN_OR_RETURN(target.title, root.String("title"));
+  QATGAP_ASSIGN_OR_RETURN(target.summary, root.String("summary"));
+  QATGAP_ASSIGN_OR_RETURN(target.source, root.String("source"));
+  QATGAP_ASSIGN_OR_RETURN(const Section evidence, root.Child("evidence"));
+  QATGAP_RETURN_IF_ERROR(evidence.CheckKeys({"kind", "detail"}));
+  QATGAP_ASSIGN_OR_RETURN(target.evidence.kind, evidence.Enum("kind", kEvidenceKindNames));
+  QATGAP_ASSIGN_OR_RETURN(target.evidence.detail, evidence.String("detail"));
+  // Optional: hardware that is not linked in has no engine, and need not say so.
+  if (root.Has("engine")) {
+    QATGAP_ASSIGN_OR_RETURN(target.engine, root.Enum("engine", kEngineNames));
+  }
+  QATGAP_ASSIGN_OR_RETURN(const Section bias, root.Child("bias"));
+  QATGAP_ASSIGN_OR_RETURN(target.bias, ParseBias(bias));
+  QATGAP_ASSIGN_OR_RETURN(const Section accumulator, root.Child("accumulator"));
+  QATGAP_ASSIGN_OR_RETURN(target.accumulator, ParseAccumulator(accumulator));
+  QATGAP_ASSIGN_OR_RETURN(const Section requantization, root.Child("requantization"));
+  QATGAP_ASSIGN_OR_RETURN(target.requantization, ParseRequantization(requantization));
   return target;
 }
 
 }  // namespace
 
 absl::StatusOr<TargetDescription> ParseTarget(std::string_view yaml, std::string_view where) {
-  if (yaml.size() > kMaxBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(std::string(where), ": ", yaml.size(),
-                                                   " bytes, a description may have ", kMaxBytes));
+  if (yaml.size() > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(Text(where), ": ", yaml.size(), " bytes, at most ", kMaxFileBytes, " are accepted"));
   }
   try {
-    return ReadTarget(YAML::Load(std::string(yaml)), where);
+    const YAML::Node node = YAML::Load(std::string(yaml));
+    if (!node.IsMap()) {
+      return absl::InvalidArgumentError(absl::StrCat(Text(where), ": a target must be a YAML mapping"));
+    }
+    return ParseDocument(Section(node, std::string(where), ""));
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat(std::string(where), ":", error.mark.line + 1,
-                                                   ": not valid YAML: ", error.msg));
+    return absl::InvalidArgumentError(
+        absl::StrCat(Text(where), ":", error.mark.line + 1, ":", error.mark.column + 1, ": ", error.msg));
   }
 }
 

@@ -35,8 +35,8 @@ std::string Phrase(const std::array<double, kCauseCount>& share, std::size_t cau
 
 std::string BinName(int bin) {
   const int difference = bin - kHistogramLimitBin;
-  if (bin == 0) return absl::StrCat("\xE2\x89\xA4\xE2\x88\x92", -difference);
-  if (bin == statistics::kHistogramBins - 1) return absl::StrCat("\xE2\x89\xA5+", difference);
+  if (bin == 0) return absl::StrCat("< \xE2\x88\x92", statistics::kHistogramLimit);
+  if (bin == statistics::kHistogramBins - 1) return absl::StrCat("> ", statistics::kHistogramLimit);
   if (difference < 0) return absl::StrCat("\xE2\x88\x92", -difference);
   return absl::StrCat(difference > 0 ? "+" : "", difference);
 }
@@ -50,23 +50,25 @@ std::string Escape(std::string_view text) {
 }
 
 std::string HtmlTable(std::string_view caption, const std::vector<HtmlColumn>& columns,
-                      const std::vector<std::vector<std::string>>& rows) {
-  std::string html = absl::StrCat(
-      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"", Escape(caption),
-      "\"><table><caption>", Escape(caption), "</caption><thead><tr>");
+                      const std::vector<std::vector<std::string>>& rows, NarrowTable narrow) {
+  const bool wraps = narrow == NarrowTable::kRowsWrap;
+  std::string html =
+      absl::StrCat("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"",
+                   Escape(caption), "\"><table", wraps ? " class=\"rows\"" : "", "><caption>",
+                   Escape(caption), "</caption><thead><tr>");
   for (const HtmlColumn& column : columns) {
     absl::StrAppend(&html, "<th scope=\"col\"", column.numeric ? " class=\"n\"" : "", ">",
                     Escape(column.title), "</th>");
   }
   absl::StrAppend(&html, "</tr></thead><tbody>\n");
   for (const std::vector<std::string>& row : rows) {
-    absl::StrAppend(&html, "<tr>");
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const bool numeric = c < columns.size() && columns[c].numeric;
-      const bool wide = c < columns.size() && columns[c].title == "causes";
-      absl::StrAppend(&html, c == 0 ? "<th scope=\"row\"" : "<td",
-                      numeric ? " class=\"n\"" : (wide ? " class=\"mix\"" : ""), ">", row[c],
-                      c == 0 ? "</th>" : "</td>");
+    absl::StrAppend(&html, "<tr><th scope=\"row\">", row[0], "</th>");
+    for (std::size_t c = 1; c < row.size(); ++c) {
+      const std::string kind = columns[c].numeric ? " class=\"n\"" : "";
+      absl::StrAppend(
+          &html, "<td", columns[c].wide ? " class=\"mix\"" : kind,
+          wraps ? absl::StrCat(" data-label=\"", Escape(columns[c].title), "\"") : std::string(),
+          ">", row[c], "</td>");
     }
     absl::StrAppend(&html, "</tr>\n");
   }
@@ -133,7 +135,7 @@ std::string HistogramFigure(const statistics::Histogram& histogram) {
           bin == kHistogramLimitBin ? "zero" : "hist", x + 2, kHeight - height, height);
       words.push_back(absl::StrCat(BinName(bin), ": ", Grouped(n), " (", PercentOf(n, count), ")"));
     }
-    absl::StrAppendFormat(&bars, "<text x=\"%g\" y=\"82\">%s</text>", x + 10, BinName(bin));
+    absl::StrAppendFormat(&bars, "<text x=\"%g\" y=\"82\">%s</text>", x + 10, Escape(BinName(bin)));
   }
   return absl::StrCat(
       "<svg class=\"histogram\" viewBox=\"0 0 380 86\" role=\"img\" "

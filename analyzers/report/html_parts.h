@@ -16,10 +16,14 @@ std::string Escape(std::string_view text);
 struct HtmlColumn {
   std::string_view title;
   bool numeric = false;
+  bool wide = false;
 };
-// `rows` hold HTML; the first cell of a row is its header. Scrolls sideways in itself where the page is narrow.
+// What a table does where the page is as narrow as a phone.
+enum class NarrowTable { kRowsWrap, kScrolls };
+// `rows` hold HTML; the first cell of a row is its header.
 std::string HtmlTable(std::string_view caption, const std::vector<HtmlColumn>& columns,
-                      const std::vector<std::vector<std::string>>& rows);
+                      const std::vector<std::vector<std::string>>& rows,
+                      NarrowTable narrow = NarrowTable::kRowsWrap);
 
 // A stacked bar, each cause as wide as its share of the sum of |share|; what offsets the others is half as high. The
 // label lists the values.

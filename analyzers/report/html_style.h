@@ -23,10 +23,9 @@ h3{font-size:15px;margin:26px 0 8px;font-weight:650}
 p{margin:6px 0}a{color:var(--accent)}
 .soft{color:var(--soft)}.small{font-size:13px}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin:18px 0}
-.headline{font-size:18px;line-height:1.45;margin:4px 0 12px;padding-left:14px;border-left:4px solid var(--accent);overflow-wrap:anywhere}
-ul.say{margin:0;padding-left:20px}ul.say li{margin:4px 0;overflow-wrap:anywhere}
+.headline{font-size:18px;line-height:1.45;margin:10px 0 18px;padding-left:14px;border-left:4px solid var(--accent);overflow-wrap:anywhere}
+ul.say{margin:14px 0 0;padding-left:20px}ul.say li{margin:4px 0;overflow-wrap:anywhere}
 ul.say li.alarm{color:var(--bad);font-weight:650}
-nav ul{list-style:none;margin:8px 0 0;padding:0;display:flex;flex-wrap:wrap;gap:6px 18px}
 .scroll{overflow-x:auto;margin:0 -4px;padding:0 4px}
 table{border-collapse:collapse;width:100%;font-size:14px}
 caption{text-align:left;color:var(--soft);font-size:13px;padding:0 0 6px}
@@ -41,12 +40,13 @@ svg.bar{display:block;width:100%;height:12px;border-radius:3px;background:var(--
 svg.bar.big{height:22px;border-radius:5px}
 .parts{color:var(--soft);font-size:12.5px;margin-top:2px}
 ul.legend{list-style:none;display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;padding:0;font-size:13.5px}
+ul.legend+p{margin-top:8px}
 ul.legend svg{width:11px;height:11px;margin-right:6px;vertical-align:-1px}
 .k0{fill:var(--c0)}.k1{fill:var(--c1)}.k2{fill:var(--c2)}.k3{fill:var(--c3)}.k4{fill:var(--c4)}.k5{fill:var(--c5)}.k6{fill:var(--c6)}
 .off{opacity:.6}.zero{fill:var(--line)}.hist{fill:var(--accent)}
 svg.histogram{display:block;width:100%;max-width:520px;height:auto}svg.histogram text{font-size:9px;fill:var(--soft);text-anchor:middle}
 details{border-top:1px solid var(--line)}details:last-of-type{border-bottom:1px solid var(--line)}
-summary{cursor:pointer;padding:9px 2px;overflow-wrap:anywhere}summary:hover{color:var(--accent)}
+summary{cursor:pointer;padding:9px 2px;overflow-wrap:anywhere}summary:hover{color:var(--accent)}summary span{margin-left:8px}
 details>div{padding:2px 2px 18px 18px}
 .finding{border-top:1px solid var(--line);padding:12px 0}.finding:first-of-type{border-top:0}
 .finding p{overflow-wrap:anywhere}.finding h3{margin:0 0 4px}
@@ -58,7 +58,15 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 footer{max-width:1120px;margin:0 auto;padding:4px 20px 40px;color:var(--soft);font-size:13px}
 @media(max-width:640px){main,header.top,footer{padding-left:12px;padding-right:12px}section{padding:16px 14px;border-radius:10px}
 h1{font-size:22px}.headline{font-size:16px}th,td{padding-right:10px}tbody th{min-width:110px}td.mix{min-width:150px}
-details>div{padding-left:4px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
+details>div{padding-left:4px}summary span{display:block;margin-left:16px}
+table.rows thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table.rows,table.rows caption,table.rows tbody{display:block}
+table.rows tr{display:flex;flex-wrap:wrap;gap:2px 16px;padding:9px 0;border-bottom:1px solid var(--line)}
+table.rows tbody tr:last-child{border-bottom:0}
+table.rows th,table.rows td{display:block;border:0;padding:0;text-align:left;white-space:normal}
+table.rows th,table.rows td.mix{flex:1 0 100%}
+table.rows td:not(.mix)::before{content:attr(data-label) " ";color:var(--soft);font-size:13px}
+dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
 @media print{body{background:#fff}section{break-inside:avoid-page}}
 )css";
 

@@ -47,7 +47,7 @@ std::string LayerTable(const std::vector<LayerView>& layers) {
        {"changed", /*numeric=*/true},
        {"max LSB", /*numeric=*/true},
        {"SQNR", /*numeric=*/true},
-       {"causes"},
+       {"causes", /*numeric=*/false, /*wide=*/true},
        {"largest cause"}},
       rows);
 }
@@ -134,7 +134,7 @@ std::string ChannelTable(const LayerView& layer, bool integer_bias) {
   columns.insert(columns.end(), {{"multiplier", /*numeric=*/true}, {"changed", /*numeric=*/true}});
   return HtmlTable(absl::StrCat("Channels with the largest bias residual, ", rows.size(), " of ",
                                 layer.result->channels.size()),
-                   columns, rows);
+                   columns, rows, NarrowTable::kScrolls);
 }
 
 std::string LayerDetails(const LayerView& layer, bool integer_bias) {

@@ -44,7 +44,7 @@ std::string Overview(const AnalysisResult& result) {
                       HtmlTable("What quantizing the bias does under each target",
                                 {{"target"},
                                  {"bias kept as"},
-                                 {"bias's share", /*numeric=*/true},
+                                 {"share of the bias", /*numeric=*/true},
                                  {"answers changed by bias", /*numeric=*/true},
                                  {"answers changed in all", /*numeric=*/true},
                                  {"layers analysed", /*numeric=*/true}},

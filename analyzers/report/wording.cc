@@ -78,7 +78,7 @@ std::string Percent(double fraction) {
   if (percent < 1) {
     decimals = 1 - static_cast<int>(std::floor(std::log10(percent)));
   } else if (percent > 99 && percent < 100) {
-    decimals = std::min(6, 1 - static_cast<int>(std::floor(std::log10(100 - percent))));
+    decimals = std::clamp(-static_cast<int>(std::floor(std::log10(100 - percent))), 1, 6);
     if (100 - percent < 1e-6) return "> 99.999999 %";
   }
   return absl::StrCat(Fixed(percent, decimals), " %");

@@ -60,7 +60,7 @@ TEST(HtmlWriterTest, EveryElementIsClosed) {
 
 TEST(HtmlWriterTest, TablesHaveCaptionsAndScopes) {
   const std::string html = WriteHtml(RealisticReport(3));
-  EXPECT_EQ(Occurrences(html, "<table>"), Occurrences(html, "<caption>"));
+  EXPECT_EQ(Occurrences(html, "<table"), Occurrences(html, "<caption>"));
   EXPECT_EQ(Occurrences(html, "<th"), Occurrences(html, "scope=") + Occurrences(html, "<thead"));
   EXPECT_EQ(Occurrences(html, "<svg class=\"bar"), Occurrences(html, "role=\"img\" aria-label=\"") -
                                                        Occurrences(html, "class=\"histogram\""));

@@ -1,0 +1,66 @@
+#include "analyzers/frontends/torchscript/torchscript_frontend.h"
+
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/frontends/torchscript/evaluator.h"
+#include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
+
+namespace qatgap::frontends::torchscript {
+namespace {
+
+std::string FirstLine(const std::exception& error) {
+  const std::string what = error.what();
+  return what.substr(0, what.find('\n'));
+}
+
+absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view name) {
+  // LibTorch reads zip archives; anything else would only give an obscure message.
+  if (bytes.substr(0, 4) != std::string_view("PK\x03\x04", 4)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", Text(name), "' is not a TorchScript file (", bytes.size(),
+                     " bytes, no zip signature); save the model with torch.jit.save"));
+  }
+  try {
+    std::istringstream stream{std::string(bytes)};
+    return torch::jit::load(stream, c10::Device(c10::kCPU));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", Text(name), "' cannot be loaded as TorchScript: ", FirstLine(error)));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
+  QATGAP_ASSIGN_OR_RETURN(const torch::jit::Module module, Load(bytes, name));
+  const auto in_model = [&](std::string_view message) {
+    return absl::StrCat("'", Text(name), "': ", Text(message));
+  };
+  Model model;
+  try {
+    const at::NoGradGuard no_grad;
+    Evaluator evaluator(module);
+    evaluator.Run();
+    if (!evaluator.saw_fake_quant() && !evaluator.saw_quantized_operator()) {
+      return absl::FailedPreconditionError(in_model(
+          "the model has no fake-quant and no quantized operator; export it after prepare_qat or convert"));
+    }
+    model.graph = std::move(evaluator.graph());
+    model.kind = evaluator.saw_quantized_operator() ? ModelKind::kConverted : ModelKind::kQat;
+    model.scripted = evaluator.saw_script();
+    model.format = model.scripted ? "TorchScript, scripted" : "TorchScript, traced";
+  } catch (const ImportError& error) {
+    return absl::Status(error.status().code(), in_model(std::string(error.status().message())));
+  } catch (const std::exception& error) {
+    return absl::FailedPreconditionError(in_model(absl::StrCat("cannot be evaluated: ", FirstLine(error))));
+  }
+  QATGAP_RETURN_IF_ERROR(graph::Verify(model.graph));
+  return model;
+}
+
+}  // namespace qatgap::frontends::torchscript

@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/commands/commands.h"
+#include "client/commands/report_files.h"
+#include "client/commands/results.h"
+#include "client/lib/error_details.h"
+#include "client/lib/local_file.h"
+#include "client/terminal/progress.h"
+#include "client/terminal/text.h"
+
+namespace qatgap::cli {
+namespace {
+
+constexpr std::size_t kLongestTitle = 200;
+
+struct AnalyzeOptions {
+  std::string qat;
+  std::string converted;
+  std::string samples;
+  std::string labels;
+  std::vector<std::string> targets;
+  std::string server;
+  ReportFiles files;
+  std::string title;
+  std::int64_t batch_size = 0;
+  std::uint64_t max_samples = 0;
+  int parallel = 0;
+  bool detach = false;
+  bool quiet = false;
+};
+
+absl::Status CheckArray(const std::string& what, const std::string& path) {
+  if (absl::Status readable = client::CheckReadable(what, path); !readable.ok()) return readable;
+  if (absl::EndsWithIgnoreCase(path, ".npy") || absl::EndsWithIgnoreCase(path, ".npz")) {
+    return absl::OkStatus();
+  }
+  return client::WithRemedy(
+      absl::InvalidArgumentError(absl::StrCat("not a .npy or .npz file: ", what, " (", path, ")")),
+      "save it with numpy.save or numpy.savez");
+}
+
+// Everything that can be known before there is a service.
+absl::Status Check(const AnalyzeOptions& options) {
+  std::vector<std::string> inputs = {options.qat, options.samples};
+  if (absl::Status s = client::CheckReadable("QAT model", options.qat); !s.ok()) return s;
+  if (!options.converted.empty()) {
+    if (absl::Status s = client::CheckReadable("converted model", options.converted); !s.ok()) {
+      return s;
+    }
+    inputs.push_back(options.converted);
+  }
+  if (absl::Status s = CheckArray("samples", options.samples); !s.ok()) return s;
+  if (!options.labels.empty()) {
+    if (absl::Status s = CheckArray("labels", options.labels); !s.ok()) return s;
+    inputs.push_back(options.labels);
+  }
+  std::set<std::string> seen;
+  for (const std::string& target : options.targets) {
+    if (seen.insert(target).second) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--target is given twice (", target, ")"));
+  }
+  if (options.title.size() > kLongestTitle) {
+    return absl::InvalidArgumentError(absl::StrCat("--title is too long (", options.title.size(),
+                                                   " bytes, at most ", kLongestTitle, ")"));
+  }
+  if (options.detach && options.server.empty()) {
+    return client::WithRemedy(
+        absl::InvalidArgumentError("--detach needs a service that lasts: a private one ends with "
+                                   "the call"),
+        "pass --server ADDR or set QATGAP_SERVER");
+  }
+  if (options.detach && options.files.any()) {
+    return client::WithRemedy(
+        absl::InvalidArgumentError("--detach does not wait, so no report can be written"),
+        "drop --json, --html and --markdown; `qatgap get ID` writes them later");
+  }
+  return CheckReportFiles(options.files, inputs);
+}
+
+absl::Status Upload(client::Client& client, const terminal::Output& err, bool quiet,
+                    const std::string& path, v1::ArtifactRef* artifact) {
+  if (path.empty()) return absl::OkStatus();
+  terminal::Progress progress(err, quiet);
+  const std::string label = absl::StrCat("uploading ", client::BaseName(path));
+  auto uploaded = client.Upload(path, [&](std::uint64_t sent, std::uint64_t total) {
+    progress.Update(label, sent, total, terminal::Progress::Unit::kBytes);
+  });
+  if (!uploaded.ok()) return uploaded.status();
+  *artifact = std::move(uploaded->artifact);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const terminal::Output& err,
+                                           const AnalyzeOptions& options) {
+  v1::AnalysisSpec spec;
+  const auto upload = [&](const std::string& path, v1::ArtifactRef* artifact) {
+    return Upload(client, err, options.quiet, path, artifact);
+  };
+  if (absl::Status s = upload(options.qat, spec.mutable_qat_model()); !s.ok()) return s;
+  if (!options.converted.empty()) {
+    absl::Status s = upload(options.converted, spec.mutable_converted_model());
+    if (!s.ok()) return s;
+  }
+  if (absl::Status s = upload(options.samples, spec.mutable_samples()); !s.ok()) return s;
+  if (!options.labels.empty()) {
+    if (absl::Status s = upload(options.labels, spec.mutable_labels()); !s.ok()) return s;
+  }
+  for (const std::string& target : options.targets) spec.add_targets(target);
+  spec.set_batch_size(options.batch_size);
+  spec.set_max_samples(options.max_samples);
+  spec.set_parallel_units(options.parallel);
+  spec.set_title(options.title);
+  return spec;
+}
+
+// Stops the analysis after an interruption and says how that went.
+absl::Status Abandon(client::Client& client, const std::string& id) {
+  const auto cancelled = client.Cancel(id);
+  const std::string what = cancelled.ok()
+                               ? absl::StrCat("analysis ", id, " is cancelled")
+                               : absl::StrCat("analysis ", id, " could not be cancelled (",
+                                              std::string(cancelled.status().message()), ")");
+  return client::WithDetail(absl::CancelledError("interrupted"), what);
+}
+
+absl::Status AnalyzeIn(client::Client& client, Environment& environment,
+                       const AnalyzeOptions& options) {
+  // Unknown targets are told before anything large is sent.
+  for (const std::string& target : options.targets) {
+    if (const auto known = client.GetTarget(target); !known.ok()) return known.status();
+  }
+  const auto spec = UploadAll(client, environment.err, options);
+  if (!spec.ok()) return spec.status();
+  const auto created = client.Create(*spec);
+  if (!created.ok()) return created.status();
+  const std::string& id = created->id();
+  if (options.detach) {
+    *environment.out.stream << terminal::Sanitize(id) << '\n';
+    return absl::OkStatus();
+  }
+  const auto ended = Follow(environment.err, client, id, options.quiet);
+  if (!ended.ok()) {
+    return environment.cancellation->requested() ? Abandon(client, id) : ended.status();
+  }
+  if (absl::Status outcome = client::OutcomeOf(*ended); !outcome.ok()) return outcome;
+  if (absl::Status s = PrintResults(environment.out, client, *ended, options.quiet); !s.ok()) {
+    return s;
+  }
+  return WriteReportFiles(options.files, client, id, environment.err, options.quiet);
+}
+
+absl::Status Analyze(Environment& environment, const AnalyzeOptions& options) {
+  if (absl::Status checked = Check(options); !checked.ok()) return checked;
+  auto session = Session::Open(environment, options.server, options.parallel);
+  if (!session.ok()) return session.status();
+  return session->Explain(AnalyzeIn(session->client(), environment, options));
+}
+
+}  // namespace
+
+void AddAnalyze(CLI::App& app, Command* chosen) {
+  auto options = std::make_shared<AnalyzeOptions>();
+  CLI::App* command = app.add_subcommand(
+      "analyze", "Measure the gap between a QAT model and what runs on a target");
+  command->add_option("--qat", options->qat, "The QAT model")->type_name("FILE")->required();
+  command
+      ->add_option("--converted", options->converted,
+                   "The converted model; without it qatgap lowers the QAT model itself")
+      ->type_name("FILE");
+  command->add_option("--samples", options->samples, "Calibration samples, .npy or .npz")
+      ->type_name("FILE")
+      ->required();
+  command
+      ->add_option("--labels", options->labels,
+                   "Labels, .npy or .npz of integers: adds the accuracy of every path")
+      ->type_name("FILE");
+  command
+      ->add_option("--target", options->targets,
+                   "A target of `qatgap target list`; may be repeated")
+      ->type_name("NAME")
+      ->required()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  AddServerOption(*command, &options->server);
+  AddReportOptions(*command, &options->files);
+  command->add_option("--title", options->title, "A name for the analysis, at most 200 bytes")
+      ->type_name("TEXT");
+  command
+      ->add_option("--batch-size", options->batch_size, "Samples a batch, 1 to 4096 (default 32)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
+  command->add_option("--max-samples", options->max_samples, "Use only the first N samples")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command
+      ->add_option("--parallel", options->parallel,
+                   "Split the samples over N runners, 1 to 64 (default 1); the result is the same")
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
+  command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
+  command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
+  command->footer(R"(Uploads the files, waits, prints the layers of each target and the verdict. Without --server a
+private qatgapd runs for the call. Ctrl-C cancels the analysis.
+
+Examples:
+  qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz \
+      --target pytorch-qnnpack
+  qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
+      --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
+  qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
+      --server 127.0.0.1:7070 --detach)");
+  command->callback([chosen, options] {
+    *chosen = [options](Environment& environment) { return Analyze(environment, *options); };
+  });
+}
+
+}  // namespace qatgap::cli

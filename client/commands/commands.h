@@ -1,0 +1,30 @@
+// The commands. Each Add function describes one to the parser and sets `*chosen` when it is used.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "client/cli.h"
+
+namespace qatgap::cli {
+
+using Command = std::function<absl::Status(Environment&)>;
+
+void AddAnalyze(CLI::App& app, Command* chosen);
+void AddList(CLI::App& app, Command* chosen);
+void AddGet(CLI::App& app, Command* chosen);
+void AddWatch(CLI::App& app, Command* chosen);
+void AddCancel(CLI::App& app, Command* chosen);
+void AddDelete(CLI::App& app, Command* chosen);
+void AddTarget(CLI::App& app, Command* chosen);
+
+// --server, which QATGAP_SERVER stands in for.
+void AddServerOption(CLI::App& command, std::string* server);
+
+// Opens a session for a command that needs a service that lasts. Errors: INVALID_ARGUMENT when
+// `server` is empty.
+absl::StatusOr<Session> OpenLasting(Environment& environment, const std::string& server);
+
+}  // namespace qatgap::cli

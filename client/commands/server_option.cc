@@ -1,0 +1,22 @@
+#include "client/commands/commands.h"
+#include "client/lib/error_details.h"
+
+namespace qatgap::cli {
+
+void AddServerOption(CLI::App& command, std::string* server) {
+  command.add_option("--server", *server, "Address of the service: HOST:PORT or unix:PATH")
+      ->type_name("ADDR")
+      ->envname("QATGAP_SERVER");
+}
+
+absl::StatusOr<Session> OpenLasting(Environment& environment, const std::string& server) {
+  if (server.empty()) {
+    return client::WithRemedy(
+        absl::InvalidArgumentError(
+            "no service is named, and a private server keeps nothing after its call"),
+        "pass --server ADDR or set QATGAP_SERVER");
+  }
+  return Session::Open(environment, server);
+}
+
+}  // namespace qatgap::cli
