@@ -145,6 +145,12 @@ class Matcher {
     Fold fold;
     if (std::string reason = InitialBias(product, layer.output_channels, fold); !reason.empty()) return reason;
     if (std::string reason = FollowToQuantize(layer, fold); !reason.empty()) return reason;
+    for (std::size_t c = 0; c < fold.gain.size(); ++c) {
+      if (!(fold.gain[c] > 0) || std::isinf(fold.gain[c])) {
+        return absl::StrCat("its output is scaled by ", fold.gain[c], " in channel ", c,
+                            ", which no weight scale can hold (scales are positive)");
+      }
+    }
     Finish(layer, fold);
     layer.input_grids = ReachingGrids(graph_, layer.input);
     return "";
@@ -203,8 +209,9 @@ class Matcher {
     if (next.kind == OpKind::kBatchNorm) return AbsorbBatchNorm(next, channels, fold);
     if (next.inputs.size() != 2) return false;
     const bool current_first = next.inputs[0] == current;
-    const auto operand = PerChannel(graph_, next.inputs[current_first ? 1 : 0], channels);
-    if (!operand) return false;
+    const ValueId constant = next.inputs[current_first ? 1 : 0];
+    const auto operand = PerChannel(graph_, constant, channels);
+    if (!operand || !AlignsWithChannels(constant, layer)) return false;
     for (std::size_t c = 0; c < operand->size(); ++c) {
       const double v = (*operand)[c];
       if (next.kind == OpKind::kAdd) {
@@ -227,6 +234,16 @@ class Matcher {
     }
     fold.biased = fold.biased || next.kind == OpKind::kAdd || next.kind == OpKind::kSub;
     return true;
+  }
+
+  // Whether a constant of one element per channel broadcasts along the channel axis of the product: the last axis of a
+  // linear, the axis in front of the spatial ones of a convolution.
+  bool AlignsWithChannels(ValueId constant, const MacLayer& layer) const {
+    const Tensor& value = std::get<ConstantAttributes>(graph_.producer(constant)->attributes).value;
+    if (value.elements() == 1) return true;
+    const Shape& shape = value.shape();
+    const std::size_t behind = layer.kind == OpKind::kConvolution ? layer.weight.shape().size() - 2 : 0;
+    return shape.size() > behind && shape[shape.size() - 1 - behind] == layer.output_channels;
   }
 
   bool AbsorbBatchNorm(const Node& next, std::int64_t channels, Fold& fold) {

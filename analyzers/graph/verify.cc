@@ -81,6 +81,9 @@ class Verifier {
     std::set<ValueId> defined;
     for (const ValueId input : graph_.inputs) {
       QATGAP_RETURN_IF_ERROR(CheckId(input, "a graph input"));
+      if (!made_.insert(input).second) {
+        return absl::InternalError(absl::StrCat("value ", input, " is a graph input twice"));
+      }
       defined.insert(input);
     }
     return Walk(graph_.body, defined);
@@ -130,9 +133,10 @@ class Verifier {
       }
       for (const ValueId output : node.outputs) {
         QATGAP_RETURN_IF_ERROR(CheckId(output, who));
-        if (!defined.insert(output).second) {
+        if (!made_.insert(output).second) {
           return absl::InternalError(absl::StrCat(who, " makes value ", output, " a second time"));
         }
+        defined.insert(output);
         if (node.kind != OpKind::kIf) is_codes_[static_cast<std::size_t>(output)] = makes_codes;
       }
     }
@@ -166,6 +170,7 @@ class Verifier {
   const Graph& graph_;
   std::vector<bool> is_codes_;
   std::set<NodeId> seen_;
+  std::set<ValueId> made_;  // in any block: `defined` forgets what a branch made
 };
 
 }  // namespace
