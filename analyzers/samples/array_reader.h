@@ -31,7 +31,8 @@ class ArrayReader {
   const std::string& label() const { return label_; }
 
   // Rows [first, first + count) as one tensor [count, ...]. Rows must be asked for in rising order.
-  // INVALID_ARGUMENT: the file ends early, or a value is NaN or Inf (names the index).
+  // INVALID_ARGUMENT: the file ends early, an archive's checksum is wrong (known with the last row), or a
+  // value is NaN or Inf (names the index).
   absl::StatusOr<graph::Tensor> Read(std::int64_t first, std::int64_t count);
 
  private:
@@ -43,6 +44,7 @@ class ArrayReader {
   graph::Shape shape_;
   std::size_t row_bytes_ = 0;
   std::int64_t next_row_ = 0;
+  std::int64_t rows_in_file_ = 0;  // at most
 };
 
 }  // namespace qatgap::samples

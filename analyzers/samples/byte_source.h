@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,8 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Fills `out` and returns the number of bytes read; fewer than asked for only at the end.
   virtual absl::StatusOr<std::size_t> Read(std::span<char> out) = 0;
+  // How many bytes there can be in all, from the file's size: what a header claims beyond it is not there.
+  virtual std::uint64_t size_limit() const = 0;
   // "(array images)", or empty for a file of one array.
   virtual std::string array_name() const { return ""; }
 };
