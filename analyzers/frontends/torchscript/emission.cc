@@ -1,8 +1,13 @@
 // The part of Evaluator that operator handlers use: reading operands and emitting nodes.
+#include <ATen/ops/int_repr.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
-#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/status/string_view.h"
 
@@ -44,18 +49,23 @@ std::vector<Slot> Evaluator::Items(const Slot& slot, std::string_view what) cons
   return items;
 }
 
-std::vector<std::int64_t> Evaluator::Ints(const Slot& slot, std::string_view what, bool batch_may_be_unknown) const {
-  std::vector<std::int64_t> ints;
+std::vector<std::int64_t> Evaluator::Ints(const Slot& slot, std::string_view what) const {
   if (const auto* value = std::get_if<c10::IValue>(&slot); value != nullptr && value->isInt()) return {value->toInt()};
-  const std::vector<Slot> items = Items(slot, what);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i == 0 && batch_may_be_unknown && std::holds_alternative<Unknown>(items[i])) {
-      ints.push_back(0);
-    } else {
-      ints.push_back(Int(items[i], what));
-    }
-  }
+  std::vector<std::int64_t> ints;
+  for (const Slot& item : Items(slot, what)) ints.push_back(Int(item, what));
   return ints;
+}
+
+std::vector<std::int64_t> Evaluator::ReshapeSizes(const Slot& slot, const Slot& x) const {
+  const auto* symbol = std::get_if<Symbol>(&x);
+  std::vector<std::int64_t> sizes;
+  for (const Slot& item : Items(slot, "shape")) {
+    const auto* unknown = std::get_if<Unknown>(&item);
+    const bool kept = unknown != nullptr && unknown->axis == static_cast<int>(sizes.size()) &&
+                      (unknown->axis == 0 || (symbol != nullptr && unknown->tensor == symbol->value));
+    sizes.push_back(kept ? 0 : Int(item, "shape"));
+  }
+  return sizes;
 }
 
 ValueId Evaluator::Emit(OpKind kind, std::vector<ValueId> inputs, graph::Attributes attributes) {
@@ -79,7 +89,9 @@ ValueId Evaluator::Real(const Slot& slot) {
   if (const auto* symbol = std::get_if<Symbol>(&slot)) {
     return symbol->codes ? Emit(OpKind::kDequantize, {symbol->value}) : symbol->value;
   }
-  if (const auto* condition = std::get_if<SymbolicBool>(&slot)) return condition->value;
+  if (std::holds_alternative<SymbolicBool>(slot)) {
+    Refuse(absl::StrCat("the truth of a tensor is an operand of ", source_op_), "use the tensor itself");
+  }
   const c10::IValue& value = Concrete(slot, "operand");
   if (value.isTensor()) return Constant(value.toTensor());
   if (value.isDouble() || value.isInt()) return Constant(at::scalar_tensor(value.toScalar(), at::kFloat));
@@ -89,28 +101,59 @@ ValueId Evaluator::Real(const Slot& slot) {
 Slot Evaluator::EmitLike(OpKind kind, const Slot& x, graph::Attributes attributes) {
   const ValueId real = Emit(kind, {Real(x)}, std::move(attributes));
   if (!IsCodes(x)) return Symbol{real, false};
-  return Symbol{Emit(OpKind::kQuantizeLike, {real, Codes(x)}), true};
+  return Symbol{Emit(OpKind::kQuantizeLike, {real, Codes(x)}), true, std::get<Symbol>(x).is_signed};
 }
 
-Symbol Evaluator::EmitQuantize(ValueId real, double scale, std::int64_t zero_point, std::int64_t quant_min,
-                               std::int64_t quant_max) {
-  numerics::QuantParams params{.scales = {scale}, .zero_points = {zero_point}, .quant_min = quant_min, .quant_max = quant_max};
-  if (const absl::Status status = numerics::Validate(params, absl::StrCat("module '", path(), "'")); !status.ok()) {
-    throw ImportError(status);
+void Evaluator::Check(const numerics::QuantParams& params, std::string_view what) const {
+  if (const absl::Status status = numerics::Validate(params, "qparams"); !status.ok()) {
+    Refuse(absl::StrCat(Text(what), ": ", status.message()), "train or calibrate this module again");
   }
-  return {Emit(OpKind::kQuantize, {real}, graph::QuantizeAttributes{std::move(params)}), true};
+}
+
+Symbol Evaluator::EmitQuantize(ValueId real, double scale, std::int64_t zero_point, bool is_signed) {
+  numerics::QuantParams params{.scales = {scale},
+                               .zero_points = {zero_point},
+                               .quant_min = is_signed ? -128 : 0,
+                               .quant_max = is_signed ? 127 : 255};
+  Check(params, source_op_);
+  return {Emit(OpKind::kQuantize, {real}, graph::QuantizeAttributes{std::move(params)}), true, is_signed};
+}
+
+Symbol Evaluator::Clone(Symbol symbol) {
+  symbol.copy = ++copies_;
+  return symbol;
+}
+
+graph::Tensor Evaluator::Copy(const at::Tensor& tensor) const {
+  constexpr std::array<std::pair<at::ScalarType, graph::DType>, 7> kTypes = {{{at::kFloat, graph::DType::kFloat32},
+                                                                              {at::kDouble, graph::DType::kFloat64},
+                                                                              {at::kChar, graph::DType::kInt8},
+                                                                              {at::kByte, graph::DType::kUint8},
+                                                                              {at::kInt, graph::DType::kInt32},
+                                                                              {at::kLong, graph::DType::kInt64},
+                                                                              {at::kBool, graph::DType::kBool}}};
+  const auto type = std::find_if(kTypes.begin(), kTypes.end(),
+                                 [&](const auto& entry) { return entry.first == tensor.scalar_type(); });
+  if (type == kTypes.end() || tensor.layout() != at::kStrided || !tensor.device().is_cpu()) {
+    Refuse(absl::StrCat("a constant of type ", at::toString(tensor.scalar_type())), "keep constants dense and in float32");
+  }
+  const at::Tensor plain = tensor.detach().contiguous();
+  graph::Tensor copy(type->second, plain.sizes().vec());
+  if (plain.numel() > 0) std::memcpy(copy.storage().get(), plain.const_data_ptr(), plain.nbytes());
+  return copy;
 }
 
 ValueId Evaluator::Constant(const at::Tensor& tensor) {
   const void* key = tensor.unsafeGetTensorImpl();
   if (const auto it = constant_of_.find(key); it != constant_of_.end()) return it->second;
-  at::Tensor plain = tensor.detach();
-  if (plain.scalar_type() == at::kHalf || plain.scalar_type() == at::kBFloat16) plain = plain.to(at::kFloat);
-  auto value = execution::FromTorch(plain);
-  if (!value.ok()) throw ImportError(value.status());
+  if (tensor.is_quantized()) {
+    kept_.push_back(tensor);
+    return constant_of_[key] = QuantizedConstant(tensor);
+  }
+  graph::Tensor value = Copy(tensor);
   graph::Block* outer = block_;
   block_ = &constants_;
-  const ValueId id = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{*std::move(value), std::nullopt});
+  const ValueId id = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{std::move(value), std::nullopt});
   block_ = outer;
   constant_of_[key] = id;
   kept_.push_back(tensor);
@@ -126,7 +169,36 @@ ValueId Evaluator::CodeConstant(graph::Tensor codes, numerics::QuantParams param
   return real;
 }
 
+// A quantized tensor (qint8 or quint8, per tensor or per channel) of the file: a packed weight, as a rule.
+ValueId Evaluator::QuantizedConstant(const at::Tensor& tensor) {
+  numerics::QuantParams params;
+  if (tensor.scalar_type() != at::kQInt8 && tensor.scalar_type() != at::kQUInt8) {
+    Refuse(absl::StrCat("a constant of type ", at::toString(tensor.scalar_type())), "quantize weights to qint8");
+  }
+  const bool is_signed = tensor.scalar_type() == at::kQInt8;
+  params.quant_min = is_signed ? -128 : 0;
+  params.quant_max = is_signed ? 127 : 255;
+  if (tensor.qscheme() == at::kPerTensorAffine) {
+    params.scales = {tensor.q_scale()};
+    params.zero_points = {tensor.q_zero_point()};
+  } else if (tensor.qscheme() == at::kPerChannelAffine) {
+    const at::Tensor scales = tensor.q_per_channel_scales().to(at::kDouble).contiguous();
+    const at::Tensor zero_points = tensor.q_per_channel_zero_points().to(at::kLong).contiguous();
+    params.scales.assign(scales.const_data_ptr<double>(), scales.const_data_ptr<double>() + scales.numel());
+    params.zero_points.assign(zero_points.const_data_ptr<std::int64_t>(),
+                              zero_points.const_data_ptr<std::int64_t>() + zero_points.numel());
+    params.axis = static_cast<int>(tensor.q_per_channel_axis());
+  } else {
+    Refuse("a weight with floating-point zero points", "quantize weights with per_channel_symmetric");
+  }
+  Check(params, "a weight");
+  return CodeConstant(Copy(at::int_repr(tensor).to(at::kInt)), std::move(params));
+}
+
 void Evaluator::Notice(graph::NoticeKind kind, std::string detail) {
+  for (const graph::Notice& notice : graph_.notices) {  // a module that is called twice
+    if (notice.kind == kind && notice.module_path == path()) return;
+  }
   graph_.notices.push_back({kind, path(), std::move(detail)});
 }
 

@@ -16,28 +16,22 @@ namespace {
 constexpr std::int64_t kMaxSteps = 4'000'000;  // nodes evaluated: bounds unrolled loops
 constexpr int kMaxDepth = 200;                 // calls
 
-// True when evaluating the block certainly raises.
-bool Raises(const torch::jit::Block* block) {
-  for (const torch::jit::Node* node : block->nodes()) {
-    if (node->kind() == c10::prim::RaiseException) return true;
-    if (node->kind() == c10::prim::If && Raises(node->blocks()[0]) && Raises(node->blocks()[1])) return true;
-  }
-  return false;
-}
-
 bool AllConcrete(const Evaluator::Inputs& inputs) {
   return std::all_of(inputs.begin(), inputs.end(),
                      [](const Slot& slot) { return std::holds_alternative<c10::IValue>(slot); });
 }
 
-bool AnySymbol(const Evaluator::Inputs& inputs) {
-  return std::any_of(inputs.begin(), inputs.end(), [](const Slot& slot) {
-    return std::holds_alternative<Symbol>(slot) || std::holds_alternative<SymbolicBool>(slot) ||
-           std::holds_alternative<std::shared_ptr<SlotList>>(slot);
-  });
+bool IsObserver(const c10::ClassType& type) {
+  return type.name() && type.name()->qualifiedName().find("quantization.observer.") != std::string::npos;
 }
 
 }  // namespace
+
+bool IsSymbolic(const Slot& slot) {
+  if (std::holds_alternative<Symbol>(slot) || std::holds_alternative<SymbolicBool>(slot)) return true;
+  const auto* list = std::get_if<std::shared_ptr<SlotList>>(&slot);
+  return list != nullptr && std::any_of((*list)->items.begin(), (*list)->items.end(), IsSymbolic);
+}
 
 Evaluator::Evaluator(const torch::jit::Module& module) : module_(module) { NamePaths(module, ""); }
 
@@ -108,15 +102,21 @@ std::vector<Slot> Evaluator::Call(torch::jit::Function& function, const Inputs& 
     if (it != paths_.end()) path = it->second;
   }
   path_stack_.push_back(std::move(path));
+  frames_.push_back(&frame);
   std::vector<Slot> outputs = EvaluateBlock(body->block(), frame);
+  frames_.pop_back();
   path_stack_.pop_back();
   --depth_;
   return outputs;
 }
 
+void Evaluator::CountStep() {
+  if (++steps_ > kMaxSteps) Refuse("a loop that runs too long", "unroll it, or give it a constant bound");
+}
+
 std::vector<Slot> Evaluator::EvaluateBlock(const torch::jit::Block* block, Frame& frame) {
   for (const torch::jit::Node* node : block->nodes()) {
-    if (++steps_ > kMaxSteps) Refuse("a loop that runs too long", "unroll it, or give it a constant bound");
+    CountStep();
     EvaluateNode(node, frame);
   }
   std::vector<Slot> outputs;
@@ -162,23 +162,34 @@ bool Evaluator::EvaluateStructure(const torch::jit::Node* node, Frame& frame, co
         AllConcrete(inputs) && Concrete(inputs[0], "message").isString() ? Concrete(inputs[0], "message").toStringRef() : "";
     Refuse(absl::StrCat("the model raises an error ('", message, "')"), "mend the model and export it again");
   }
+  if (kind == c10::prim::SetAttr) {
+    if (std::holds_alternative<Unknown>(inputs[0])) return true;  // of a no_grad context
+    Refuse(absl::StrCat("attribute '", node->s(c10::attr::name), "' changes while the model runs"),
+           "export a model whose forward() does not assign to its attributes");
+  }
   static const std::set<std::string> kWithoutEffect = {
-      "prim::SetAttr", "prim::CreateObject", "prim::Enter", "prim::Exit", "prim::Print", "aten::warn",
+      "prim::CreateObject", "prim::Enter", "prim::Exit", "prim::Print", "aten::warn",
       "prim::Uninitialized", "aten::is_grad_enabled", "aten::set_grad_enabled"};
   if (kWithoutEffect.contains(kind.toQualString())) return set_unknown();
   if (kind == c10::prim::ListConstruct || kind == c10::prim::TupleConstruct) {
-    if (AllConcrete(inputs)) return false;
-    auto list = std::make_shared<SlotList>();
-    list->items = inputs;
-    list->is_tuple = kind == c10::prim::TupleConstruct;
-    frame[node->output()] = std::move(list);
+    // An empty list of tensors may yet be filled with ones that depend on the input.
+    const auto list_type = node->output()->type()->cast<c10::ListType>();
+    const bool of_tensors = list_type && list_type->getElementType()->kind() == c10::TypeKind::TensorType;
+    if (AllConcrete(inputs) && !(inputs.empty() && of_tensors)) return false;
+    frame[node->output()] = std::make_shared<SlotList>(SlotList{inputs, branch_});
     return true;
   }
   if (kind == c10::prim::TupleUnpack || kind == c10::prim::ListUnpack) {
     if (AllConcrete(inputs)) return false;
-    if (std::holds_alternative<Unknown>(inputs[0])) return set_unknown();
+    const std::size_t count = node->outputs().size();
+    if (const auto* unknown = std::get_if<Unknown>(&inputs[0])) {
+      for (std::size_t i = 0; i < count; ++i) {
+        frame[node->outputs()[i]] = Unknown{unknown->tensor, unknown->axis < 0 ? static_cast<int>(i) : -1};
+      }
+      return true;
+    }
     const std::vector<Slot> items = Items(inputs[0], "tuple");
-    for (std::size_t i = 0; i < node->outputs().size(); ++i) frame[node->outputs()[i]] = items.at(i);
+    for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = items.at(i);
     return true;
   }
   if (kind == c10::prim::TupleIndex && std::holds_alternative<std::shared_ptr<SlotList>>(inputs[0])) {
@@ -189,8 +200,23 @@ bool Evaluator::EvaluateStructure(const torch::jit::Node* node, Frame& frame, co
     return true;
   }
   if (!inputs.empty() && std::holds_alternative<Symbol>(inputs[0])) {
+    const Symbol& symbol = std::get<Symbol>(inputs[0]);
     if (kind == c10::prim::dtype) {
-      frame[node->output()] = c10::IValue(static_cast<std::int64_t>(IsCodes(inputs[0]) ? at::kQUInt8 : at::kFloat));
+      const at::ScalarType code_type = symbol.is_signed ? at::kQInt8 : at::kQUInt8;
+      frame[node->output()] = c10::IValue(static_cast<std::int64_t>(symbol.codes ? code_type : at::kFloat));
+      return true;
+    }
+    const std::string name = kind.toQualString();
+    if (name == "prim::is_quantized" || name == "prim::is_cuda" || name == "prim::requires_grad") {
+      frame[node->output()] = c10::IValue(name == "prim::is_quantized" && symbol.codes);
+      return true;
+    }
+    if (name == "prim::unchecked_cast" || name == "prim::unchecked_unwrap_optional" || name == "aten::_unwrap_optional") {
+      frame[node->output()] = inputs[0];
+      return true;
+    }
+    if ((name == "aten::__is__" || name == "aten::__isnot__") && IsNone(inputs[1])) {
+      frame[node->output()] = c10::IValue(name == "aten::__isnot__");
       return true;
     }
     if (kind == c10::prim::device) {
@@ -212,96 +238,46 @@ void Evaluator::EvaluateCall(const torch::jit::Node* node, Frame& frame, const I
       for (const torch::jit::Value* output : node->outputs()) frame[output] = Unknown{};
       return;
     }
-    torch::jit::Function& method = self->toObject()->type()->getMethod(node->s(c10::attr::name));
-    outputs = Call(method, inputs);
+    const auto type = self->toObject()->type();
+    if (node->s(c10::attr::name) == "forward" && inputs.size() == 2 && IsSymbolic(inputs[1]) && IsObserver(*type)) {
+      // Observers never run: a plain FakeQuantize calls one when it is left on, and uses the range it has.
+      const auto it = paths_.find(self->toObject().get());
+      graph_.notices.push_back({graph::NoticeKind::kObserverFrozen, it == paths_.end() ? path() : it->second,
+                                "the observer is on: every run of the model would move this range"});
+      outputs = {inputs[1]};
+    } else {
+      outputs = Call(type->getMethod(node->s(c10::attr::name)), inputs);
+    }
   }
   for (std::size_t i = 0; i < node->outputs().size(); ++i) frame[node->outputs()[i]] = outputs.at(i);
 }
 
-void Evaluator::EvaluateIf(const torch::jit::Node* node, Frame& frame) {
-  saw_script_ = true;  // tracing leaves no branches
-  const Slot condition = frame.at(node->inputs()[0]);
-  const torch::jit::Block* taken = nullptr;
-  if (const auto* value = std::get_if<c10::IValue>(&condition)) {
-    taken = node->blocks()[value->toBool() ? 0 : 1];
-  } else if (const auto* symbolic = std::get_if<SymbolicBool>(&condition)) {
-    return EmitIf(node, symbolic->value, frame);
-  } else if (Raises(node->blocks()[0])) {
-    taken = node->blocks()[1];  // a check of the input's shape: assume that it holds
-  } else if (Raises(node->blocks()[1])) {
-    taken = node->blocks()[0];
-  } else {
-    Refuse("a branch that depends on the shape of the input", "trace the model, or make the branch constant");
-  }
-  const std::vector<Slot> outputs = EvaluateBlock(taken, frame);
-  for (std::size_t i = 0; i < outputs.size(); ++i) frame[node->outputs()[i]] = outputs[i];
-}
-
-void Evaluator::EmitIf(const torch::jit::Node* node, graph::ValueId predicate, Frame& frame) {
-  graph::IfAttributes branches;
-  graph::Block* outer = block_;
-  std::vector<std::vector<Slot>> results;
-  for (const std::size_t side : {0U, 1U}) {
-    block_ = side == 0 ? &branches.then_block : &branches.else_block;
-    results.push_back(EvaluateBlock(node->blocks()[side], frame));
-  }
-  std::vector<bool> codes;
-  for (std::size_t i = 0; i < results[0].size(); ++i) {
-    const bool both = IsCodes(results[0][i]) && IsCodes(results[1][i]);
-    codes.push_back(both);
-    block_ = &branches.then_block;
-    branches.then_block.outputs.push_back(both ? Codes(results[0][i]) : Real(results[0][i]));
-    block_ = &branches.else_block;
-    branches.else_block.outputs.push_back(both ? Codes(results[1][i]) : Real(results[1][i]));
-  }
-  block_ = outer;
-  source_op_ = "prim::If";
-  const graph::NodeId id = graph_.AddNode(*block_,
-                                          {.kind = graph::OpKind::kIf,
-                                           .inputs = {predicate},
-                                           .outputs = {},
-                                           .attributes = std::move(branches),
-                                           .module_path = path(),
-                                           .source_op = source_op_},
-                                          static_cast<int>(codes.size()));
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    frame[node->outputs()[i]] = Symbol{graph_.nodes[static_cast<std::size_t>(id)].outputs[i], codes[i]};
-  }
-}
-
-void Evaluator::EvaluateLoop(const torch::jit::Node* node, Frame& frame) {
-  saw_script_ = true;
-  const auto concrete = [&](const Slot& slot) -> const c10::IValue& {
-    if (!std::holds_alternative<c10::IValue>(slot)) {
-      Refuse("a loop whose length depends on the input", "trace the model, or give the loop a constant length");
-    }
-    return std::get<c10::IValue>(slot);
-  };
-  const std::int64_t trips = concrete(frame.at(node->inputs()[0])).toInt();
-  bool condition = concrete(frame.at(node->inputs()[1])).toBool();
-  std::vector<Slot> carried;
-  for (std::size_t i = 2; i < node->inputs().size(); ++i) carried.push_back(frame.at(node->inputs()[i]));
-  const torch::jit::Block* body = node->blocks()[0];
-  for (std::int64_t trip = 0; trip < trips && condition; ++trip) {
-    frame[body->inputs()[0]] = c10::IValue(trip);
-    for (std::size_t i = 0; i < carried.size(); ++i) frame[body->inputs()[i + 1]] = carried[i];
-    std::vector<Slot> outputs = EvaluateBlock(body, frame);
-    condition = concrete(outputs[0]).toBool();
-    carried.assign(outputs.begin() + 1, outputs.end());
-  }
-  for (std::size_t i = 0; i < carried.size(); ++i) frame[node->outputs()[i]] = carried[i];
-}
-
-// An operator of attributes alone runs as LibTorch would run it.
+// An operator of attributes alone runs as LibTorch would run it. Lists and tuples have no operator of their own.
 void Evaluator::Execute(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
   torch::jit::Stack stack;
   for (const Slot& input : inputs) stack.push_back(std::get<c10::IValue>(input));
-  if (node->hasAttribute(c10::attr::name) || node->maybeOperator() == nullptr) {
-    Refuse(absl::StrCat("operator ", source_op_, " is not supported"), "export the model without it");
-  }
-  node->getOperation()(stack);
+  const c10::Symbol kind = node->kind();
   const std::size_t count = node->outputs().size();
-  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack.at(stack.size() - count + i);
+  if (kind == c10::prim::ListConstruct) {
+    c10::impl::GenericList list(node->output()->type()->expectRef<c10::ListType>().getElementType());
+    for (c10::IValue& item : stack) list.push_back(std::move(item));
+    stack = {c10::IValue(std::move(list))};
+  } else if (kind == c10::prim::TupleConstruct) {
+    stack = {c10::ivalue::Tuple::create(std::move(stack))};
+  } else if (kind == c10::prim::TupleUnpack) {
+    stack = torch::jit::Stack(stack.at(0).toTupleRef().elements().vec());
+  } else if (kind == c10::prim::ListUnpack) {
+    stack = stack.at(0).toListRef().vec();
+  } else {
+    static const std::set<std::string> kTouchFiles = {"aten::save", "aten::from_file"};
+    const bool known_space = kind.is_aten() || kind.is_prim() || kind.ns() == c10::Symbol::fromQualString("namespaces::quantized");
+    if (!known_space || kTouchFiles.contains(source_op_) || node->maybeOperator() == nullptr) {
+      Refuse(absl::StrCat("operator ", source_op_, " is not supported"), "export the model without it");
+    }
+    node->getOperation()(stack);
+  }
+  if (stack.size() < count) Refuse(absl::StrCat(source_op_, " gives too few values"), "export the model again");
+  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack[stack.size() - count + i];
 }
 
 void Evaluator::EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
@@ -311,7 +287,15 @@ void Evaluator::EvaluateOperator(const torch::jit::Node* node, Frame& frame, con
     return;
   }
   if (AllConcrete(inputs)) return Execute(node, frame, inputs);
-  if (!AnySymbol(inputs)) {  // arithmetic on shapes
+  if (EvaluateListOperator(node, frame, inputs)) return;
+  if (name == "aten::__getitem__" && std::holds_alternative<Unknown>(inputs[0])) {  // one extent of x.shape
+    const auto* sizes = std::get_if<Unknown>(&inputs[0]);
+    const auto* index = std::get_if<c10::IValue>(&inputs[1]);
+    const bool extent = sizes->axis < 0 && index != nullptr && index->isInt() && index->toInt() >= 0 && index->toInt() < 8;
+    frame[node->output()] = extent ? Unknown{sizes->tensor, static_cast<int>(index->toInt())} : Unknown{};
+    return;
+  }
+  if (std::none_of(inputs.begin(), inputs.end(), IsSymbolic)) {  // arithmetic on shapes
     for (const torch::jit::Value* output : node->outputs()) frame[output] = Unknown{};
     return;
   }
@@ -325,8 +309,54 @@ void Evaluator::EvaluateOperator(const torch::jit::Node* node, Frame& frame, con
     Refuse(absl::StrCat("operator ", name, " is not supported"),
            "replace it by supported operators (docs/operators.md lists them), or export the part of the model before it");
   }
-  frame[node->output()] = handler(*this, inputs);
-  if (in_place) frame[node->inputs()[0]] = frame[node->output()];
+  const Slot result = handler(*this, inputs);
+  if (in_place && std::holds_alternative<Symbol>(inputs[0])) Overwrite(std::get<Symbol>(inputs[0]), result);
+  frame[node->output()] = result;
+}
+
+// Every name of the tensor, in every call being evaluated, now means `result`. Views of it are not followed.
+void Evaluator::Overwrite(const Symbol& target, const Slot& result) {
+  if (target.value < first_value_of_branch_) {
+    Refuse(absl::StrCat(source_op_, " changes, inside a branch, a tensor made outside of it"),
+           "use the operator that is not in place");
+  }
+  const auto overwrite = [&](auto& self, Slot& slot) -> void {
+    if (const auto* symbol = std::get_if<Symbol>(&slot)) {
+      if (symbol->value == target.value && symbol->copy == target.copy) slot = result;
+    } else if (const auto* list = std::get_if<std::shared_ptr<SlotList>>(&slot)) {
+      for (Slot& item : (*list)->items) self(self, item);
+    }
+  };
+  for (Frame* frame : frames_) {
+    for (auto& [value, slot] : *frame) overwrite(overwrite, slot);
+  }
+}
+
+// Operators on lists of tensors that depend on the input; false when this is none.
+bool Evaluator::EvaluateListOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
+  const auto* slot = inputs.empty() ? nullptr : std::get_if<std::shared_ptr<SlotList>>(&inputs[0]);
+  if (slot == nullptr) return false;
+  SlotList& list = **slot;
+  const auto size = static_cast<std::int64_t>(list.items.size());
+  if (source_op_ == "aten::len") {
+    frame[node->output()] = c10::IValue(size);
+  } else if (source_op_ == "aten::list") {
+    frame[node->output()] = std::make_shared<SlotList>(SlotList{list.items, branch_});
+  } else if (source_op_ == "aten::__getitem__") {
+    std::int64_t index = Int(inputs[1], "index");
+    if (index < 0) index += size;
+    if (index < 0 || index >= size) Refuse("an index outside of its list", "mend the model and export it again");
+    frame[node->output()] = list.items[static_cast<std::size_t>(index)];
+  } else if (source_op_ == "aten::append") {
+    if (list.branch != branch_) {
+      Refuse("a branch that appends to a list made outside of it", "return tensors from both sides of the branch");
+    }
+    list.items.push_back(inputs[1]);
+    frame[node->output()] = *slot;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 }  // namespace qatgap::frontends::torchscript

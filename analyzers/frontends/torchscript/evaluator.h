@@ -35,19 +35,25 @@ class ImportError : public std::exception {
 struct Symbol {
   graph::ValueId value = -1;
   bool codes = false;      // quantized
+  bool is_signed = false;  // of codes: qint8, not quint8
+  int copy = 0;            // clones share the value but not the memory: each has its own number
 };
 // The truth of a one-element tensor that depends on the input.
 struct SymbolicBool {
   graph::ValueId value = -1;
+  bool negated = false;
 };
 // Depends on the shape of the input, or on something that has no value here.
-struct Unknown {};
+struct Unknown {
+  graph::ValueId tensor = -1;  // set: the sizes of this tensor
+  int axis = -1;               // set too: its extent along this axis
+};
 struct SlotList;
 // What a TorchScript value is while a method is evaluated; IValue: computed from attributes alone.
 using Slot = std::variant<c10::IValue, Symbol, SymbolicBool, Unknown, std::shared_ptr<SlotList>>;
 struct SlotList {
   std::vector<Slot> items;
-  bool is_tuple = false;
+  int branch = 0;  // where it was made, see Evaluator::branch_
 };
 
 class Evaluator {
@@ -74,25 +80,34 @@ class Evaluator {
   static bool IsNone(const Slot& slot);
   const c10::IValue& Concrete(const Slot& slot, std::string_view what) const;
   std::int64_t Int(const Slot& slot, std::string_view what) const { return Concrete(slot, what).toInt(); }
-  // A list of ints; an Unknown at index 0 (the batch) becomes 0 where `batch_may_be_unknown`.
-  std::vector<std::int64_t> Ints(const Slot& slot, std::string_view what, bool batch_may_be_unknown = false) const;
+  std::vector<std::int64_t> Ints(const Slot& slot, std::string_view what) const;
+  // The sizes of a reshape of `x`: an extent that x itself has on that axis, or the batch of any tensor, becomes 0.
+  std::vector<std::int64_t> ReshapeSizes(const Slot& slot, const Slot& x) const;
   std::vector<Slot> Items(const Slot& slot, std::string_view what) const;
 
   // Adds a node to the current block and returns its only output.
   graph::ValueId Emit(graph::OpKind kind, std::vector<graph::ValueId> inputs, graph::Attributes attributes = {});
   // An operator of one tensor that keeps its input's qparams when that is quantized.
   Slot EmitLike(graph::OpKind kind, const Slot& x, graph::Attributes attributes = {});
-  Symbol EmitQuantize(graph::ValueId real, double scale, std::int64_t zero_point, std::int64_t quant_min,
-                      std::int64_t quant_max);
-  // A constant in the root block, made once per tensor.
+  // Codes of the whole range of quint8 or qint8.
+  Symbol EmitQuantize(graph::ValueId real, double scale, std::int64_t zero_point, bool is_signed);
+  Symbol Clone(Symbol symbol);
+  // A copy: an operator in place may change the file's tensor later. Refuses types that graph::Tensor lacks.
+  graph::Tensor Copy(const at::Tensor& tensor) const;
+  // A constant in the root block, made once per tensor; of a quantized tensor its dequantized codes.
   graph::ValueId Constant(const at::Tensor& tensor);
   graph::ValueId CodeConstant(graph::Tensor codes, numerics::QuantParams params);
+  graph::ValueId QuantizedConstant(const at::Tensor& tensor);
   void Notice(graph::NoticeKind kind, std::string detail);
   void set_saw_fake_quant() { saw_fake_quant_ = true; }
   void set_saw_quantized_operator() { saw_quantized_operator_ = true; }
   // Module path of the code being evaluated.
   const std::string& path() const { return path_stack_.back(); }
   [[noreturn]] void Refuse(std::string_view what, std::string_view remedy) const;
+  // FAILED_PRECONDITION unless the qparams are valid; `what` is completed by the module's path.
+  void Check(const numerics::QuantParams& params, std::string_view what) const;
+  // Number of the branch being evaluated; 0 outside of data-dependent branches.
+  int branch() const { return branch_; }
 
  private:
   using Frame = std::unordered_map<const torch::jit::Value*, Slot>;
@@ -104,10 +119,13 @@ class Evaluator {
   bool EvaluateStructure(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   void EvaluateCall(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   void EvaluateIf(const torch::jit::Node* node, Frame& frame);
-  void EmitIf(const torch::jit::Node* node, graph::ValueId predicate, Frame& frame);
+  void EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Frame& frame);
   void EvaluateLoop(const torch::jit::Node* node, Frame& frame);
   void Execute(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   void EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  bool EvaluateListOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  void CountStep();
+  void Overwrite(const Symbol& target, const Slot& result);
   void AddOutputs(const Slot& slot, const std::string& name);
 
   const torch::jit::Module& module_;
@@ -118,11 +136,18 @@ class Evaluator {
   std::map<const void*, graph::ValueId> constant_of_;
   std::vector<at::Tensor> kept_;     // keeps the keys of constant_of_ alive
   std::vector<std::string> path_stack_{""};
+  std::vector<Frame*> frames_;       // of the calls being evaluated
   std::string source_op_;
   std::int64_t steps_ = 0;
   int depth_ = 0;
+  int branch_ = 0, branches_ = 0;
+  graph::ValueId first_value_of_branch_ = 0;
+  int copies_ = 0;
   bool saw_fake_quant_ = false, saw_quantized_operator_ = false, saw_script_ = false;
 };
+
+// True when a slot is, or a list holds, something that depends on the input's data.
+bool IsSymbolic(const Slot& slot);
 
 // The handler of an operator, or nullptr. Each list is one function in its own file.
 Evaluator::Handler FindFloatOperator(std::string_view name);

@@ -1,10 +1,9 @@
 // Fake-quant operators of QAT models.
-#include <ATen/ops/empty.h>
 #include <ATen/ops/fused_moving_avg_obs_fake_quant.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include "absl/strings/str_cat.h"
-#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/numerics/fake_quantize.h"
 
@@ -14,43 +13,65 @@ namespace {
 using graph::OpKind;
 using numerics::QuantParams;
 
+// Codes of a weight, with the arithmetic of the operator itself.
+graph::Tensor QuantizeWeight(const Evaluator& evaluator, const at::Tensor& weight, const QuantParams& params) {
+  if (weight.scalar_type() != at::kFloat) {
+    evaluator.Refuse(absl::StrCat("a fake-quant of a weight of type ", at::toString(weight.scalar_type())),
+                     "keep weights in float32");
+  }
+  const graph::Tensor real = evaluator.Copy(weight);
+  graph::Tensor codes(graph::DType::kInt32, real.shape());
+  std::int64_t outer = 1, channels = 1, inner = real.elements();
+  if (params.per_channel()) {
+    const auto axis = static_cast<std::size_t>(params.axis);
+    if (axis >= real.shape().size() || real.dim(axis) != static_cast<std::int64_t>(params.scales.size())) {
+      evaluator.Refuse(absl::StrCat("a fake-quant with ", params.scales.size(), " scales along axis ", axis,
+                                    " of a weight of shape ", graph::ToString(real.shape())),
+                       "export the model again");
+    }
+    channels = real.dim(axis);
+    for (std::size_t i = 0; i < axis; ++i) outer *= real.dim(i);
+    inner = real.elements() / std::max<std::int64_t>(outer * channels, 1);
+  }
+  const absl::Status status = numerics::QuantizeReals(real.data<float>(), params, outer, channels, inner,
+                                                      codes.mutable_data<std::int32_t>());
+  if (!status.ok()) {
+    evaluator.Refuse(absl::StrCat("a weight that cannot be quantized: ", status.message()), "train the model again");
+  }
+  return codes;
+}
+
 // Quantize and dequantize: nodes for what depends on the input, a code constant for what does not.
 Slot FakeQuantize(Evaluator& evaluator, const Slot& x, QuantParams params) {
-  if (const absl::Status status = numerics::Validate(params, absl::StrCat("fake-quant in module '", evaluator.path(), "'"));
-      !status.ok()) {
-    throw ImportError(absl::FailedPreconditionError(status.message()));
-  }
+  evaluator.Check(params, "a fake-quant");
   evaluator.set_saw_fake_quant();
   if (const auto* value = std::get_if<c10::IValue>(&x)) {
-    auto real = execution::FromTorch(value->toTensor().detach());
-    if (!real.ok()) throw ImportError(real.status());
-    graph::Tensor codes(graph::DType::kInt32, real->shape());
-    std::int64_t outer = 1, channels = 1, inner = real->elements();
-    if (params.per_channel()) {
-      const auto axis = static_cast<std::size_t>(params.axis);
-      channels = real->dim(axis);
-      for (std::size_t i = 0; i < axis; ++i) outer *= real->dim(i);
-      inner = real->elements() / std::max<std::int64_t>(outer * channels, 1);
-    }
-    const absl::Status status = numerics::QuantizeReals(real->data<float>(), params, outer, channels, inner,
-                                                        codes.mutable_data<std::int32_t>());
-    if (!status.ok()) {
-      throw ImportError(absl::FailedPreconditionError(
-          absl::StrCat("the weight in module '", evaluator.path(), "': ", status.message())));
-    }
-    return Symbol{evaluator.CodeConstant(std::move(codes), std::move(params)), false};
+    graph::Tensor codes = QuantizeWeight(evaluator, value->toTensor(), params);
+    return Symbol{evaluator.CodeConstant(std::move(codes), std::move(params))};
   }
   const graph::ValueId codes =
       evaluator.Emit(OpKind::kQuantize, {evaluator.Real(x)}, graph::QuantizeAttributes{std::move(params)});
-  return Symbol{evaluator.Emit(OpKind::kDequantize, {codes}), false};
+  return Symbol{evaluator.Emit(OpKind::kDequantize, {codes})};
 }
 
-QuantParams ParamsFrom(const at::Tensor& scale, const at::Tensor& zero_point, std::int64_t quant_min,
+// Axis of per-channel qparams.
+int ChannelAxis(const Evaluator& evaluator, const Slot& slot) {
+  const std::int64_t axis = evaluator.Int(slot, "channel axis");
+  if (axis < 0 || axis > 7) {
+    evaluator.Refuse(absl::StrCat("a per-channel fake-quant along axis ", axis), "give the axis as 0 to 7");
+  }
+  return static_cast<int>(axis);
+}
+
+QuantParams ParamsFrom(const Evaluator& evaluator, const at::Tensor& scale, const at::Tensor& zero_point, std::int64_t quant_min,
                        std::int64_t quant_max, int axis) {
   QuantParams params;
   params.quant_min = quant_min;
   params.quant_max = quant_max;
   params.axis = axis;
+  if (zero_point.is_floating_point() && !zero_point.equal(zero_point.round())) {
+    evaluator.Refuse("a fake-quant with zero points that are not integers", "use affine or symmetric quantization");
+  }
   const at::Tensor scales = scale.detach().to(at::kDouble).reshape({-1}).contiguous();
   const at::Tensor zero_points = zero_point.detach().to(at::kLong).reshape({-1}).contiguous();
   params.scales.assign(scales.const_data_ptr<double>(), scales.const_data_ptr<double>() + scales.numel());
@@ -78,8 +99,8 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
   at::Tensor minimum = tensor(3).detach().clone(), maximum = tensor(4).detach().clone();
   at::Tensor scale = tensor(5).detach().clone(), zero_point = tensor(6).detach().clone();
   const std::int64_t quant_min = evaluator.Int(in[8], "quant_min"), quant_max = evaluator.Int(in[9], "quant_max");
-  const std::int64_t axis = evaluator.Int(in[10], "channel axis");
   const bool per_channel = evaluator.Concrete(in[11], "per_channel").toBool();
+  const int axis = per_channel ? ChannelAxis(evaluator, in[10]) : QuantParams::kPerTensor;
   const bool symmetric = evaluator.Concrete(in[12], "symmetric").toBool();
   if (minimum.numel() == 0 || !minimum.isfinite().all().item<bool>() || !maximum.isfinite().all().item<bool>()) {
     evaluator.Refuse("a fake-quant that has never observed data",
@@ -93,29 +114,27 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
   at::fused_moving_avg_obs_fake_quant(at::zeros(shape), observer_off, tensor(2), minimum, maximum, scale, zero_point,
                                       evaluator.Concrete(in[7], "averaging constant").toDouble(), quant_min, quant_max,
                                       axis, per_channel, symmetric);
-  return FakeQuantize(evaluator, in[0],
-                      ParamsFrom(scale, zero_point, quant_min, quant_max,
-                                 per_channel ? static_cast<int>(axis) : QuantParams::kPerTensor));
+  return FakeQuantize(evaluator, in[0], ParamsFrom(evaluator, scale, zero_point, quant_min, quant_max, axis));
 }
 
 // fake_quantize_per_tensor_affine(x, scale, zero_point, quant_min, quant_max), numbers or tensors.
 Slot PerTensor(Evaluator& evaluator, const Evaluator::Inputs& in) {
-  const c10::IValue& scale = evaluator.Concrete(in[1], "scale");
-  const c10::IValue& zero_point = evaluator.Concrete(in[2], "zero point");
-  QuantParams params;
-  params.scales = {scale.isTensor() ? scale.toTensor().item<double>() : scale.toDouble()};
-  params.zero_points = {zero_point.isTensor() ? zero_point.toTensor().item<std::int64_t>() : zero_point.toInt()};
-  params.quant_min = evaluator.Int(in[3], "quant_min");
-  params.quant_max = evaluator.Int(in[4], "quant_max");
-  return FakeQuantize(evaluator, in[0], std::move(params));
+  const auto as_tensor = [](const c10::IValue& value) {
+    return value.isTensor() ? value.toTensor() : at::scalar_tensor(value.toScalar(), at::kDouble);
+  };
+  const QuantParams params =
+      ParamsFrom(evaluator, as_tensor(evaluator.Concrete(in[1], "scale")), as_tensor(evaluator.Concrete(in[2], "zero point")),
+                 evaluator.Int(in[3], "quant_min"), evaluator.Int(in[4], "quant_max"), QuantParams::kPerTensor);
+  if (params.scales.size() != 1) evaluator.Refuse("a per-tensor fake-quant with several scales", "export the model again");
+  return FakeQuantize(evaluator, in[0], params);
 }
 
 // fake_quantize_per_channel_affine(x, scale, zero_point, axis, quant_min, quant_max).
 Slot PerChannel(Evaluator& evaluator, const Evaluator::Inputs& in) {
   return FakeQuantize(evaluator, in[0],
-                      ParamsFrom(evaluator.Concrete(in[1], "scale").toTensor(),
+                      ParamsFrom(evaluator, evaluator.Concrete(in[1], "scale").toTensor(),
                                  evaluator.Concrete(in[2], "zero point").toTensor(), evaluator.Int(in[4], "quant_min"),
-                                 evaluator.Int(in[5], "quant_max"), static_cast<int>(evaluator.Int(in[3], "axis"))));
+                                 evaluator.Int(in[5], "quant_max"), ChannelAxis(evaluator, in[3])));
 }
 
 }  // namespace

@@ -98,6 +98,13 @@ Slot AddOrSub(Evaluator& e, const Inputs& in) {
   return Real(e.Emit(kKind, {e.Real(in[0]), b}));
 }
 
+// rsub(a, b, alpha) = b - alpha * a
+Slot ReverseSub(Evaluator& e, const Inputs& in) {
+  Inputs reversed{in[1], in[0]};
+  reversed.insert(reversed.end(), in.begin() + 2, in.end());
+  return AddOrSub<OpKind::kSub>(e, reversed);
+}
+
 template <OpKind kKind>
 Slot Binary(Evaluator& e, const Inputs& in) {
   if (in.size() > 2) e.Refuse("a division with a rounding mode", "export the model without it");
@@ -112,6 +119,15 @@ Slot Unary(Evaluator& e, const Inputs& in) {
 template <OpKind kKind>
 Slot UnaryLike(Evaluator& e, const Inputs& in) {
   return e.EmitLike(kKind, in[0]);
+}
+
+// sigmoid, hardsigmoid: of codes they give scale 1/256 and the zero point that makes the range 0..255/256 (PyTorch 2.13).
+template <OpKind kKind>
+Slot ToUnitRange(Evaluator& e, const Inputs& in) {
+  const graph::ValueId real = e.Emit(kKind, {e.Real(in[0])});
+  if (!Evaluator::IsCodes(in[0])) return Real(real);
+  const bool is_signed = std::get<Symbol>(in[0]).is_signed;
+  return e.EmitQuantize(real, 1.0 / 256, is_signed ? -128 : 0, is_signed);
 }
 
 Slot Clamp(Evaluator& e, const Inputs& in) {
@@ -133,7 +149,7 @@ Slot Concat(Evaluator& e, const Inputs& in) {
   const graph::ValueId real =
       e.Emit(OpKind::kConcat, std::move(operands), graph::AxisAttributes{e.Int(in[1], "dim")});
   if (items.empty() || !Evaluator::IsCodes(items[0])) return Real(real);
-  return Symbol{e.Emit(OpKind::kQuantizeLike, {real, e.Codes(items[0])}), true};
+  return Symbol{e.Emit(OpKind::kQuantizeLike, {real, e.Codes(items[0])}), true, std::get<Symbol>(items[0]).is_signed};
 }
 
 Slot MaxPool2d(Evaluator& e, const Inputs& in) {
@@ -183,8 +199,7 @@ Slot Flatten(Evaluator& e, const Inputs& in) {
 }
 
 Slot Reshape(Evaluator& e, const Inputs& in) {
-  return e.EmitLike(OpKind::kReshape, in[0],
-                    graph::SizesAttributes{e.Ints(in[1], "shape", /*batch_may_be_unknown=*/true)});
+  return e.EmitLike(OpKind::kReshape, in[0], graph::SizesAttributes{e.ReshapeSizes(in[1], in[0])});
 }
 
 Slot Permute(Evaluator& e, const Inputs& in) {
@@ -197,18 +212,55 @@ Slot Compare(Evaluator& e, const Inputs& in) {
   return Real(e.Emit(kKind, {e.Real(in[0]), e.Real(in[1])}));
 }
 
-Slot Truth(Evaluator& e, const Inputs& in) { return SymbolicBool{e.Real(in[0])}; }
+Slot Truth(Evaluator& e, const Inputs& in) {
+  return std::holds_alternative<SymbolicBool>(in[0]) ? in[0] : Slot(SymbolicBool{e.Real(in[0])});
+}
+
+Slot Not(Evaluator& e, const Inputs& in) {
+  if (const auto* truth = std::get_if<SymbolicBool>(&in[0])) return SymbolicBool{truth->value, !truth->negated};
+  return SymbolicBool{e.Real(in[0]), true};
+}
 
 Slot PassThrough(Evaluator&, const Inputs& in) { return in[0]; }
 
+Slot Clone(Evaluator& e, const Inputs& in) {
+  return std::holds_alternative<Symbol>(in[0]) ? Slot(e.Clone(std::get<Symbol>(in[0]))) : in[0];
+}
+
 Slot OfShape(Evaluator&, const Inputs&) { return Unknown{}; }
+
+// size(x) or size(x, axis)
+Slot Size(Evaluator& e, const Inputs& in) {
+  const auto* symbol = std::get_if<Symbol>(&in[0]);
+  if (symbol == nullptr) return Unknown{};
+  if (in.size() == 1) return Unknown{symbol->value};
+  const std::int64_t axis = e.Int(in[1], "axis");
+  if (axis < 0 || axis > 7) return Unknown{};
+  return Unknown{symbol->value, static_cast<int>(axis)};
+}
+
+// to(x, dtype or device or other, ...): to float32 it is x itself.
+Slot To(Evaluator& e, const Inputs& in) {
+  if (Evaluator::IsCodes(in[0])) e.Refuse("a conversion of a quantized tensor", "dequantize it first");
+  for (std::size_t i = 1; i < in.size(); ++i) {
+    const auto* value = std::get_if<c10::IValue>(&in[i]);
+    if (value != nullptr && value->isInt() && i < 3 && value->toInt() != static_cast<std::int64_t>(at::kFloat)) {
+      e.Refuse(absl::StrCat("a conversion to ", at::toString(static_cast<at::ScalarType>(value->toInt()))),
+               "keep the model in float32");
+    }
+    if (value != nullptr && value->isTensor() && value->toTensor().scalar_type() != at::kFloat) {
+      e.Refuse(absl::StrCat("a conversion to ", at::toString(value->toTensor().scalar_type())), "keep the model in float32");
+    }
+  }
+  return in[0];
+}
 
 Slot Dropout(Evaluator& e, const Inputs& in) {
   if (e.Concrete(in[2], "train").toBool()) e.Refuse("dropout in training mode", "call model.eval() before exporting");
   return in[0];
 }
 
-constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 52> kOperators = {{
+constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 62> kOperators = {{
     {"aten::conv1d", Conv<1>},
     {"aten::conv2d", Conv<2>},
     {"aten::conv3d", Conv<3>},
@@ -225,8 +277,8 @@ constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 52> kOpera
     {"aten::hardtanh", Clamp},
     {"aten::clamp", Clamp},
     {"aten::hardswish", Unary<OpKind::kHardswish>},
-    {"aten::hardsigmoid", Unary<OpKind::kHardsigmoid>},
-    {"aten::sigmoid", Unary<OpKind::kSigmoid>},
+    {"aten::hardsigmoid", ToUnitRange<OpKind::kHardsigmoid>},
+    {"aten::sigmoid", ToUnitRange<OpKind::kSigmoid>},
     {"aten::cat", Concat},
     {"aten::max_pool2d", MaxPool2d},
     {"aten::avg_pool2d", AvgPool2d},
@@ -247,10 +299,20 @@ constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 52> kOpera
     {"aten::feature_dropout", Dropout},
     {"aten::contiguous", PassThrough},
     {"aten::detach", PassThrough},
-    {"aten::clone", PassThrough},
+    {"aten::clone", Clone},
+    {"aten::to", To},
+    {"aten::type_as", To},
+    {"aten::item", PassThrough},
+    {"aten::Float", PassThrough},
+    {"aten::FloatImplicit", PassThrough},
+    {"aten::__not__", Not},
+    {"aten::logical_not", Not},
+    {"aten::rsub", ReverseSub},
+    {"quantized::relu6", Relu6},
+    {"quantized::max_pool2d", MaxPool2d},
     {"aten::alias", PassThrough},
     {"aten::requires_grad", OfShape},
-    {"aten::size", OfShape},
+    {"aten::size", Size},
     {"aten::dim", OfShape},
     {"aten::len", OfShape},
     {"aten::numel", OfShape},

@@ -1,13 +1,11 @@
 // Quantized operators of converted models, written as dequantize, float operator, quantize.
 #include <ATen/native/quantized/PackedParams.h>
-#include <ATen/ops/int_repr.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 
 namespace qatgap::frontends::torchscript {
@@ -16,40 +14,21 @@ namespace {
 using graph::OpKind;
 using Inputs = Evaluator::Inputs;
 
-constexpr std::int64_t kQuint8Min = 0, kQuint8Max = 255;
-
-// A packed weight (qint8, per tensor or per channel) as a code constant; returns its dequantized value.
-graph::ValueId Weight(Evaluator& e, const at::Tensor& weight) {
-  numerics::QuantParams params;
-  params.quant_min = -128;
-  params.quant_max = 127;
-  if (weight.qscheme() == at::kPerTensorAffine || weight.qscheme() == at::kPerTensorSymmetric) {
-    params.scales = {weight.q_scale()};
-    params.zero_points = {weight.q_zero_point()};
-  } else {
-    const at::Tensor scales = weight.q_per_channel_scales().to(at::kDouble).contiguous();
-    const at::Tensor zero_points = weight.q_per_channel_zero_points().to(at::kLong).contiguous();
-    params.scales.assign(scales.const_data_ptr<double>(), scales.const_data_ptr<double>() + scales.numel());
-    params.zero_points.assign(zero_points.const_data_ptr<std::int64_t>(),
-                              zero_points.const_data_ptr<std::int64_t>() + zero_points.numel());
-    params.axis = static_cast<int>(weight.q_per_channel_axis());
-  }
-  if (const absl::Status status = numerics::Validate(params, absl::StrCat("weight in module '", e.path(), "'")); !status.ok()) {
-    throw ImportError(absl::FailedPreconditionError(status.message()));
-  }
-  auto codes = execution::FromTorch(at::int_repr(weight).to(at::kInt));
-  if (!codes.ok()) throw ImportError(codes.status());
-  return e.CodeConstant(*std::move(codes), std::move(params));
+// Output of a quantized operator: codes of the same type as its input `x`.
+Slot Requantize(Evaluator& e, graph::ValueId real, const Slot& x, const Slot& scale, const Slot& zero_point) {
+  return e.EmitQuantize(real, e.Concrete(scale, "output scale").toDouble(), e.Int(zero_point, "output zero point"),
+                        std::get<Symbol>(x).is_signed);
 }
+
+graph::ValueId Dequantized(Evaluator& e, const Slot& x) { return e.Emit(OpKind::kDequantize, {e.Codes(x)}); }
 
 Slot Product(Evaluator& e, const Inputs& in, OpKind kind, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
              graph::Attributes attributes, bool relu) {
-  std::vector<graph::ValueId> operands{e.Emit(OpKind::kDequantize, {e.Codes(in[0])}), Weight(e, weight)};
+  std::vector<graph::ValueId> operands{Dequantized(e, in[0]), e.QuantizedConstant(weight)};
   if (bias && bias->defined()) operands.push_back(e.Constant(*bias));
   graph::ValueId value = e.Emit(kind, std::move(operands), std::move(attributes));
   if (relu) value = e.Emit(OpKind::kRelu, {value});
-  return e.EmitQuantize(value, e.Concrete(in[2], "output scale").toDouble(), e.Int(in[3], "output zero point"),
-                        kQuint8Min, kQuint8Max);
+  return Requantize(e, value, in[0], in[2], in[3]);
 }
 
 // conv(x, packed, output_scale, output_zero_point)
@@ -67,6 +46,22 @@ Slot Conv(Evaluator& e, const Inputs& in) {
   return Product(e, in, OpKind::kConvolution, weight, bias, std::move(attributes), kRelu);
 }
 
+// conv1d(x, packed, output_scale, output_zero_point): packed as a convolution of height 1.
+template <bool kRelu>
+Slot Conv1d(Evaluator& e, const Inputs& in) {
+  const auto packed = e.Concrete(in[1], "packed weight").toCustomClass<ConvPackedParamsBase<2>>();
+  if (packed->transpose()) e.Refuse("a transposed quantized conv1d", "write it as conv_transpose2d");
+  const auto [weight, bias] = packed->unpack();
+  const auto width = [](const auto& of_height_and_width) { return std::vector<std::int64_t>{of_height_and_width.get(1)}; };
+  graph::ConvolutionAttributes attributes{.stride = width(packed->stride()),
+                                          .padding = width(packed->padding()),
+                                          .dilation = width(packed->dilation()),
+                                          .groups = packed->groups(),
+                                          .transposed = false,
+                                          .output_padding = {}};
+  return Product(e, in, OpKind::kConvolution, weight.squeeze(2), bias, std::move(attributes), kRelu);
+}
+
 // linear(x, packed, output_scale, output_zero_point)
 template <bool kRelu>
 Slot Linear(Evaluator& e, const Inputs& in) {
@@ -79,24 +74,26 @@ Slot Linear(Evaluator& e, const Inputs& in) {
 template <OpKind kKind, bool kRelu>
 Slot Binary(Evaluator& e, const Inputs& in) {
   if (in.size() != 4) e.Refuse("a quantized operator with a number as operand", "use a quantized tensor");
-  graph::ValueId value = e.Emit(
-      kKind, {e.Emit(OpKind::kDequantize, {e.Codes(in[0])}), e.Emit(OpKind::kDequantize, {e.Codes(in[1])})});
+  graph::ValueId value = e.Emit(kKind, {Dequantized(e, in[0]), Dequantized(e, in[1])});
   if (kRelu) value = e.Emit(OpKind::kRelu, {value});
-  return e.EmitQuantize(value, e.Concrete(in[2], "scale").toDouble(), e.Int(in[3], "zero point"), kQuint8Min, kQuint8Max);
+  return Requantize(e, value, in[0], in[2], in[3]);
 }
 
 // cat(tensors, dim, scale, zero_point)
+template <bool kRelu>
 Slot Concat(Evaluator& e, const Inputs& in) {
+  const std::vector<Slot> items = e.Items(in[0], "tensors");
+  if (items.empty()) e.Refuse("a cat of nothing", "export the model again");
   std::vector<graph::ValueId> operands;
-  for (const Slot& item : e.Items(in[0], "tensors")) operands.push_back(e.Emit(OpKind::kDequantize, {e.Codes(item)}));
-  const graph::ValueId value = e.Emit(OpKind::kConcat, std::move(operands), graph::AxisAttributes{e.Int(in[1], "dim")});
-  return e.EmitQuantize(value, e.Concrete(in[2], "scale").toDouble(), e.Int(in[3], "zero point"), kQuint8Min, kQuint8Max);
+  for (const Slot& item : items) operands.push_back(Dequantized(e, item));
+  graph::ValueId value = e.Emit(OpKind::kConcat, std::move(operands), graph::AxisAttributes{e.Int(in[1], "dim")});
+  if (kRelu) value = e.Emit(OpKind::kRelu, {value});
+  return Requantize(e, value, items[0], in[2], in[3]);
 }
 
 // hardswish(x, scale, zero_point)
 Slot Hardswish(Evaluator& e, const Inputs& in) {
-  const graph::ValueId value = e.Emit(OpKind::kHardswish, {e.Emit(OpKind::kDequantize, {e.Codes(in[0])})});
-  return e.EmitQuantize(value, e.Concrete(in[1], "scale").toDouble(), e.Int(in[2], "zero point"), kQuint8Min, kQuint8Max);
+  return Requantize(e, e.Emit(OpKind::kHardswish, {Dequantized(e, in[0])}), in[0], in[1], in[2]);
 }
 
 double Number(const c10::IValue& value) {
@@ -109,17 +106,17 @@ Slot Quantize(Evaluator& e, const Inputs& in) {
   if (dtype != at::kQUInt8 && dtype != at::kQInt8) {
     e.Refuse(absl::StrCat("quantization to ", at::toString(dtype)), "quantize activations to quint8 or qint8");
   }
-  const bool is_signed = dtype == at::kQInt8;
   return e.EmitQuantize(e.Real(in[0]), Number(e.Concrete(in[1], "scale")),
-                        static_cast<std::int64_t>(Number(e.Concrete(in[2], "zero point"))), is_signed ? -128 : 0,
-                        is_signed ? 127 : 255);
+                        static_cast<std::int64_t>(Number(e.Concrete(in[2], "zero point"))), dtype == at::kQInt8);
 }
 
 Slot Dequantize(Evaluator& e, const Inputs& in) {
-  return Symbol{e.Emit(OpKind::kDequantize, {e.Codes(in[0])}), false};
+  return Symbol{Dequantized(e, in[0])};
 }
 
-constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 15> kOperators = {{
+constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 18> kOperators = {{
+    {"quantized::conv1d", Conv1d<false>},
+    {"quantized::conv1d_relu", Conv1d<true>},
     {"quantized::conv2d", Conv<2, false>},
     {"quantized::conv2d_relu", Conv<2, true>},
     {"quantized::conv3d", Conv<3, false>},
@@ -131,7 +128,8 @@ constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 15> kOpera
     {"quantized::add_relu", Binary<OpKind::kAdd, true>},
     {"quantized::mul", Binary<OpKind::kMul, false>},
     {"quantized::mul_relu", Binary<OpKind::kMul, true>},
-    {"quantized::cat", Concat},
+    {"quantized::cat", Concat<false>},
+    {"quantized::cat_relu", Concat<true>},
     {"quantized::hardswish", Hardswish},
     {"aten::quantize_per_tensor", Quantize},
     {"aten::dequantize", Dequantize},

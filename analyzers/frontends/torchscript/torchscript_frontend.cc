@@ -6,6 +6,8 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/execution/host.h"
+#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
@@ -13,9 +15,11 @@
 namespace qatgap::frontends::torchscript {
 namespace {
 
+// LibTorch's messages may start with an empty line and end with a backtrace.
 std::string FirstLine(const std::exception& error) {
   const std::string what = error.what();
-  return what.substr(0, what.find('\n'));
+  const std::size_t begin = what.find_first_not_of(" \n");
+  return begin == std::string::npos ? "no reason given" : what.substr(begin, what.find('\n', begin) - begin);
 }
 
 absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view name) {
@@ -25,13 +29,20 @@ absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view
         absl::StrCat("'", Text(name), "' is not a TorchScript file (", bytes.size(),
                      " bytes, no zip signature); save the model with torch.jit.save"));
   }
-  try {
-    std::istringstream stream{std::string(bytes)};
-    return torch::jit::load(stream, c10::Device(c10::kCPU));
-  } catch (const std::exception& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", Text(name), "' cannot be loaded as TorchScript: ", FirstLine(error)));
+  // Packed weights are built by the engine that is set, and not every engine takes every layer.
+  std::string reason = "no quantized engine";
+  for (const numerics::Engine engine : {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack}) {
+    if (!execution::HasEngine(engine)) continue;
+    try {
+      const execution::EngineScope scope(engine);
+      std::istringstream stream{std::string(bytes)};
+      return torch::jit::load(stream, c10::Device(c10::kCPU));
+    } catch (const std::exception& error) {
+      reason = FirstLine(error);
+    }
   }
+  return absl::InvalidArgumentError(absl::StrCat("'", Text(name), "' cannot be loaded as TorchScript: ", reason,
+                                                 "; save the model with torch.jit.save"));
 }
 
 }  // namespace
