@@ -56,13 +56,35 @@ std::vector<std::int64_t> Evaluator::Ints(const Slot& slot, std::string_view wha
   return ints;
 }
 
+// The first value behind `value` that surely has its shape.
+ValueId Evaluator::ShapeRoot(ValueId value) const {
+  while (const graph::Node* node = graph_.producer(value)) {
+    switch (node->kind) {
+      case OpKind::kQuantize:
+      case OpKind::kQuantizeLike:
+      case OpKind::kDequantize:
+      case OpKind::kBatchNorm:
+      case OpKind::kRelu:
+      case OpKind::kClamp:
+      case OpKind::kHardswish:
+      case OpKind::kHardsigmoid:
+      case OpKind::kSigmoid:
+        value = node->inputs[0];
+        break;
+      default:
+        return value;
+    }
+  }
+  return value;
+}
+
 std::vector<std::int64_t> Evaluator::ReshapeSizes(const Slot& slot, const Slot& x) const {
   const auto* symbol = std::get_if<Symbol>(&x);
   std::vector<std::int64_t> sizes;
   for (const Slot& item : Items(slot, "shape")) {
     const auto* unknown = std::get_if<Unknown>(&item);
-    const bool kept = unknown != nullptr && unknown->axis == static_cast<int>(sizes.size()) &&
-                      (unknown->axis == 0 || (symbol != nullptr && unknown->tensor == symbol->value));
+    const bool kept = unknown != nullptr && unknown->tensor >= 0 && unknown->axis == static_cast<int>(sizes.size()) &&
+                      (unknown->axis == 0 || (symbol != nullptr && ShapeRoot(unknown->tensor) == ShapeRoot(symbol->value)));
     sizes.push_back(kept ? 0 : Int(item, "shape"));
   }
   return sizes;

@@ -106,10 +106,10 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
     evaluator.Refuse("a fake-quant that has never observed data",
                      "run training or calibration data through the model before exporting it");
   }
-  std::vector<std::int64_t> shape{1};
+  std::vector<std::int64_t> shape{1, 1};  // per channel the operator wants two axes at least
   if (per_channel) {
-    shape.assign(static_cast<std::size_t>(axis) + 1, 1);
-    shape.back() = minimum.numel();
+    shape.assign(static_cast<std::size_t>(axis) + 2, 1);
+    shape[static_cast<std::size_t>(axis)] = minimum.numel();
   }
   at::fused_moving_avg_obs_fake_quant(at::zeros(shape), observer_off, tensor(2), minimum, maximum, scale, zero_point,
                                       evaluator.Concrete(in[7], "averaging constant").toDouble(), quant_min, quant_max,
