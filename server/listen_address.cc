@@ -1,9 +1,22 @@
 #include "server/listen_address.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace qatgap::server {
+
+namespace {
+
+// A name such as "127.example.org" is not one of 127.0.0.0/8.
+bool IsIpv4Loopback(const std::string& host) {
+  in_addr address{};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+}  // namespace
 
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
   ListenAddress address;
@@ -26,7 +39,7 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
 
 absl::Status CheckReachable(const ListenAddress& address, bool insecure) {
   const bool loopback = address.is_unix || address.host == "localhost" || address.host == "[::1]" ||
-                        address.host.rfind("127.", 0) == 0;
+                        IsIpv4Loopback(address.host);
   if (loopback || insecure) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("--listen: other hosts can reach '", address.text,

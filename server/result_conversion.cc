@@ -314,19 +314,16 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result) {
   }
   message.set_samples(result.samples);
   message.set_labelled(result.labelled);
+  for (const auto& output : result.outputs) *message.add_outputs() = ToMessage(output);
   return message;
 }
 
 absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& message) {
   report::AnalysisResult result;
-  const v1::Environment& environment = message.environment();
-  result.environment = {
-      .tool_version = environment.tool_version(),
-      .libtorch_version = environment.libtorch_version(),
-      .cpu_features = {environment.cpu_features().begin(), environment.cpu_features().end()},
-      .engines = {environment.engines().begin(), environment.engines().end()},
-      .batch_size = environment.batch_size(),
-      .threads = environment.threads()};
+  const v1::Environment& e = message.environment();
+  result.environment = {e.tool_version(), e.libtorch_version(),
+                        {e.cpu_features().begin(), e.cpu_features().end()},
+                        {e.engines().begin(), e.engines().end()}, e.batch_size(), e.threads()};
   result.qat_format = message.qat_format();
   result.converted_given = message.converted_given();
   result.mac_layers = message.mac_layers();
@@ -356,6 +353,7 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   }
   result.samples = message.samples();
   result.labelled = message.labelled();
+  for (const auto& output : message.outputs()) result.outputs.push_back(FromMessage(output));
   return result;
 }
 

@@ -87,7 +87,9 @@ struct AnalysisSession::Impl {
       result.targets.push_back(std::move(target_result));
     }
     for (std::size_t i = 0; i < models.qat.body.outputs.size(); ++i) {
-      if (!graph::ReachingGrids(models.qat, models.qat.body.outputs[i]).empty()) continue;
+      const auto grids = graph::ReachingGrids(models.qat, models.qat.body.outputs[i]);
+      result.outputs.push_back(grids.empty() ? numerics::QuantParams{} : grids.front());
+      if (!grids.empty()) continue;
       result.unmeasured.push_back({.name = absl::StrCat("output ", i),
                                    .what = "model output",
                                    .reason = "it is not fake-quantized, so it has no codes; top-1 is still compared",

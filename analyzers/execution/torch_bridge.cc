@@ -69,7 +69,8 @@ absl::StatusOr<graph::Tensor> FromTorch(const at::Tensor& tensor) {
   }
   auto keep = std::make_shared<at::Tensor>(tensor.contiguous());
   void* data = keep->data_ptr();
-  return graph::Tensor(dtype, keep->sizes().vec(), std::shared_ptr<void>(std::move(keep), data));
+  graph::Shape shape = keep->sizes().vec();
+  return graph::Tensor(dtype, std::move(shape), std::shared_ptr<void>(std::move(keep), data));
 }
 
 c10::IValue CallOperator(const char* name, const char* overload, torch::jit::Stack stack) {

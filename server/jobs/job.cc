@@ -27,12 +27,8 @@ void Job::SetProgress(int unit, const UnitProgress& progress) {
 absl::Status Job::AddResult(int unit, report::AnalysisResult result) {
   waiting_.emplace(unit, std::move(result));
   while (!waiting_.empty() && waiting_.begin()->first == merged_units_) {
-    report::AnalysisResult next = std::move(waiting_.extract(waiting_.begin()).mapped());
-    if (merged_) {
-      QATGAP_RETURN_IF_ERROR(report::MergeInto(*merged_, next));
-    } else {
-      merged_ = std::move(next);
-    }
+    const report::AnalysisResult next = std::move(waiting_.extract(waiting_.begin()).mapped());
+    QATGAP_RETURN_IF_ERROR(report::MergeInto(merged_, next));
     ++merged_units_;
   }
   return absl::OkStatus();

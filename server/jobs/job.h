@@ -36,7 +36,7 @@ class Job {
   // Adds the unit's result. FAILED_PRECONDITION when it does not fit the others.
   absl::Status AddResult(int unit, report::AnalysisResult result);
   bool Complete() const { return merged_units_ == unit_count(); }
-  report::AnalysisResult TakeResult() { return *std::move(merged_); }
+  report::AnalysisResult TakeResult() { return std::move(merged_); }
 
   void AddWatcher(const std::shared_ptr<WatchSubscription>& watcher);
   template <typename Visit>
@@ -50,8 +50,9 @@ class Job {
  private:
   int next_unit_ = 0;
   std::vector<UnitProgress> progress_;
-  // Units are merged in their order, so that the result does not depend on which ended first; the others wait.
-  std::optional<report::AnalysisResult> merged_;
+  // Units are merged in their order, so that the result does not depend on which ended first; the others wait. A lone
+  // unit is merged into the empty result too: that puts it in the same canonical order.
+  report::AnalysisResult merged_;
   int merged_units_ = 0;
   std::map<int, report::AnalysisResult> waiting_;
   std::vector<std::weak_ptr<WatchSubscription>> watchers_;

@@ -185,6 +185,11 @@ class PosixRunnerProcess final : public RunnerProcess {
                                                    ErrorText())));
     }
     if (WIFSIGNALED(wait_status)) return JudgeSignal(WTERMSIG(wait_status));
+    if (clean && decoder_.HasPartialEvent()) {
+      return Fail(RunnerExit::kProtocol,
+                  absl::InternalError(absl::StrCat(
+                      unit_name_, " failed: the runner ended in the middle of an event", ErrorText())));
+    }
     return Fail(RunnerExit::kExitCode,
                 absl::InternalError(absl::StrCat(
                     unit_name_, " failed: the runner exited with code ", WEXITSTATUS(wait_status),

@@ -98,7 +98,7 @@ TEST_F(AnalysisServiceTest, CreateWithWhatIsNotThere) {
   spec.set_targets(0, "pytorch-qnnpak");
   EXPECT_THAT(Create(spec, &analysis),
               GrpcStatusIs(grpc::NOT_FOUND,
-                           AllOf(StartsWith("spec.targets:"), HasSubstr("'pytorch-qnnpack'"))));
+                           AllOf(StartsWith("spec.targets:"), HasSubstr("did you mean \"pytorch-qnnpack\""))));
   spec = MakeSpec("ok");
   spec.mutable_samples()->set_sha256(std::string(64, 'f'));
   EXPECT_THAT(Create(spec, &analysis),
@@ -278,7 +278,7 @@ TEST_F(AnalysisServiceTest, Targets) {
   EXPECT_FALSE(got.target().description().empty());
   get.set_name("pytorch-qnnpak");
   EXPECT_THAT(targets->GetTarget(&missing_context, get, &got),
-              GrpcStatusIs(grpc::NOT_FOUND, HasSubstr("'pytorch-qnnpack'")));
+              GrpcStatusIs(grpc::NOT_FOUND, HasSubstr("did you mean \"pytorch-qnnpack\"")));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 namespace qatgap::server {
 
 void ServerTest::SetUp() {
+  runner_path = QATGAP_BIN_DIR "/qatgap_fake_runner";
   options.listen = "127.0.0.1:0";
   options.metrics_listen.clear();
   options.data_dir = directory.path() + "/data";
@@ -21,7 +22,7 @@ void ServerTest::SetUp() {
 void ServerTest::Start() {
   auto started = Server::Start(
       options,
-      MakePosixRunnerLauncher({.path = QATGAP_BIN_DIR "/qatgap_fake_runner",
+      MakePosixRunnerLauncher({.path = runner_path,
                                .timeout = unit_timeout,
                                .memory_limit_bytes = 123456789}),
       std::make_unique<FakeClock>(now));

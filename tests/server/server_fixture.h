@@ -44,6 +44,7 @@ class ServerTest : public ::testing::Test {
   // Tests change these before Start.
   ServerOptions options;
   absl::Duration unit_timeout = absl::Minutes(2);
+  std::string runner_path;  // the fake one
   const absl::Time now = absl::FromUnixSeconds(1'700'000'000);
 
   void SetUp() override;

@@ -2,12 +2,8 @@
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/scalar_tensor.h>
 
-#include <algorithm>
-#include <array>
-#include <cstring>
-#include <utility>
-
 #include "absl/strings/str_cat.h"
+#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/status/string_view.h"
 
@@ -147,22 +143,13 @@ Symbol Evaluator::Clone(Symbol symbol) {
 }
 
 graph::Tensor Evaluator::Copy(const at::Tensor& tensor) const {
-  constexpr std::array<std::pair<at::ScalarType, graph::DType>, 7> kTypes = {{{at::kFloat, graph::DType::kFloat32},
-                                                                              {at::kDouble, graph::DType::kFloat64},
-                                                                              {at::kChar, graph::DType::kInt8},
-                                                                              {at::kByte, graph::DType::kUint8},
-                                                                              {at::kInt, graph::DType::kInt32},
-                                                                              {at::kLong, graph::DType::kInt64},
-                                                                              {at::kBool, graph::DType::kBool}}};
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(),
-                                 [&](const auto& entry) { return entry.first == tensor.scalar_type(); });
-  if (type == kTypes.end() || tensor.layout() != at::kStrided || !tensor.device().is_cpu()) {
-    Refuse(absl::StrCat("a constant of type ", at::toString(tensor.scalar_type())), "keep constants dense and in float32");
+  at::Tensor copy = tensor.detach().clone(at::MemoryFormat::Contiguous);
+  if (copy.scalar_type() == at::kHalf || copy.scalar_type() == at::kBFloat16) copy = copy.to(at::kFloat);  // exact
+  auto value = execution::FromTorch(copy);
+  if (!value.ok()) {
+    Refuse(absl::StrCat("a constant of type ", at::toString(copy.scalar_type())), "keep constants in float32");
   }
-  const at::Tensor plain = tensor.detach().contiguous();
-  graph::Tensor copy(type->second, plain.sizes().vec());
-  if (plain.numel() > 0) std::memcpy(copy.storage().get(), plain.const_data_ptr(), plain.nbytes());
-  return copy;
+  return *std::move(value);
 }
 
 ValueId Evaluator::Constant(const at::Tensor& tensor) {

@@ -24,6 +24,7 @@ std::vector<std::int64_t> PerAxis(std::vector<std::int64_t> values, std::size_t 
 }
 
 Slot Convolve(Evaluator& e, const Inputs& in, graph::ConvolutionAttributes attributes) {
+  if (!attributes.transposed) attributes.output_padding.clear();  // tracing writes zeros
   std::vector<graph::ValueId> operands{e.Real(in[0]), e.Real(in[1])};
   if (!Evaluator::IsNone(in[2])) operands.push_back(e.Real(in[2]));
   return Real(e.Emit(OpKind::kConvolution, std::move(operands), std::move(attributes)));
