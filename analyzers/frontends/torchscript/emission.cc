@@ -143,6 +143,7 @@ Symbol Evaluator::Clone(Symbol symbol) {
 }
 
 graph::Tensor Evaluator::Copy(const at::Tensor& tensor) const {
+  if (tensor.layout() != at::kStrided) Refuse("a sparse constant", "keep constants dense");
   at::Tensor copy = tensor.detach().clone(at::MemoryFormat::Contiguous);
   if (copy.scalar_type() == at::kHalf || copy.scalar_type() == at::kBFloat16) copy = copy.to(at::kFloat);  // exact
   auto value = execution::FromTorch(copy);

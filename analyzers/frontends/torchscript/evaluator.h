@@ -150,6 +150,9 @@ class Evaluator {
 // True when a slot is, or a list holds, something that depends on the input's data.
 bool IsSymbolic(const Slot& slot);
 
+// The first line of LibTorch's message: without its backtrace and the addresses in it.
+std::string FirstLine(const std::exception& error);
+
 // The handler of an operator, or nullptr. Each list is one function in its own file.
 Evaluator::Handler FindFloatOperator(std::string_view name);
 Evaluator::Handler FindFakeQuantOperator(std::string_view name);
