@@ -263,11 +263,11 @@ void Evaluator::Execute(const torch::jit::Node* node, Frame& frame, const Inputs
     for (c10::IValue& item : stack) list.push_back(std::move(item));
     stack = {c10::IValue(std::move(list))};
   } else if (kind == c10::prim::TupleConstruct) {
-    stack = {c10::IValue(c10::ivalue::Tuple::create(std::move(stack)))};
+    stack = {c10::ivalue::Tuple::create(std::move(stack))};
   } else if (kind == c10::prim::TupleUnpack) {
     stack = torch::jit::Stack(stack.at(0).toTupleRef().elements().vec());
   } else if (kind == c10::prim::ListUnpack) {
-    stack = torch::jit::Stack(stack.at(0).toListRef().vec());
+    stack = stack.at(0).toListRef().vec();
   } else {
     static const std::set<std::string> kTouchFiles = {"aten::save", "aten::from_file"};
     const bool known_space = kind.is_aten() || kind.is_prim() || kind.ns() == c10::Symbol::fromQualString("namespaces::quantized");
@@ -276,7 +276,8 @@ void Evaluator::Execute(const torch::jit::Node* node, Frame& frame, const Inputs
     }
     node->getOperation()(stack);
   }
-  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack.at(stack.size() - count + i);
+  if (stack.size() < count) Refuse(absl::StrCat(source_op_, " gives too few values"), "export the model again");
+  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack[stack.size() - count + i];
 }
 
 void Evaluator::EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
