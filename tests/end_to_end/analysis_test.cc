@@ -110,6 +110,8 @@ TEST_F(AnalysisTest, ResidualNetOnBothTargetsPrivatelyAndOnAServer) {
       EXPECT_GT(accuracy["rate"].get<double>(), 0.83) << accuracy["path"];
     }
   }
+  // A healthy pair: what is found explains numbers, and no more.
+  EXPECT_THAT(Findings(report), ::testing::ElementsAre("QG007", "QG008", "QG009"));
   const json* fbgemm = FindTarget(report, "pytorch-fbgemm");
   const json* qnnpack = FindTarget(report, "pytorch-qnnpack");
   ASSERT_NE(fbgemm, nullptr);

@@ -90,7 +90,7 @@ TEST_F(BadInputTest, LabelsThatAreNoIntegers) {
 TEST_F(BadInputTest, NanInSamples) {
   std::vector<float> images = DemoImages();
   images[3 * 784 + 5] = std::numeric_limits<float>::quiet_NaN();
-  ExpectRefused({.samples = workspace_.WriteFloats("nan.npy", {64, 1, 28, 28}, images)}, {"nan.npy", "NaN", "[3, "});
+  ExpectRefused({.samples = workspace_.WriteFloats("nan.npy", {64, 1, 28, 28}, images)}, {"nan.npy", "NaN", "sample 3, element 5", "remove"});
 }
 
 TEST_F(BadInputTest, EmptySamples) {
