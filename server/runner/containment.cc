@@ -17,7 +17,8 @@ namespace qatgap::runner {
 namespace {
 
 absl::Status Limit(__rlimit_resource resource, std::uint64_t value, const char* what) {
-  const rlimit limit{value, value};
+  // With one second between the two, the kernel sends SIGXCPU, which says why, before SIGKILL, which does not.
+  const rlimit limit{value, resource == RLIMIT_CPU ? value + 1 : value};
   if (setrlimit(resource, &limit) == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("cannot limit ", what, " to ", value, ": ", std::strerror(errno)));
 }

@@ -18,9 +18,9 @@ constexpr char kNet[] = "residual_eager_qnnpack_scripted";
 
 struct Files {
   std::string qat = TestFile(std::string(kNet) + "/qat.pt");
-  std::string converted;
+  std::string converted = {};
   std::string samples = TestFile("samples/images_64.npy");
-  std::string labels;
+  std::string labels = {};
   std::string target = "pytorch-qnnpack";
 };
 
