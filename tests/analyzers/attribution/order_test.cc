@@ -78,7 +78,7 @@ TEST(BranchingTest, OneResultForEachReachingScale) {
   EXPECT_EQ(targets, std::vector<std::string>{"pytorch-qnnpack"}) << "a float bias serves every scale";
 }
 
-TEST(BranchingTest, RefusesABatchOfTwo) {
+TEST(BranchingTest, TakesOneSampleABatch) {
   auto session = AnalysisSession::Create(DemoModels("branching_eager_qnnpack_scripted"), Targets({"generic-int32"}), {});
   QATGAP_ASSERT_OK(session);
   EXPECT_EQ((*session)->batch_limit(), 1);
