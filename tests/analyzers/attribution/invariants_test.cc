@@ -1,9 +1,8 @@
 // The invariants of the ladder on the demo networks: causes add up, float biases are never rounded, engines agree.
-#include "gtest/gtest.h"
-
-#include <iostream>
+#include <algorithm>
 
 #include "analyzers/execution/host.h"
+#include "gtest/gtest.h"
 #include "tests/analyzers/attribution/demo_analysis.h"
 #include "tests/testing/status_matchers.h"
 
@@ -90,15 +89,12 @@ TEST_P(InvariantsTest, EngineResidualIsZeroWithoutANote) {
       const auto& residual = causes[kCause(Cause::kEngineResidual)];
       if (layer.engine_note.empty()) {
         EXPECT_EQ(residual.changed, 0U) << target.name << " " << name;
-      } else {
-        std::cout << target.name << " " << name << ": " << residual.changed << " of " << residual.count << " changed, max "
-                  << residual.max_absolute << "; noted\n";
       }
     }
   }
 }
 
-TEST_P(InvariantsTest, EveryLayerIsMeasuredAndNothingAlarms) {
+TEST_P(InvariantsTest, EveryLayerIsMeasured) {
   EXPECT_TRUE(result().unmeasured.empty());
   for (const report::TargetResult& target : result().targets) {
     const report::Coverage coverage = report::CoverageOf(result(), target);
@@ -111,23 +107,20 @@ INSTANTIATE_TEST_SUITE_P(Models, InvariantsTest,
                                            "residual_fx_qnnpack_scripted", "branching_eager_qnnpack_scripted"),
                          [](const auto& param) { return std::string(param.param); });
 
-// Where the non-MAC operators agree too, the whole engine path equals the target path.
-TEST(EnginePathTest, OutputsAgainstTheTargetPath) {
+// The whole engine path equals the target path, layer by layer and at the outputs: add, add_relu, average pool and
+// flatten of both engines round as dequantize, compute, requantize does, on these networks and images. Not asserted for
+// a target with int16 pairs on some layer, which carries on through the network.
+TEST(EnginePathTest, EqualsTheTargetPathWhereNoLayerHasANote) {
   for (const char* folder : {"residual_eager_x86", "residual_fx_qnnpack_scripted", "branching_eager_qnnpack_scripted"}) {
     for (std::size_t t = 0; t < 2; ++t) {
       const report::TargetResult& target = ResultOf(folder).targets[t];
+      const bool noted = std::any_of(target.layers.begin(), target.layers.end(),
+                                     [](const report::LayerResult& layer) { return !layer.engine_note.empty(); });
+      if (noted) continue;  // an engine that this host lacks has a note too
       const auto& paths = Comparison(target, Path::kEngine, Path::kTarget);
-      std::cout << folder << " " << target.name << ": " << paths.outputs[0].changed << " of " << paths.outputs[0].count
-                << " outputs differ, max " << paths.outputs[0].max_absolute << "\n";
-      for (std::size_t i = 0; i < paths.layers.size(); ++i) {
-        if (paths.layers[i].changed != 0) {
-          std::cout << "  " << ResultOf(folder).layers[i].name << " " << paths.layers[i].changed << " of "
-                    << paths.layers[i].count << "\n";
-        }
-      }
-      if (std::string(folder).starts_with("branching")) {
-        EXPECT_EQ(paths.outputs[0].changed, 0U);
-      }
+      EXPECT_EQ(paths.outputs[0].changed, 0U) << folder << " " << target.name;
+      EXPECT_EQ(paths.outputs[0].count, 160U);
+      for (const auto& layer : paths.layers) EXPECT_EQ(layer.changed, 0U) << folder << " " << target.name;
     }
   }
 }

@@ -138,7 +138,7 @@ TEST(ObserversOnTest, ImportsFrozenAndEqualsTheInterpreterWithObserversOff) {
   ExpectEqualRuns(folder, module, executor);
 }
 
-TEST(ExecutorErrorsTest, NumberOfInputsBatchOfABranchAndNaN) {
+TEST(ExecutorErrorsTest, NumberOfInputsAndNaN) {
   testing::UseOneThreadOnce();
   const auto branching = ImportModel("branching_eager_qnnpack_scripted", "qat.pt");
   GraphExecutor executor = MakeExecutor(branching.graph, ExecutionMode::kFakeQuant);
