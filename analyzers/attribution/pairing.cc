@@ -1,5 +1,6 @@
 #include "analyzers/attribution/pairing.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -58,14 +59,18 @@ absl::StatusOr<Pairing> PairLayers(const graph::MacLayers& qat, const graph::Mac
     pairing.unmeasured.push_back(
         {.name = mac.name, .what = mac.source_op, .reason = mac.reason, .is_mac_layer = true});
   }
-  if (pairing.pairs.empty()) {
+  // A name like "fc" is in many networks: layers of one network pair for the most part, or one model is but partly
+  // quantized and the layers it has pair.
+  const std::size_t smaller = std::min(qat.layers.size(), deployed.layers.size());
+  if (pairing.pairs.empty() || 2 * pairing.pairs.size() < smaller) {
     std::string example;
     if (!qat.layers.empty() && !deployed.layers.empty()) {
-      example = absl::StrCat(" ('", qat.layers.front().name, "' against '", deployed.layers.front().name, "')");
+      example = absl::StrCat(" (the first ones are '", qat.layers.front().name, "' and '", deployed.layers.front().name,
+                             "')");
     }
     return absl::FailedPreconditionError(absl::StrCat(
-        "the models do not pair: ", qat.layers.size(), " quantized layers in the QAT model, ",
-        deployed.layers.size(), " in the converted model, none of one name", example,
+        "the models do not pair: of ", qat.layers.size(), " quantized layers in the QAT model and ",
+        deployed.layers.size(), " in the converted model, ", pairing.pairs.size(), " have one name", example,
         "; give the QAT model and the model converted from it, with unchanged module names"));
   }
   return pairing;

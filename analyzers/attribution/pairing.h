@@ -19,8 +19,8 @@ struct Pairing {
 };
 
 // Pairs by module path. Layers that have no twin, or that could not be matched as MAC layers, are listed as unmeasured.
-// FAILED_PRECONDITION: no layer pairs, or two layers of one name differ in kind, weight shape or attributes (names
-// both and the difference).
+// FAILED_PRECONDITION: fewer than half of the layers of the smaller model pair, or two layers of one name differ in kind,
+// weight shape or attributes (names both and the difference).
 absl::StatusOr<Pairing> PairLayers(const graph::MacLayers& qat, const graph::MacLayers& deployed);
 
 }  // namespace qatgap::attribution

@@ -383,7 +383,12 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     }
     std::fill(impl_->values.begin(), impl_->values.end(), RuntimeValue{});
   } catch (const std::exception& error) {
-    return TorchError(error, "running the model");
+    const absl::Status status = TorchError(error, "running the model");
+    // The model's own operators take what the model was made for: the input is something else.
+    if (!absl::IsInternal(status) || impl_->mode != ExecutionMode::kFakeQuant || inputs.empty()) return status;
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take an input of shape ",
+                                                   graph::ToString(inputs[0].shape()), " (", std::string(status.message()),
+                                                   "); give samples as the model's forward() takes them"));
   }
   return outputs;
 }

@@ -49,7 +49,8 @@ class GraphExecutor {
   ~GraphExecutor();
 
   // Runs one batch. `observe` is called for each MAC layer in execution order, `integer` (kInteger only) before it.
-  // INVALID_ARGUMENT: number of inputs. FAILED_PRECONDITION: NaN or Inf where a value is quantized, a predicate that is
+  // INVALID_ARGUMENT: number of inputs; inputs that the QAT model's own operators refuse (kFakeQuant).
+  // RESOURCE_EXHAUSTED: memory. FAILED_PRECONDITION: NaN or Inf where a value is quantized, a predicate that is
   // not one bool, an engine that refuses; all naming the module.
   absl::StatusOr<std::vector<ModelOutput>> Run(std::span<const graph::Tensor> inputs, const LayerObserver& observe,
                                                const IntegerLayer& integer = nullptr);

@@ -140,7 +140,8 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
     const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
     return FromTorch(ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt)));
   } catch (const std::exception& error) {
-    return absl::FailedPreconditionError(TorchError(error, "the engine").message());
+    const absl::Status status = TorchError(error, "the engine");
+    return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());
   }
 }
 

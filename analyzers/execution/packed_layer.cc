@@ -61,7 +61,8 @@ absl::StatusOr<PackedLayer> PackedLayer::Create(const graph::MacLayer& layer, nu
       packed.overload_ = "new";
     }
   } catch (const std::exception& error) {
-    return absl::FailedPreconditionError(TorchError(error, "packing the layer").message());
+    const absl::Status status = TorchError(error, "packing the layer");
+    return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());
   }
   return packed;
 }

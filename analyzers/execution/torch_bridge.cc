@@ -5,6 +5,9 @@
 #include <ATen/ops/_make_per_tensor_quantized_tensor.h>
 #include <ATen/ops/from_blob.h>
 
+#include <new>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/string_view.h"
 
@@ -82,6 +85,11 @@ c10::IValue CallOperator(const char* name, const char* overload, torch::jit::Sta
 absl::Status TorchError(const std::exception& error, std::string_view doing) {
   std::string what = error.what();
   what = what.substr(0, what.find('\n'));
+  // LibTorch's allocator throws its own exception, known by its text alone.
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr || absl::StrContains(what, "allocate memory")) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        Text(doing), " ran out of memory; use a smaller batch, or raise the server's memory limit (--memory-limit)"));
+  }
   return absl::InternalError(absl::StrCat(Text(doing), " failed in LibTorch: ", what));
 }
 

@@ -26,7 +26,7 @@ absl::StatusOr<graph::Tensor> FromTorch(const at::Tensor& tensor);
 // Calls an operator of LibTorch's registry by name; returns its only result.
 c10::IValue CallOperator(const char* name, const char* overload, torch::jit::Stack stack);
 
-// Runs `body` (returning StatusOr<T> or Status) with LibTorch's exceptions turned into INTERNAL, first line only.
+// An exception of LibTorch as a status: RESOURCE_EXHAUSTED when memory ran out, else INTERNAL with its first line.
 absl::Status TorchError(const std::exception& error, std::string_view doing);
 
 // Sets the process-wide quantized engine for its lifetime.

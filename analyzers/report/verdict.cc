@@ -8,6 +8,7 @@
 
 #include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/strings/str_join.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
@@ -281,7 +282,7 @@ std::string EngineSentence(const TargetResult& target, const std::vector<LayerVi
 std::string EvidenceSentence(const TargetResult& target) {
   const std::string detail = target.evidence.detail.empty()
                                  ? ""
-                                 : absl::StrCat(" (", DisplayText(target.evidence.detail), ")");
+                                 : absl::StrCat(" (", absl::StripSuffix(DisplayText(target.evidence.detail), "."), ")");
   switch (target.evidence.kind) {
     case numerics::EvidenceKind::kVerified:
       return "";

@@ -56,7 +56,7 @@ terminal::Table LayerTable(const std::vector<v1::LayerSummary>& layers) {
   for (const v1::LayerSummary& layer : layers) {
     std::string name = layer.info().name();
     if (layer.info().inputs_size() > 1)
-      absl::StrAppend(&name, " [input ", layer.input_index(), "]");
+      absl::StrAppend(&name, " (input ", layer.input_index() + 1, " of ", layer.info().inputs_size(), ")");
     const v1::DifferenceStatistics total =
         layer.causes_size() == 8 ? layer.causes(7) : v1::DifferenceStatistics();
     table.AddRow({name, layer.info().kind(), absl::StrCat(total.count()), ChangedPercentText(total),

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "client/commands/commands.h"
 #include "client/terminal/table.h"
 #include "client/terminal/text.h"
@@ -86,8 +87,12 @@ absl::Status ShowIn(client::Client& client, const terminal::Output& out, const s
       for (const std::string& line : terminal::Wrap(safe, out.columns)) *out.stream << line << '\n';
     }
   };
+  // The description has all the other fields; it ends with a line end.
+  if (!target->description().empty()) {
+    print(std::string(absl::StripSuffix(target->description(), "\n")));
+    return absl::OkStatus();
+  }
   if (!target->summary().empty()) print(target->summary() + "\n");
-  if (!target->description().empty()) print(target->description() + "\n");
   print(absl::StrCat("bias:     ", BiasModeName(target->bias_mode())));
   print(absl::StrCat("engine:   ", EngineName(target->engine())));
   print(absl::StrCat("evidence: ", EvidenceName(target->evidence().kind()),

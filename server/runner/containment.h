@@ -14,7 +14,7 @@ struct ContainmentLimits {
 };
 
 // Sets resource limits, no core files, no new privileges, and a system call filter under which opening files or
-// sockets, executing programs and tracing fail with EPERM. Call it once, from the only thread, after LibTorch has
+// sockets, starting programs or processes, signals and tracing fail with EPERM. Threads may still be started. Call it once, from the only thread, after LibTorch has
 // started up (it reads processor features from files). INTERNAL when the kernel refuses.
 absl::Status Contain(const ContainmentLimits& limits);
 

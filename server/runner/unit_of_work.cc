@@ -160,7 +160,11 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
     if (inputs.labels) {
       QATGAP_ASSIGN_OR_RETURN(labels, ReadLabels(*inputs.labels, first, count));
     }
-    QATGAP_RETURN_IF_ERROR(session->RunBatch({&rows, 1}, labels));
+    if (const absl::Status ran = session->RunBatch({&rows, 1}, labels); absl::IsInvalidArgument(ran)) {
+      return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), ": ", std::string(ran.message())));
+    } else if (!ran.ok()) {
+      return ran;
+    }
     done += static_cast<std::uint64_t>(count);
     QATGAP_RETURN_IF_ERROR(progress.advanced(done));
   }

@@ -52,13 +52,35 @@ std::vector<std::int64_t> Evaluator::Ints(const Slot& slot, std::string_view wha
   return ints;
 }
 
+// The first value behind `value` that surely has its shape.
+ValueId Evaluator::ShapeRoot(ValueId value) const {
+  while (const graph::Node* node = graph_.producer(value)) {
+    switch (node->kind) {
+      case OpKind::kQuantize:
+      case OpKind::kQuantizeLike:
+      case OpKind::kDequantize:
+      case OpKind::kBatchNorm:
+      case OpKind::kRelu:
+      case OpKind::kClamp:
+      case OpKind::kHardswish:
+      case OpKind::kHardsigmoid:
+      case OpKind::kSigmoid:
+        value = node->inputs[0];
+        break;
+      default:
+        return value;
+    }
+  }
+  return value;
+}
+
 std::vector<std::int64_t> Evaluator::ReshapeSizes(const Slot& slot, const Slot& x) const {
   const auto* symbol = std::get_if<Symbol>(&x);
   std::vector<std::int64_t> sizes;
   for (const Slot& item : Items(slot, "shape")) {
     const auto* unknown = std::get_if<Unknown>(&item);
-    const bool kept = unknown != nullptr && unknown->axis == static_cast<int>(sizes.size()) &&
-                      (unknown->axis == 0 || (symbol != nullptr && unknown->tensor == symbol->value));
+    const bool kept = unknown != nullptr && unknown->tensor >= 0 && unknown->axis == static_cast<int>(sizes.size()) &&
+                      (unknown->axis == 0 || (symbol != nullptr && ShapeRoot(unknown->tensor) == ShapeRoot(symbol->value)));
     sizes.push_back(kept ? 0 : Int(item, "shape"));
   }
   return sizes;
@@ -120,6 +142,17 @@ Symbol Evaluator::Clone(Symbol symbol) {
   return symbol;
 }
 
+graph::Tensor Evaluator::Copy(const at::Tensor& tensor) const {
+  if (tensor.layout() != at::kStrided) Refuse("a sparse constant", "keep constants dense");
+  at::Tensor copy = tensor.detach().clone(at::MemoryFormat::Contiguous);
+  if (copy.scalar_type() == at::kHalf || copy.scalar_type() == at::kBFloat16) copy = copy.to(at::kFloat);  // exact
+  auto value = execution::FromTorch(copy);
+  if (!value.ok()) {
+    Refuse(absl::StrCat("a constant of type ", at::toString(copy.scalar_type())), "keep constants in float32");
+  }
+  return *std::move(value);
+}
+
 ValueId Evaluator::Constant(const at::Tensor& tensor) {
   const void* key = tensor.unsafeGetTensorImpl();
   if (const auto it = constant_of_.find(key); it != constant_of_.end()) return it->second;
@@ -127,15 +160,10 @@ ValueId Evaluator::Constant(const at::Tensor& tensor) {
     kept_.push_back(tensor);
     return constant_of_[key] = QuantizedConstant(tensor);
   }
-  at::Tensor plain = tensor.detach();
-  if (plain.scalar_type() == at::kHalf || plain.scalar_type() == at::kBFloat16) plain = plain.to(at::kFloat);
-  auto value = execution::FromTorch(plain);
-  if (!value.ok()) {
-    Refuse(absl::StrCat("a constant of type ", at::toString(plain.scalar_type())), "keep constants in float32");
-  }
+  graph::Tensor value = Copy(tensor);
   graph::Block* outer = block_;
   block_ = &constants_;
-  const ValueId id = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{*std::move(value), std::nullopt});
+  const ValueId id = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{std::move(value), std::nullopt});
   block_ = outer;
   constant_of_[key] = id;
   kept_.push_back(tensor);
@@ -174,9 +202,7 @@ ValueId Evaluator::QuantizedConstant(const at::Tensor& tensor) {
     Refuse("a weight with floating-point zero points", "quantize weights with per_channel_symmetric");
   }
   Check(params, "a weight");
-  auto codes = execution::FromTorch(at::int_repr(tensor).to(at::kInt));
-  if (!codes.ok()) throw ImportError(codes.status());
-  return CodeConstant(*std::move(codes), std::move(params));
+  return CodeConstant(Copy(at::int_repr(tensor).to(at::kInt)), std::move(params));
 }
 
 void Evaluator::Notice(graph::NoticeKind kind, std::string detail) {

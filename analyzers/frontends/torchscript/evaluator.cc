@@ -33,6 +33,16 @@ bool IsSymbolic(const Slot& slot) {
   return list != nullptr && std::any_of((*list)->items.begin(), (*list)->items.end(), IsSymbolic);
 }
 
+std::string FirstLine(const std::exception& error) {
+  const std::string what = error.what();
+  const std::size_t begin = what.find_first_not_of(" \n");  // some messages start with an empty line
+  if (begin == std::string::npos) return "no reason given";
+  std::string line = what.substr(begin, what.find('\n', begin) - begin);
+  const std::size_t address = line.find(" (of Python compilation unit at");
+  if (address != std::string::npos) line.erase(address, line.find(')', address) + 1 - address);
+  return line;
+}
+
 Evaluator::Evaluator(const torch::jit::Module& module) : module_(module) { NamePaths(module, ""); }
 
 void Evaluator::NamePaths(const torch::jit::Module& module, const std::string& path) {
@@ -70,7 +80,14 @@ void Evaluator::Run() {
     graph_.inputs.push_back(input);
     inputs.emplace_back(Symbol{input, false});
   }
-  const std::vector<Slot> outputs = Call(method->function(), inputs);
+  std::vector<Slot> outputs;
+  try {
+    outputs = Call(method->function(), inputs);
+  } catch (const ImportError&) {
+    throw;
+  } catch (const std::exception& error) {
+    Refuse(absl::StrCat("operator ", source_op_, " failed (", FirstLine(error), ")"), "mend the model and export it again");
+  }
   for (const Slot& output : outputs) AddOutputs(output, "output");
   graph_.body.nodes.insert(graph_.body.nodes.begin(), constants_.nodes.begin(), constants_.nodes.end());
 }
@@ -263,11 +280,11 @@ void Evaluator::Execute(const torch::jit::Node* node, Frame& frame, const Inputs
     for (c10::IValue& item : stack) list.push_back(std::move(item));
     stack = {c10::IValue(std::move(list))};
   } else if (kind == c10::prim::TupleConstruct) {
-    stack = {c10::IValue(c10::ivalue::Tuple::create(std::move(stack)))};
+    stack = {c10::ivalue::Tuple::create(std::move(stack))};
   } else if (kind == c10::prim::TupleUnpack) {
     stack = torch::jit::Stack(stack.at(0).toTupleRef().elements().vec());
   } else if (kind == c10::prim::ListUnpack) {
-    stack = torch::jit::Stack(stack.at(0).toListRef().vec());
+    stack = stack.at(0).toListRef().vec();
   } else {
     static const std::set<std::string> kTouchFiles = {"aten::save", "aten::from_file"};
     const bool known_space = kind.is_aten() || kind.is_prim() || kind.ns() == c10::Symbol::fromQualString("namespaces::quantized");
@@ -276,7 +293,8 @@ void Evaluator::Execute(const torch::jit::Node* node, Frame& frame, const Inputs
     }
     node->getOperation()(stack);
   }
-  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack.at(stack.size() - count + i);
+  if (stack.size() < count) Refuse(absl::StrCat(source_op_, " gives too few values"), "export the model again");
+  for (std::size_t i = 0; i < count; ++i) frame[node->outputs()[i]] = stack[stack.size() - count + i];
 }
 
 void Evaluator::EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {

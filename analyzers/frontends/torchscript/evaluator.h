@@ -81,7 +81,7 @@ class Evaluator {
   const c10::IValue& Concrete(const Slot& slot, std::string_view what) const;
   std::int64_t Int(const Slot& slot, std::string_view what) const { return Concrete(slot, what).toInt(); }
   std::vector<std::int64_t> Ints(const Slot& slot, std::string_view what) const;
-  // The sizes of a reshape of `x`: an extent that x itself has on that axis, or the batch of any tensor, becomes 0.
+  // The sizes of a reshape of `x`: an extent that a tensor of x's shape has on that axis, or any batch, becomes 0.
   std::vector<std::int64_t> ReshapeSizes(const Slot& slot, const Slot& x) const;
   std::vector<Slot> Items(const Slot& slot, std::string_view what) const;
 
@@ -92,6 +92,8 @@ class Evaluator {
   // Codes of the whole range of quint8 or qint8.
   Symbol EmitQuantize(graph::ValueId real, double scale, std::int64_t zero_point, bool is_signed);
   Symbol Clone(Symbol symbol);
+  // A copy: an operator in place may change the file's tensor later. Refuses types that graph::Tensor lacks.
+  graph::Tensor Copy(const at::Tensor& tensor) const;
   // A constant in the root block, made once per tensor; of a quantized tensor its dequantized codes.
   graph::ValueId Constant(const at::Tensor& tensor);
   graph::ValueId CodeConstant(graph::Tensor codes, numerics::QuantParams params);
@@ -110,6 +112,7 @@ class Evaluator {
  private:
   using Frame = std::unordered_map<const torch::jit::Value*, Slot>;
 
+  graph::ValueId ShapeRoot(graph::ValueId value) const;
   void NamePaths(const torch::jit::Module& module, const std::string& path);
   std::vector<Slot> Call(torch::jit::Function& function, const Inputs& inputs);
   std::vector<Slot> EvaluateBlock(const torch::jit::Block* block, Frame& frame);
@@ -146,6 +149,9 @@ class Evaluator {
 
 // True when a slot is, or a list holds, something that depends on the input's data.
 bool IsSymbolic(const Slot& slot);
+
+// The first line of LibTorch's message: without its backtrace and the addresses in it.
+std::string FirstLine(const std::exception& error);
 
 // The handler of an operator, or nullptr. Each list is one function in its own file.
 Evaluator::Handler FindFloatOperator(std::string_view name);

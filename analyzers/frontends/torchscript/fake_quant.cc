@@ -4,7 +4,6 @@
 #include <ATen/ops/zeros.h>
 
 #include "absl/strings/str_cat.h"
-#include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/numerics/fake_quantize.h"
 
@@ -20,22 +19,21 @@ graph::Tensor QuantizeWeight(const Evaluator& evaluator, const at::Tensor& weigh
     evaluator.Refuse(absl::StrCat("a fake-quant of a weight of type ", at::toString(weight.scalar_type())),
                      "keep weights in float32");
   }
-  const auto real = execution::FromTorch(weight.detach());
-  if (!real.ok()) throw ImportError(real.status());
-  graph::Tensor codes(graph::DType::kInt32, real->shape());
-  std::int64_t outer = 1, channels = 1, inner = real->elements();
+  const graph::Tensor real = evaluator.Copy(weight);
+  graph::Tensor codes(graph::DType::kInt32, real.shape());
+  std::int64_t outer = 1, channels = 1, inner = real.elements();
   if (params.per_channel()) {
     const auto axis = static_cast<std::size_t>(params.axis);
-    if (axis >= real->shape().size() || real->dim(axis) != static_cast<std::int64_t>(params.scales.size())) {
+    if (axis >= real.shape().size() || real.dim(axis) != static_cast<std::int64_t>(params.scales.size())) {
       evaluator.Refuse(absl::StrCat("a fake-quant with ", params.scales.size(), " scales along axis ", axis,
-                                    " of a weight of shape ", graph::ToString(real->shape())),
+                                    " of a weight of shape ", graph::ToString(real.shape())),
                        "export the model again");
     }
-    channels = real->dim(axis);
-    for (std::size_t i = 0; i < axis; ++i) outer *= real->dim(i);
-    inner = real->elements() / std::max<std::int64_t>(outer * channels, 1);
+    channels = real.dim(axis);
+    for (std::size_t i = 0; i < axis; ++i) outer *= real.dim(i);
+    inner = real.elements() / std::max<std::int64_t>(outer * channels, 1);
   }
-  const absl::Status status = numerics::QuantizeReals(real->data<float>(), params, outer, channels, inner,
+  const absl::Status status = numerics::QuantizeReals(real.data<float>(), params, outer, channels, inner,
                                                       codes.mutable_data<std::int32_t>());
   if (!status.ok()) {
     evaluator.Refuse(absl::StrCat("a weight that cannot be quantized: ", status.message()), "train the model again");
@@ -108,9 +106,9 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
     evaluator.Refuse("a fake-quant that has never observed data",
                      "run training or calibration data through the model before exporting it");
   }
-  std::vector<std::int64_t> shape{1};
+  std::vector<std::int64_t> shape{1, 1};  // per channel the operator wants two axes at least
   if (per_channel) {
-    shape.assign(std::max<std::size_t>(static_cast<std::size_t>(axis) + 1, 2), 1);  // the operator wants two axes
+    shape.assign(static_cast<std::size_t>(axis) + 2, 1);
     shape[static_cast<std::size_t>(axis)] = minimum.numel();
   }
   at::fused_moving_avg_obs_fake_quant(at::zeros(shape), observer_off, tensor(2), minimum, maximum, scale, zero_point,

@@ -15,13 +15,6 @@
 namespace qatgap::frontends::torchscript {
 namespace {
 
-// LibTorch's messages may start with an empty line and end with a backtrace.
-std::string FirstLine(const std::exception& error) {
-  const std::string what = error.what();
-  const std::size_t begin = what.find_first_not_of(" \n");
-  return begin == std::string::npos ? "no reason given" : what.substr(begin, what.find('\n', begin) - begin);
-}
-
 absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view name) {
   // LibTorch reads zip archives; anything else would only give an obscure message.
   if (bytes.substr(0, 4) != std::string_view("PK\x03\x04", 4)) {

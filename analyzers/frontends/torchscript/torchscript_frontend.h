@@ -19,7 +19,7 @@ enum class ModelKind { kQat, kConverted };
 struct Model {
   graph::Graph graph;
   ModelKind kind = ModelKind::kQat;
-  bool scripted = false;   // false: traced
+  bool scripted = false;   // a method that was reached has a branch or a loop: tracing leaves none
   std::string format;      // "TorchScript, traced"
 };
 

@@ -243,7 +243,7 @@ TEST(VerdictTest, EngineThatRanForAPartOnlySaysSo) {
 
 TEST(VerdictTest, EvidenceThatIsNotVerifiedIsSaid) {
   Report report = Quiet();
-  report.result.targets[0].evidence = {numerics::EvidenceKind::kFromSource, "read in v1.2"};
+  report.result.targets[0].evidence = {numerics::EvidenceKind::kFromSource, "read in v1.2."};
   EXPECT_THAT(All(VerdictOfFirst(report)),
               HasSubstr("was not verified against a real runtime (read in v1.2)."));
   report.result.targets[0].evidence.kind = numerics::EvidenceKind::kUnverified;

@@ -1,0 +1,186 @@
+// Planted defects: each shows in its own cause or finding, in its own layer, and nowhere else.
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "analyzers/graph/mac_layers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/analyzers/attribution/demo_analysis.h"
+#include "tests/testing/status_matchers.h"
+
+namespace qatgap::attribution {
+namespace {
+
+using report::Cause;
+using ::testing::HasSubstr;
+
+constexpr char kFolder[] = "residual_eager_x86";  // per-channel weights
+constexpr std::size_t Of(Cause cause) { return static_cast<std::size_t>(cause); }
+
+report::AnalysisResult RunDemo(AnalysisModels models, const std::string& target = "generic-int32") {
+  return Analyse(std::move(models), Targets({target}));
+}
+
+const report::AnalysisResult& Clean() {
+  static const report::AnalysisResult result = RunDemo(DemoModels(kFolder));
+  return result;
+}
+
+// The differences of one cause; the codes they are differences to may move with an earlier stage.
+bool SameDifferences(const statistics::DifferenceStatistics& a, const statistics::DifferenceStatistics& b) {
+  return a.count == b.count && a.sum == b.sum && a.sum_squares == b.sum_squares && a.histogram == b.histogram;
+}
+
+// Layers whose differences of `cause` are not the clean twin's.
+std::vector<std::string> Moved(const report::AnalysisResult& result, Cause cause) {
+  const auto clean = ByLayer(Clean(), 0);
+  std::vector<std::string> moved;
+  for (const auto& [name, causes] : ByLayer(result, 0)) {
+    if (!SameDifferences(causes[Of(cause)], clean.at(name)[Of(cause)])) moved.push_back(name);
+  }
+  return moved;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(DefectsTest, TheCleanTwinIsSilent) {
+  for (const char* folder : {kFolder, "residual_fx_qnnpack_scripted"}) {
+    EXPECT_EQ(Alarms(RunDemo(DemoModels(folder))), Names{}) << folder;
+    EXPECT_EQ(Alarms(RunDemo(DemoModels(folder), "pytorch-qnnpack")), Names{}) << folder;
+  }
+}
+
+TEST(DefectsTest, ABiasThatSaturatesInOneChannel) {
+  AnalysisModels models = DemoModels(kFolder);
+  WeightOf(*models.converted, "mix").qparams->scales[3] = 1e-12;
+  BiasOf(*models.converted, "mix")[3] = 0.5F;
+  const report::AnalysisResult result = RunDemo(models);
+  EXPECT_EQ(Moved(result, Cause::kBiasSaturation), Names{"mix"});
+  // The accumulator does wrap beside a bias of 2^31 - 1, but 2^32 steps of 1e-12 move no output code.
+  EXPECT_EQ(Moved(result, Cause::kAccumulator), Names{});
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{"mix"}) << "the weights of the channel are gone";
+  for (const report::LayerResult& layer : result.targets[0].layers) {
+    for (std::size_t c = 0; c < layer.channels.size(); ++c) {
+      const bool planted = result.layers[static_cast<std::size_t>(layer.layer)].name == "mix" && c == 3;
+      EXPECT_EQ(layer.channels[c].bias.saturated, planted);
+      EXPECT_EQ(layer.channels[c].causes[Of(Cause::kBiasSaturation)].changed != 0, planted);
+    }
+  }
+  const Names alarms = Alarms(result);
+  EXPECT_THAT(alarms, ::testing::Contains("QG001 mix"));
+  for (const std::string& alarm : alarms) EXPECT_THAT(alarm, HasSubstr(" mix"));
+}
+
+TEST(DefectsTest, AnEightBitBias) {
+  const report::AnalysisResult result = RunDemo(DemoModels(kFolder), "generic-int8");
+  std::size_t rounded = 0;
+  for (const auto& [name, causes] : ByLayer(result, 0)) {
+    rounded += causes[Of(Cause::kBiasRounding)].changed != 0 ? 1U : 0U;
+    EXPECT_EQ(causes[Of(Cause::kBiasSaturation)].changed, 0U) << name;
+    EXPECT_EQ(causes[Of(Cause::kAccumulator)].changed, 0U) << name;
+  }
+  EXPECT_GE(rounded, 10U) << "the output layer's 80 codes may all stay";
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{});
+  EXPECT_EQ(Moved(result, Cause::kFloatArithmetic), Names{});
+}
+
+// A bias as it would be read at another layer's scale: three times too large.
+TEST(DefectsTest, ABiasAtAnotherScale) {
+  AnalysisModels models = DemoModels(kFolder);
+  for (float& bias : BiasOf(*models.converted, "pw2.0")) bias *= 3.0F;
+  const report::AnalysisResult result = RunDemo(models);
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{"pw2.0"});
+  EXPECT_EQ(Moved(result, Cause::kBiasSaturation), Names{});
+  EXPECT_EQ(Moved(result, Cause::kFloatArithmetic), Names{});
+  EXPECT_EQ(Alarms(result), Names{"QG013 pw2.0"});
+}
+
+TEST(DefectsTest, ADeadChannelThatCarriesABias) {
+  AnalysisModels models = DemoModels(kFolder);
+  graph::Tensor& weight = WeightOf(*models.converted, "mix").value;
+  auto codes = weight.mutable_data<std::int32_t>();
+  const auto taps = static_cast<std::size_t>(weight.elements() / weight.dim(0));
+  std::fill_n(codes.begin() + static_cast<std::ptrdiff_t>(5 * taps), taps, 0);
+  const report::AnalysisResult result = RunDemo(models);
+  EXPECT_EQ(Alarms(result), Names{"QG004 mix"});
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{"mix"});
+  EXPECT_EQ(Moved(result, Cause::kBiasSaturation), Names{});
+  for (const report::Finding& finding : result.findings) {
+    if (finding.id == "QG004") {
+      EXPECT_EQ(finding.channels, std::vector<std::int64_t>{5});
+    }
+  }
+}
+
+TEST(DefectsTest, AMultiplierOfOneAndMore) {
+  AnalysisModels models = DemoModels(kFolder);
+  WeightOf(*models.converted, "head.0").qparams->scales[7] = 1e3;
+  const report::AnalysisResult result = RunDemo(models);
+  EXPECT_THAT(Alarms(result), ::testing::Contains("QG003 head.0"));
+  for (const std::string& alarm : Alarms(result)) EXPECT_THAT(alarm, HasSubstr(" head.0"));
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{"head.0"});
+}
+
+TEST(DefectsTest, AWrongOutputZeroPoint) {
+  AnalysisModels models = DemoModels(kFolder);
+  numerics::QuantParams& output = OutputOf(*models.converted, "fc");
+  output.zero_points[0] += 4;
+  const report::AnalysisResult result = RunDemo(models);
+  EXPECT_EQ(Alarms(result), Names{"QG011 fc"});
+  EXPECT_EQ(Moved(result, Cause::kConversion), Names{"fc"});
+  for (const Cause cause : {Cause::kBiasSaturation, Cause::kAccumulator, Cause::kFloatArithmetic}) {
+    EXPECT_EQ(Moved(result, cause), Names{});
+  }
+}
+
+// A layer without a twin is listed and counted; the others are measured as before.
+TEST(UnmeasuredTest, ALayerWithoutAPair) {
+  AnalysisModels models = DemoModels(kFolder);
+  for (graph::Node& node : models.converted->nodes) {
+    if (node.module_path == "mix") node.module_path = "renamed";
+  }
+  const report::AnalysisResult result = RunDemo(models);
+  ASSERT_EQ(result.unmeasured.size(), 1U);
+  EXPECT_EQ(result.unmeasured[0].name, "mix");
+  EXPECT_TRUE(result.unmeasured[0].is_mac_layer);
+  EXPECT_THAT(result.unmeasured[0].reason, HasSubstr("no quantized layer of this name"));
+  const report::Coverage coverage = report::CoverageOf(result, result.targets[0]);
+  EXPECT_EQ(coverage.analysed, 10);
+  EXPECT_EQ(coverage.mac_layers, 11);
+}
+
+// An output that no fake-quant rounds: the last layer and the output are listed.
+TEST(UnmeasuredTest, AnUnquantizedLayer) {
+  AnalysisModels models = DemoModels(kFolder);
+  const auto layers = graph::FindMacLayers(models.qat);
+  QATGAP_ASSERT_OK(layers);
+  const graph::Node quantize = models.qat.nodes[static_cast<std::size_t>(layers->layers.back().quantize_node)];
+  models.qat.body.outputs[0] = quantize.inputs[0];
+  const report::AnalysisResult result = RunDemo(models);
+  Names names;
+  for (const report::Unmeasured& unmeasured : result.unmeasured) names.push_back(unmeasured.name);
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("fc", "output 0"));
+  const report::Coverage coverage = report::CoverageOf(result, result.targets[0]);
+  EXPECT_EQ(coverage.analysed, 10);
+  EXPECT_EQ(coverage.mac_layers, 11);
+}
+
+TEST(PairingTest, ModelsThatDoNotPairAreRefusedByLayer) {
+  const auto create = [](AnalysisModels models) {
+    return AnalysisSession::Create(std::move(models), Targets({"generic-int32"}), {}).status();
+  };
+  AnalysisModels stride = DemoModels(kFolder);
+  for (graph::Node& node : stride.converted->nodes) {
+    if (node.module_path == "down.0" && node.kind == graph::OpKind::kConvolution) {
+      std::get<graph::ConvolutionAttributes>(node.attributes).stride = {1, 1};
+    }
+  }
+  EXPECT_THAT(create(stride), testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("'down.0': its stride")));
+
+  AnalysisModels other = DemoModels(kFolder);
+  for (graph::Node& node : other.converted->nodes) node.module_path = absl::StrCat("x.", node.module_path);
+  EXPECT_THAT(create(other), testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("none of one name")));
+}
+
+}  // namespace
+}  // namespace qatgap::attribution
