@@ -1,5 +1,7 @@
 # Sourced by the scripts beside it: builds the release preset. Not a command of its own.
 # usage: build_release TARGET...   (no target: everything)
+# One compiler cache serves every checkout of the project on a machine.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 build_release() {
   local log=build/release.log torch=()
   [ -n "${QATGAP_TORCH_CMAKE:-}" ] && torch=("-DCMAKE_PREFIX_PATH=$QATGAP_TORCH_CMAKE")
