@@ -179,7 +179,7 @@ TEST(PairingTest, ModelsThatDoNotPairAreRefusedByLayer) {
 
   AnalysisModels other = DemoModels(kFolder);
   for (graph::Node& node : other.converted->nodes) node.module_path = absl::StrCat("x.", node.module_path);
-  EXPECT_THAT(create(other), testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("none of one name")));
+  EXPECT_THAT(create(other), testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("0 have one name (the first ones are 'stem.0' and 'x.stem.0')")));
 }
 
 }  // namespace
