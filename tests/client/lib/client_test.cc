@@ -1,5 +1,7 @@
 #include "client/lib/client.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -32,20 +34,22 @@ class ClientTest : public ::testing::Test {
   }
 
   std::string File(const std::string& name, const std::string& bytes) {
-    const std::string path = ::testing::TempDir() + "/client_test_" + name;
+    // Cases run as processes side by side: each has a folder of its own.
+    if (folder_.empty()) folder_ = ::testing::TempDir() + "/client_test." + std::to_string(getpid());
+    std::filesystem::create_directories(folder_);
+    const std::string path = folder_ + "/client_test_" + name;
     std::ofstream(path, std::ios::binary) << bytes;
-    files_.push_back(path);
     return path;
   }
 
   void TearDown() override {
-    for (const auto& path : files_) std::filesystem::remove(path);
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
 
   FakeService fake_;
   Cancellation cancellation_;
   std::unique_ptr<Client> client_;
-  std::vector<std::string> files_;
+  std::string folder_;
 };
 
 // FIPS 180-2, appendix B.1.
@@ -216,7 +220,7 @@ TEST(OutcomeTest, FollowsStateAndCode) {
 }
 
 TEST(CheckReadableTest, TellsWhatIsWrong) {
-  const std::string empty = ::testing::TempDir() + "/check_readable_empty";
+  const std::string empty = ::testing::TempDir() + "/check_readable_empty." + std::to_string(getpid());
   std::ofstream(empty).flush();
   EXPECT_THAT(CheckReadable("samples", "/nonexistent"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such samples file")));
