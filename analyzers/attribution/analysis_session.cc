@@ -40,8 +40,10 @@ struct AnalysisSession::Impl {
   std::vector<LayerAnalysis> layers;  // per pair
   std::optional<PathAnalysis> paths;
   report::AnalysisResult result;
+  std::int64_t batch_limit = 0;
 
   absl::Status Prepare() {
+    batch_limit = models.batch_limit();  // before the converted graph moves
     if (models.converted) {
       deployed = *std::move(models.converted);
     } else {
@@ -152,9 +154,7 @@ absl::StatusOr<std::unique_ptr<AnalysisSession>> AnalysisSession::Create(
   return std::unique_ptr<AnalysisSession>(new AnalysisSession(std::move(impl)));
 }
 
-std::int64_t AnalysisSession::batch_limit() const {
-  return impl_->models.qat.has_control_flow() || impl_->deployed.has_control_flow() ? 1 : 0;
-}
+std::int64_t AnalysisSession::batch_limit() const { return impl_->batch_limit; }
 
 absl::Status AnalysisSession::RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
   return impl_->RunBatch(inputs, labels);

@@ -20,6 +20,11 @@ struct AnalysisModels {
   std::string qat_format;                  // "TorchScript, traced"
   std::optional<graph::Graph> converted;   // without it the QAT graph is lowered (graph/passes/lower.h)
   bool has_labels = false;                 // every batch comes with labels
+
+  // Samples that one batch may hold: 1 where a model branches on its data, else no limit (0).
+  std::int64_t batch_limit() const {
+    return qat.has_control_flow() || (converted && converted->has_control_flow()) ? 1 : 0;
+  }
 };
 
 class AnalysisSession {
@@ -31,7 +36,7 @@ class AnalysisSession {
                                                                  report::Environment environment);
   ~AnalysisSession();
 
-  // Samples that one batch may hold: 1 where the model branches on its data, else no limit (0).
+  // That of the models it was created from.
   std::int64_t batch_limit() const;
 
   // Runs one batch through the QAT model, every ladder and every path. `inputs` are the model's inputs, first axis

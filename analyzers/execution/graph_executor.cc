@@ -32,30 +32,11 @@ struct RuntimeValue {
   const numerics::QuantParams* params = nullptr;
 };
 
-// [outer][channels][inner] of a contiguous tensor along the qparams' axis.
-struct Extents {
-  std::int64_t outer = 1, channels = 1, inner = 1;
-};
-
-Extents ExtentsOf(const graph::Shape& shape, const numerics::QuantParams& params) {
-  Extents extents;
-  if (!params.per_channel()) {
-    extents.inner = graph::ElementCount(shape);
-    return extents;
-  }
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    if (axis < Index(params.axis)) extents.outer *= shape[axis];
-    if (axis == Index(params.axis)) extents.channels = shape[axis];
-    if (axis > Index(params.axis)) extents.inner *= shape[axis];
-  }
-  return extents;
-}
-
 }  // namespace
 
 absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid) {
   graph::Tensor codes(graph::DType::kInt32, reals.shape());
-  const Extents e = ExtentsOf(reals.shape(), grid);
+  const numerics::ChannelExtents e = numerics::ExtentsAlong(reals.shape(), grid);
   const absl::Status status = numerics::QuantizeReals(reals.data<float>(), grid, e.outer, e.channels, e.inner,
                                                       codes.mutable_data<std::int32_t>());
   if (!status.ok()) return absl::FailedPreconditionError(status.message());
@@ -211,7 +192,7 @@ struct GraphExecutor::Impl {
   static absl::StatusOr<RuntimeValue> Dequantize(const RuntimeValue& codes) {
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor contiguous, FromTorch(codes.tensor));
     graph::Tensor reals(graph::DType::kFloat32, contiguous.shape());
-    const Extents e = ExtentsOf(contiguous.shape(), *codes.params);
+    const numerics::ChannelExtents e = numerics::ExtentsAlong(contiguous.shape(), *codes.params);
     numerics::DequantizeCodes(contiguous.data<std::int32_t>(), *codes.params, e.outer, e.channels, e.inner,
                               reals.mutable_data<float>());
     return RuntimeValue{ToTorch(reals), codes.params};

@@ -30,6 +30,21 @@ void QuantizeRun(std::span<const float> x, float inverse_scale, float zero_point
 
 }  // namespace
 
+ChannelExtents ExtentsAlong(std::span<const std::int64_t> shape, const QuantParams& params) {
+  ChannelExtents extents;
+  const std::size_t axis = params.per_channel() ? static_cast<std::size_t>(params.axis) : 0;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (!params.per_channel() || i > axis) {
+      extents.inner *= shape[i];
+    } else if (i < axis) {
+      extents.outer *= shape[i];
+    } else {
+      extents.channels = shape[i];
+    }
+  }
+  return extents;
+}
+
 absl::Status QuantizeReals(std::span<const float> x, const QuantParams& params, std::int64_t outer,
                            std::int64_t channels, std::int64_t inner, std::span<std::int32_t> codes) {
   if (absl::Status status = Validate(params, "quantize"); !status.ok()) return status;

@@ -9,6 +9,14 @@
 
 namespace qatgap::numerics {
 
+// A contiguous tensor seen along the axis of its qparams: [outer][channels][inner].
+struct ChannelExtents {
+  std::int64_t outer = 1, channels = 1, inner = 1;
+};
+
+// Per tensor: one channel, all elements in `inner`. Per channel: `params.axis` must be an axis of `shape`.
+ChannelExtents ExtentsAlong(std::span<const std::int64_t> shape, const QuantParams& params);
+
 // code = clamp(nearbyint(fl(x * fl(1 / fl(scale)))) + zero_point, quant_min, quant_max), round half to even.
 // Mimics fake_quantize_per_{tensor,channel}_affine of PyTorch 2.x on CPU (verified against LibTorch 2.13).
 // `outer`, `channels`, `inner`: x is [outer][channels][inner], contiguous; channels is 1 for per-tensor qparams.

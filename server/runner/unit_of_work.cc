@@ -140,9 +140,8 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
   QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets, FindTargets(unit.targets));
   QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit));
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
-  const bool one_by_one =
-      models.qat.has_control_flow() || (models.converted && models.converted->has_control_flow());
-  const std::int64_t batch_size = one_by_one ? 1 : unit.batch_size;
+  const std::int64_t limit = models.batch_limit();
+  const std::int64_t batch_size = limit == 0 ? unit.batch_size : std::min(limit, unit.batch_size);
   QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
                                                                              DescribeEnvironment(batch_size)));
   const std::int64_t batches = (inputs.total + batch_size - 1) / batch_size;

@@ -21,7 +21,6 @@ graph::Tensor QuantizeWeight(const Evaluator& evaluator, const at::Tensor& weigh
   }
   const graph::Tensor real = evaluator.Copy(weight);
   graph::Tensor codes(graph::DType::kInt32, real.shape());
-  std::int64_t outer = 1, channels = 1, inner = real.elements();
   if (params.per_channel()) {
     const auto axis = static_cast<std::size_t>(params.axis);
     if (axis >= real.shape().size() || real.dim(axis) != static_cast<std::int64_t>(params.scales.size())) {
@@ -29,11 +28,9 @@ graph::Tensor QuantizeWeight(const Evaluator& evaluator, const at::Tensor& weigh
                                     " of a weight of shape ", graph::ToString(real.shape())),
                        "export the model again");
     }
-    channels = real.dim(axis);
-    for (std::size_t i = 0; i < axis; ++i) outer *= real.dim(i);
-    inner = real.elements() / std::max<std::int64_t>(outer * channels, 1);
   }
-  const absl::Status status = numerics::QuantizeReals(real.data<float>(), params, outer, channels, inner,
+  const numerics::ChannelExtents e = numerics::ExtentsAlong(real.shape(), params);
+  const absl::Status status = numerics::QuantizeReals(real.data<float>(), params, e.outer, e.channels, e.inner,
                                                       codes.mutable_data<std::int32_t>());
   if (!status.ok()) {
     evaluator.Refuse(absl::StrCat("a weight that cannot be quantized: ", status.message()), "train the model again");
