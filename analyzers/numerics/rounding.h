@@ -9,7 +9,7 @@
 
 namespace qatgap::numerics {
 
-// The five rules below return an integer held in a double. NaN and Inf come back as they are, except where noted.
+// The rules below return an integer held in a double. NaN and Inf come back as they are, except where noted.
 
 // Half to even, |v| < 2^51. Adding 1.5 * 2^52 leaves no bit below the unit, so the addition itself rounds, in the
 // FPU's own half-to-even mode: unlike nearbyint without SSE4.1 the loop around it stays vectorized.
@@ -31,16 +31,22 @@ inline double RoundHalfUp(double v) {
   return v - below >= 0.5 ? below + 1.0 : below;
 }
 
+// Half toward -infinity: 2.5 -> 2, -2.5 -> -3.
+inline double RoundHalfDown(double v) { return -RoundHalfUp(-v); }
+
 inline double RoundTowardZero(double v) { return std::trunc(v); }
 inline double RoundFloor(double v) { return std::floor(v); }
+inline double RoundCeiling(double v) { return std::ceil(v); }
 
 inline double Round(double v, Rounding rounding) {
   switch (rounding) {
     case Rounding::kHalfToEven: return RoundHalfToEven(v);
     case Rounding::kHalfAwayFromZero: return RoundHalfAwayFromZero(v);
     case Rounding::kHalfUp: return RoundHalfUp(v);
+    case Rounding::kHalfDown: return RoundHalfDown(v);
     case Rounding::kTowardZero: return RoundTowardZero(v);
     case Rounding::kFloor: return RoundFloor(v);
+    case Rounding::kCeiling: return RoundCeiling(v);
   }
   return RoundHalfToEven(v);
 }

@@ -18,13 +18,14 @@ enum class BiasMode {
   kInteger,           // A + round(b / s_b) in the accumulator         (QNNPACK, XNNPACK, TFLite, ONNX Runtime)
 };
 
-enum class Rounding { kHalfToEven, kHalfAwayFromZero, kHalfUp, kTowardZero, kFloor };
+enum class Rounding { kHalfToEven, kHalfAwayFromZero, kHalfUp, kHalfDown, kTowardZero, kFloor, kCeiling };
 
 // How b / s_b is formed before it is rounded.
 enum class BiasDivision {
-  kDivideFloat,           // fl(b / s_b)
-  kMultiplyReciprocal,    // fl(b * fl(1 / s_b))
-  kDivideDouble,          // b / s_b in binary64
+  kDivideFloat,              // fl(b / s_b)
+  kMultiplyReciprocal,       // fl(b * fl(1 / s_b))
+  kDivideDouble,             // b / s_b in binary64
+  kReciprocalIfPerTensor,    // per-channel weights: fl(b / s_b); per-tensor: fl(b * fl(1 / s_b))   (FBGEMM)
 };
 
 // How s_b is formed from s_x and s_w[c].
@@ -35,7 +36,22 @@ enum class BiasScale {
   kOwnPowerOfTwo,         // smallest 2^k per layer with max |b| / 2^k <= quant_max, shifted into the accumulator
 };
 
-enum class BiasOverflow { kSaturate, kWrap, kRefuse };
+// How a bias of kOwnPowerOfTwo, stored * s_b, becomes steps of s_x * s_w[c].
+enum class BiasAlignment {
+  kShiftHalfUp,    // an integer: round half up, as a rounding shift does
+  kShiftFloor,     // an integer: an arithmetic right shift
+  kExact,          // a float added to fl(A) before it is scaled
+};
+
+// kRefuse: the layer is an error. kAdjustWeights: a channel whose bias needs more than its share of the width gets a
+// larger weight scale, and its weights are rounded to it anew (TFLite, ONNX Runtime); see WeightAdjustment.
+enum class BiasOverflow { kSaturate, kWrap, kRefuse, kAdjustWeights };
+
+// When and to what kAdjustWeights raises s_w[c]; then |stored| stays at or below the limit.
+enum class WeightAdjustment {
+  kTflite,       // where |b| / s_b > (2^31 - 1) / 2 : s_b := |b| / ((2^31 - 1) / 2), s_w := s_b / s_x
+  kOnnxRuntime,  // where s_b < 1.0001 * 2 * |b| / (2^32 - 2) : s_w := that / s_x
+};
 
 struct BiasRule {
   BiasMode mode = BiasMode::kInteger;
@@ -45,7 +61,15 @@ struct BiasRule {
   BiasDivision division = BiasDivision::kDivideFloat;
   Rounding rounding = Rounding::kHalfToEven;
   BiasOverflow overflow = BiasOverflow::kSaturate;
+  WeightAdjustment adjustment = WeightAdjustment::kTflite;  // kAdjustWeights only
+  BiasAlignment alignment = BiasAlignment::kShiftHalfUp;    // kOwnPowerOfTwo only
 };
+
+// Whether the bias meets the accumulator as a float.
+constexpr bool HasFloatBias(const BiasRule& rule) {
+  return rule.mode != BiasMode::kInteger ||
+         (rule.scale == BiasScale::kOwnPowerOfTwo && rule.alignment == BiasAlignment::kExact);
+}
 
 enum class AccumulatorOverflow { kWrap, kSaturate };
 
@@ -58,17 +82,34 @@ struct AccumulatorRule {
   Int16Pairs int16_pairs = Int16Pairs::kNever;
 };
 
-enum class RequantMode { kFloat32 };
+// How a sum A' becomes an output code before the zero point and the clamps. Formulas: requantization.h.
+enum class RequantMode {
+  kFloat32,             // binary32: fl(A') * M
+  kQ31DoubleRounding,   // 31-bit multiplier, high half rounded, then shifted and rounded again  (TFLite, CMSIS-NN)
+  kQ31SingleRounding,   // 31-bit multiplier, one rounding shift of the 64-bit product            (ruy)
+  kTosa,                // TOSA apply_scale_32 with double_round
+  kQ15,                 // 15-bit multiplier, one rounding shift of a 64-bit product              (TFLite int16x8)
+  kPowerOfTwoShift,     // M is a power of two: a rounding shift
+};
 
-// How M is formed in binary32.
+// How M = s_x * s_w / s_y is formed. The binary32 forms are for kFloat32, the others for the fixed-point modes.
 enum class MultiplierForm {
-  kProductThenDivide,      // fl(fl(s_x * s_w) / s_y)             (FBGEMM, XNNPACK, ONNX Runtime)
-  kProductTimesReciprocal  // fl(fl(s_w * s_x) * fl(1 / s_y))     (QNNPACK)
+  kProductThenDivide,        // fl(fl(s_x * s_w) / s_y)             (FBGEMM, XNNPACK, ONNX Runtime)
+  kProductTimesReciprocal,   // fl(fl(s_w * s_x) * fl(1 / s_y))     (QNNPACK)
+  kDouble,                   // s_x * s_w / s_y in binary64         (TFLite)
+  kFloatProduct,             // fl(s_x * s_w) / s_y, the quotient in binary64
+  kFloatProductIfPerTensorLinear,  // kFloatProduct for a linear layer with per-tensor weights, else kDouble (TFLite)
+};
+
+// How A' becomes a real for BiasMode::kFloatAfterScale.
+enum class Dequantization {
+  kSuccessive,  // fl(fl(fl(A') * s_x) * s_w[c])
+  kProduct,     // fl(fl(A') * fl(s_x * s_w[c]))
 };
 
 enum class ZeroPointOrder { kAfterRounding, kBeforeRounding };
 
-// What a scaled accumulator becomes that is outside the integers it is converted to.
+// What a scaled accumulator becomes that is outside the integers it is converted to. kFloat32 only.
 enum class ConversionOverflow {
   kClampFloat,    // clamped to the output's range as a float, before rounding      (XNNPACK, ONNX Runtime)
   kInt32MinPack,  // x86 cvtps2dq: INT32_MIN from 2^31 on; then saturated to int16, zero point added saturating
@@ -78,9 +119,18 @@ enum class ConversionOverflow {
 struct RequantRule {
   RequantMode mode = RequantMode::kFloat32;
   MultiplierForm multiplier = MultiplierForm::kProductThenDivide;
-  Rounding rounding = Rounding::kHalfToEven;
-  ZeroPointOrder zero_point = ZeroPointOrder::kAfterRounding;
-  ConversionOverflow conversion = ConversionOverflow::kClampFloat;
+  Rounding rounding = Rounding::kHalfToEven;   // kFloat32 and kPowerOfTwoShift; the other modes have their own
+  ZeroPointOrder zero_point = ZeroPointOrder::kAfterRounding;         // kFloat32 only
+  ConversionOverflow conversion = ConversionOverflow::kClampFloat;    // kFloat32 only
+  Dequantization dequantization = Dequantization::kSuccessive;        // BiasMode::kFloatAfterScale only
+  // BiasMode::kFloatAfterScale only: s_x and s_y were stored as reciprocals, so that fl(1 / fl(1 / s)) is used.
+  bool reciprocal_scales = false;
+  // BiasMode::kFloatBeforeScale only, per-tensor weights: the product of kReciprocalIfPerTensor is not rounded before it
+  // is added (a compiler contracted it to a fused multiply-add).
+  bool fused_multiply_add = false;
+  // The multipliers the target takes: multiplier_min <= M < multiplier_max; 0: no limit.
+  double multiplier_min = 0;
+  double multiplier_max = 0;
 };
 
 // The engine linked into qatgap that is this target, for the `engine` stage and path.
@@ -93,6 +143,29 @@ struct Evidence {
   std::string detail;  // which runtime, version and how many vectors; or which source was read
 };
 
+// Which scales a model must have to run on the target at all.
+enum class ScaleRequirement { kAny, kPowerOfTwo };
+
+// What a rule may depend on besides the layer's constants.
+struct MacTraits {
+  bool linear = false;          // not a convolution
+  bool transposed = false;
+  bool depthwise = false;       // one input channel a group, more than one group
+  std::int64_t groups = 1;
+  bool host_has_vnni = true;    // AVX512-VNNI on the host the runtime runs on
+  friend bool operator==(const MacTraits&, const MacTraits&) = default;
+};
+
+// A target that is one of several others, by layer and host: pytorch-x86. The first that fits is taken.
+struct Delegate {
+  enum class Layers { kAny, kConvolution, kLinear };
+  enum class Host { kAny, kVnni, kNoVnni };
+  Layers layers = Layers::kAny;
+  Host host = Host::kAny;
+  std::int64_t max_groups = 0;  // 0: any
+  std::string target;           // a shipped one that does not delegate
+};
+
 struct TargetDescription {
   std::string name;     // "pytorch-qnnpack": lower case, digits, '-'
   std::string title;    // "PyTorch, QNNPACK engine"
@@ -100,10 +173,15 @@ struct TargetDescription {
   std::string source;   // where the formula is from
   Evidence evidence;
   Engine engine = Engine::kNone;
+  std::vector<Delegate> delegates;  // not empty: the rules below are not used
+  ScaleRequirement scales = ScaleRequirement::kAny;
   BiasRule bias;
   AccumulatorRule accumulator;
   RequantRule requantization;
 };
+
+// `target`, or the shipped target it delegates such a layer to. NOT_FOUND when no delegate fits, naming the traits.
+absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits);
 
 // Parses one description (YAML, the format of analyzers/numerics/targets/*.yaml). INVALID_ARGUMENT names the
 // field, its value and the accepted ones; unknown keys are errors. `where` stands for the file in messages.
@@ -126,12 +204,18 @@ std::string_view ToString(Rounding value);
 std::string_view ToString(BiasScale value);
 std::string_view ToString(BiasDivision value);
 std::string_view ToString(BiasOverflow value);
+std::string_view ToString(BiasAlignment value);
+std::string_view ToString(WeightAdjustment value);
 std::string_view ToString(AccumulatorOverflow value);
 std::string_view ToString(Int16Pairs value);
 std::string_view ToString(RequantMode value);
 std::string_view ToString(MultiplierForm value);
 std::string_view ToString(ZeroPointOrder value);
 std::string_view ToString(ConversionOverflow value);
+std::string_view ToString(Dequantization value);
+std::string_view ToString(ScaleRequirement value);
+std::string_view ToString(Delegate::Layers value);
+std::string_view ToString(Delegate::Host value);
 std::string_view ToString(Engine value);
 std::string_view ToString(EvidenceKind value);
 

@@ -24,8 +24,10 @@ inline constexpr std::array kRoundingNames = {
     EnumName<Rounding>{Rounding::kHalfToEven, "half_to_even"},
     EnumName<Rounding>{Rounding::kHalfAwayFromZero, "half_away_from_zero"},
     EnumName<Rounding>{Rounding::kHalfUp, "half_up"},
+    EnumName<Rounding>{Rounding::kHalfDown, "half_down"},
     EnumName<Rounding>{Rounding::kTowardZero, "toward_zero"},
     EnumName<Rounding>{Rounding::kFloor, "floor"},
+    EnumName<Rounding>{Rounding::kCeiling, "ceiling"},
 };
 inline constexpr std::array kBiasScaleNames = {
     EnumName<BiasScale>{BiasScale::kProductFloat, "product_float"},
@@ -37,11 +39,22 @@ inline constexpr std::array kBiasDivisionNames = {
     EnumName<BiasDivision>{BiasDivision::kDivideFloat, "divide_float"},
     EnumName<BiasDivision>{BiasDivision::kMultiplyReciprocal, "multiply_reciprocal"},
     EnumName<BiasDivision>{BiasDivision::kDivideDouble, "divide_double"},
+    EnumName<BiasDivision>{BiasDivision::kReciprocalIfPerTensor, "reciprocal_if_per_tensor"},
 };
 inline constexpr std::array kBiasOverflowNames = {
     EnumName<BiasOverflow>{BiasOverflow::kSaturate, "saturate"},
     EnumName<BiasOverflow>{BiasOverflow::kWrap, "wrap"},
     EnumName<BiasOverflow>{BiasOverflow::kRefuse, "refuse"},
+    EnumName<BiasOverflow>{BiasOverflow::kAdjustWeights, "adjust_weights"},
+};
+inline constexpr std::array kBiasAlignmentNames = {
+    EnumName<BiasAlignment>{BiasAlignment::kShiftHalfUp, "shift_half_up"},
+    EnumName<BiasAlignment>{BiasAlignment::kShiftFloor, "shift_floor"},
+    EnumName<BiasAlignment>{BiasAlignment::kExact, "exact"},
+};
+inline constexpr std::array kWeightAdjustmentNames = {
+    EnumName<WeightAdjustment>{WeightAdjustment::kTflite, "tflite"},
+    EnumName<WeightAdjustment>{WeightAdjustment::kOnnxRuntime, "onnxruntime"},
 };
 inline constexpr std::array kAccumulatorOverflowNames = {
     EnumName<AccumulatorOverflow>{AccumulatorOverflow::kWrap, "wrap"},
@@ -53,10 +66,22 @@ inline constexpr std::array kInt16PairsNames = {
 };
 inline constexpr std::array kRequantModeNames = {
     EnumName<RequantMode>{RequantMode::kFloat32, "float32"},
+    EnumName<RequantMode>{RequantMode::kQ31DoubleRounding, "q31_double_rounding"},
+    EnumName<RequantMode>{RequantMode::kQ31SingleRounding, "q31_single_rounding"},
+    EnumName<RequantMode>{RequantMode::kTosa, "tosa"},
+    EnumName<RequantMode>{RequantMode::kQ15, "q15"},
+    EnumName<RequantMode>{RequantMode::kPowerOfTwoShift, "power_of_two_shift"},
 };
 inline constexpr std::array kMultiplierFormNames = {
     EnumName<MultiplierForm>{MultiplierForm::kProductThenDivide, "product_then_divide"},
     EnumName<MultiplierForm>{MultiplierForm::kProductTimesReciprocal, "product_times_reciprocal"},
+    EnumName<MultiplierForm>{MultiplierForm::kDouble, "double"},
+    EnumName<MultiplierForm>{MultiplierForm::kFloatProduct, "float_product"},
+    EnumName<MultiplierForm>{MultiplierForm::kFloatProductIfPerTensorLinear, "float_product_if_per_tensor_linear"},
+};
+inline constexpr std::array kDequantizationNames = {
+    EnumName<Dequantization>{Dequantization::kSuccessive, "successive"},
+    EnumName<Dequantization>{Dequantization::kProduct, "product"},
 };
 inline constexpr std::array kZeroPointOrderNames = {
     EnumName<ZeroPointOrder>{ZeroPointOrder::kAfterRounding, "after_rounding"},
@@ -65,6 +90,20 @@ inline constexpr std::array kZeroPointOrderNames = {
 inline constexpr std::array kConversionOverflowNames = {
     EnumName<ConversionOverflow>{ConversionOverflow::kClampFloat, "clamp_float"},
     EnumName<ConversionOverflow>{ConversionOverflow::kInt32MinPack, "int32_min_pack"},
+};
+inline constexpr std::array kScaleRequirementNames = {
+    EnumName<ScaleRequirement>{ScaleRequirement::kAny, "any"},
+    EnumName<ScaleRequirement>{ScaleRequirement::kPowerOfTwo, "power_of_two"},
+};
+inline constexpr std::array kDelegateLayersNames = {
+    EnumName<Delegate::Layers>{Delegate::Layers::kAny, "any"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kConvolution, "convolution"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kLinear, "linear"},
+};
+inline constexpr std::array kDelegateHostNames = {
+    EnumName<Delegate::Host>{Delegate::Host::kAny, "any"},
+    EnumName<Delegate::Host>{Delegate::Host::kVnni, "vnni"},
+    EnumName<Delegate::Host>{Delegate::Host::kNoVnni, "no_vnni"},
 };
 inline constexpr std::array kEngineNames = {
     EnumName<Engine>{Engine::kNone, "none"},

@@ -1,0 +1,172 @@
+#include "analyzers/numerics/requantization_kernels.h"
+
+#include <cmath>
+
+// Each loop is compiled for the baseline and for AVX2, and the loader picks one. Sanitizers do not get along with that.
+// No clone may fuse a product and a sum: the build says -ffp-contract=off.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define QATGAP_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define QATGAP_CLONES
+#endif
+#define QATGAP_INLINE __attribute__((always_inline)) inline
+
+namespace qatgap::numerics {
+namespace {
+
+QATGAP_INLINE std::int32_t Sum(std::int32_t accumulator, std::uint32_t addend) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(accumulator) + addend);
+}
+
+template <FloatScaling kScaling>
+QATGAP_INLINE float Scale(const FloatKernel& k, float reciprocal, float sum) {
+  switch (kScaling) {
+    case FloatScaling::kMultiply:
+      return sum * k.multiplier;
+    case FloatScaling::kAddMultiply:
+      return (sum + k.bias) * k.multiplier;
+    case FloatScaling::kSuccessiveDivide:
+      return (sum * k.input_scale * k.weight_scale + k.bias) / k.output_scale;
+    case FloatScaling::kSuccessiveMultiply:
+      return (sum * k.input_scale * k.weight_scale + k.bias) * reciprocal;
+    case FloatScaling::kProductDivide:
+      return (sum * k.multiplier + k.bias) / k.output_scale;
+    case FloatScaling::kProductMultiply:
+      return (sum * k.multiplier + k.bias) * reciprocal;
+  }
+}
+
+// |v| <= 2^21, an integer comes back.
+template <Rounding kRounding>
+QATGAP_INLINE float RoundSmall(float v) {
+  switch (kRounding) {
+    case Rounding::kHalfToEven: {
+      constexpr float kShifter = 0x1.8p23f;  // leaves no bit below the unit: the addition rounds
+      return (v + kShifter) - kShifter;
+    }
+    case Rounding::kHalfAwayFromZero: {
+      const float whole = std::trunc(v);  // v - whole is exact
+      return v - whole >= 0.5f ? whole + 1.0f : (v - whole <= -0.5f ? whole - 1.0f : whole);
+    }
+    case Rounding::kHalfUp: {
+      const float below = std::floor(v);
+      return v - below >= 0.5f ? below + 1.0f : below;
+    }
+    case Rounding::kHalfDown: {
+      const float above = std::ceil(v);
+      return above - v >= 0.5f ? above - 1.0f : above;
+    }
+    case Rounding::kTowardZero:
+      return std::trunc(v);
+    case Rounding::kFloor:
+      return std::floor(v);
+    case Rounding::kCeiling:
+      return std::ceil(v);
+  }
+}
+
+template <FloatScaling kScaling, Rounding kRounding>
+QATGAP_INLINE void Loop(const FloatKernel& kernel, const std::int32_t* __restrict accumulators,
+                        std::int32_t* __restrict codes, std::size_t count) {
+  const FloatKernel k = kernel;  // a copy: no store to `codes` can change it
+  const float reciprocal = 1.0f / k.output_scale;
+  // cvtps2dq has one answer for all it cannot represent: INT32_MIN, so 2^31 ends at the *lower* limit.
+  const float overflow = k.int32_min_pack ? k.low : k.high;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float v =
+        Scale<kScaling>(k, reciprocal, static_cast<float>(Sum(accumulators[i], k.addend))) + k.zero_point_before;
+    const float below = v < k.high ? v : (v < 0x1p31f ? k.high : overflow);
+    const float bounded = below > k.low ? below : k.low;
+    const std::int32_t code = static_cast<std::int32_t>(RoundSmall<kRounding>(bounded)) + k.zero_point_after;
+    const std::int32_t limited = code < k.max ? code : k.max;
+    codes[i] = limited > k.min ? limited : k.min;
+  }
+}
+
+template <FloatScaling kScaling>
+QATGAP_INLINE void ByRounding(const FloatKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
+                              std::size_t count) {
+  switch (kernel.rounding) {
+    case Rounding::kHalfToEven: return Loop<kScaling, Rounding::kHalfToEven>(kernel, accumulators, codes, count);
+    case Rounding::kHalfAwayFromZero:
+      return Loop<kScaling, Rounding::kHalfAwayFromZero>(kernel, accumulators, codes, count);
+    case Rounding::kHalfUp: return Loop<kScaling, Rounding::kHalfUp>(kernel, accumulators, codes, count);
+    case Rounding::kHalfDown: return Loop<kScaling, Rounding::kHalfDown>(kernel, accumulators, codes, count);
+    case Rounding::kTowardZero: return Loop<kScaling, Rounding::kTowardZero>(kernel, accumulators, codes, count);
+    case Rounding::kFloor: return Loop<kScaling, Rounding::kFloor>(kernel, accumulators, codes, count);
+    case Rounding::kCeiling: return Loop<kScaling, Rounding::kCeiling>(kernel, accumulators, codes, count);
+  }
+}
+
+// The low 32 bits of v >> shift for |v| < 2^62: made non-negative by a multiple of 2^shift first, because AVX2 shifts 64
+// bits only logically. 0 < shift <= 62.
+QATGAP_INLINE std::int32_t ShiftToInt32(std::int64_t v, int shift, std::uint32_t offset) {
+  constexpr std::uint64_t kLift = std::uint64_t{1} << 62;
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>((static_cast<std::uint64_t>(v) + kLift) >> shift) -
+                                   offset);
+}
+
+QATGAP_INLINE std::int32_t Finish(const FixedPointKernel& k, std::int32_t v) {
+  const std::int32_t limited = v < k.high ? v : k.high;
+  return (limited > k.low ? limited : k.low) + k.zero_point;
+}
+
+}  // namespace
+
+QATGAP_CLONES void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
+                                  std::size_t count) {
+  switch (kernel.scaling) {
+    case FloatScaling::kMultiply: return ByRounding<FloatScaling::kMultiply>(kernel, accumulators, codes, count);
+    case FloatScaling::kAddMultiply: return ByRounding<FloatScaling::kAddMultiply>(kernel, accumulators, codes, count);
+    case FloatScaling::kSuccessiveDivide:
+      return ByRounding<FloatScaling::kSuccessiveDivide>(kernel, accumulators, codes, count);
+    case FloatScaling::kSuccessiveMultiply:
+      return ByRounding<FloatScaling::kSuccessiveMultiply>(kernel, accumulators, codes, count);
+    case FloatScaling::kProductDivide:
+      return ByRounding<FloatScaling::kProductDivide>(kernel, accumulators, codes, count);
+    case FloatScaling::kProductMultiply:
+      return ByRounding<FloatScaling::kProductMultiply>(kernel, accumulators, codes, count);
+  }
+}
+
+QATGAP_CLONES void RunFixedPointKernel(const FixedPointKernel& kernel, const std::int32_t* __restrict accumulators,
+                                       std::int32_t* __restrict codes, std::size_t count) {
+  const FixedPointKernel k = kernel;
+  const int total = 31 - k.multiplier.shift;  // 1..62
+  const std::int64_t mantissa = k.multiplier.mantissa;
+  const std::int64_t half = std::int64_t{1} << (total - 1);
+  const auto offset = static_cast<std::uint32_t>((std::uint64_t{1} << 62) >> total);
+  switch (k.mode) {
+    case RequantMode::kQ31SingleRounding:
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::int64_t product = static_cast<std::int64_t>(Sum(accumulators[i], k.addend)) * mantissa;
+        codes[i] = Finish(k, ShiftToInt32(product + half, total, offset));
+      }
+      return;
+    case RequantMode::kTosa: {
+      const std::int64_t nudge = total > 31 ? std::int64_t{1} << 30 : 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::int32_t x = Sum(accumulators[i], k.addend);
+        const std::int64_t round = half + (x < 0 ? -nudge : nudge);
+        codes[i] = Finish(k, ShiftToInt32(static_cast<std::int64_t>(x) * mantissa + round, total, offset));
+      }
+      return;
+    }
+    default: {  // kQ31DoubleRounding
+      const int left = k.multiplier.shift > 0 ? k.multiplier.shift : 0;
+      const int right = k.multiplier.shift > 0 ? 0 : -k.multiplier.shift;
+      constexpr std::int64_t kHalf = std::int64_t{1} << 30;
+      constexpr auto kOffset = std::uint32_t{1} << 31;  // 2^62 >> 31
+      for (std::size_t i = 0; i < count; ++i) {
+        // The mantissa is not negative, so the one saturating case of the high product cannot occur.
+        const std::int32_t x = WrappingLeftShift(Sum(accumulators[i], k.addend), left);
+        const std::int32_t high = ShiftToInt32(static_cast<std::int64_t>(x) * mantissa + kHalf, 31, kOffset);
+        codes[i] = Finish(k, RoundingDivideByPowerOfTwo(high, right));
+      }
+      return;
+    }
+  }
+}
+
+}  // namespace qatgap::numerics

@@ -1,0 +1,46 @@
+// The loops behind Requantize for int32 accumulators that wrap: vectorized by the compiler, for AVX2 too. Internal.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "analyzers/numerics/fixed_point.h"
+#include "analyzers/numerics/target.h"
+
+namespace qatgap::numerics {
+
+// v from the sum, in binary32.
+enum class FloatScaling {
+  kMultiply,            // fl(fl(A') * multiplier)
+  kAddMultiply,         // fl(fl(fl(A') + bias) * multiplier)
+  kSuccessiveDivide,    // d = fl(fl(fl(fl(A') * input_scale) * weight_scale) + bias); fl(d / output_scale)
+  kSuccessiveMultiply,  // d as above; fl(d * fl(1 / output_scale))
+  kProductDivide,       // d = fl(fl(fl(A') * multiplier) + bias); fl(d / output_scale)
+  kProductMultiply,     // d as above; fl(d * fl(1 / output_scale))
+};
+
+struct FloatKernel {
+  FloatScaling scaling = FloatScaling::kMultiply;
+  Rounding rounding = Rounding::kHalfToEven;
+  bool int32_min_pack = false;
+  std::uint32_t addend = 0;          // modulo 2^32
+  float bias = 0, multiplier = 0, input_scale = 0, weight_scale = 0, output_scale = 0;
+  float zero_point_before = 0;       // added to v before it is rounded; 0 with the other order
+  float low = 0, high = 0;           // v is clamped to these, both integers, |.| <= 2^21
+  std::int32_t zero_point_after = 0;
+  std::int32_t min = 0, max = 0;
+};
+void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
+                    std::size_t count);
+
+struct FixedPointKernel {
+  RequantMode mode = RequantMode::kQ31DoubleRounding;  // one of the two Q31 modes or kTosa
+  std::uint32_t addend = 0;
+  FixedPointMultiplier multiplier;
+  std::int32_t low = 0, high = 0;    // limits before the zero point is added
+  std::int32_t zero_point = 0;
+};
+void RunFixedPointKernel(const FixedPointKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
+                         std::size_t count);
+
+}  // namespace qatgap::numerics
