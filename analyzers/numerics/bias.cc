@@ -17,13 +17,17 @@
 namespace qatgap::numerics {
 namespace {
 
-// The stored integer in units of s_x * s_w[c], half up as a rounding shift does it. Bounded so that it is an
-// integer at all: a dead channel (s_w = eps) asks for a left shift beyond 64 bits.
-std::int64_t AlignToAccumulator(std::int64_t stored, double scale, double accumulator_scale) {
+// The stored integer in units of s_x * s_w[c], as a shift gives it. Bounded so that it is an integer at all: a dead channel
+// (s_w = eps) asks for a left shift beyond 64 bits.
+std::int64_t AlignToAccumulator(std::int64_t stored, double scale, double accumulator_scale, BiasAlignment alignment) {
   constexpr double kBound = 0x1p62;
-  const double aligned = RoundHalfUp(static_cast<double>(stored) * scale / accumulator_scale);
+  const double exact = static_cast<double>(stored) * scale / accumulator_scale;
+  const double aligned = alignment == BiasAlignment::kShiftFloor ? RoundFloor(exact) : RoundHalfUp(exact);
   return static_cast<std::int64_t>(std::clamp(aligned, -kBound, kBound));
 }
+
+// TFLite keeps integer biases at or below half of int32's range.
+constexpr double kTfliteBiasMax = 2147483647.0 / 2;
 
 bool Fits(double rounded, const BiasRule& rule) {
   const double limit = std::ldexp(1.0, rule.bits - 1);
@@ -32,9 +36,9 @@ bool Fits(double rounded, const BiasRule& rule) {
 }
 
 absl::StatusOr<StoredBias> StoreOne(const BiasRule& rule, double bias, double scale, double output_scale,
-                                    std::size_t channel) {
+                                    std::size_t channel, bool per_tensor) {
   StoredBias result{.real = bias, .scale = scale};
-  const double quotient = bias == 0 ? 0.0 : DivideBias(bias, scale, rule.division);
+  const double quotient = bias == 0 ? 0.0 : DivideBias(bias, scale, rule.division, per_tensor);
   if (!std::isfinite(quotient)) {
     return absl::FailedPreconditionError(
         absl::StrFormat("bias[%d] = %g divided by its scale %g is beyond binary32; the channel's weight scale is "
@@ -52,6 +56,28 @@ absl::StatusOr<StoredBias> StoreOne(const BiasRule& rule, double bias, double sc
   }
   result.residual_lsb = (static_cast<double>(result.stored) * scale - bias) / output_scale;
   return result;
+}
+
+// A bias that came as an integer: nothing is rounded, only the width counts. Without a real bias it is the real one.
+StoredBias TakeGiven(const BiasRule& rule, const MacConstants& constants, double scale, std::size_t channel) {
+  const auto given = static_cast<double>(constants.stored_bias[channel]);
+  StoredBias result{.real = constants.bias.empty() ? given * scale : constants.bias[channel], .scale = scale};
+  result.rounded = given;
+  result.saturated = !Fits(given, rule);
+  result.stored = result.saturated ? StoreInteger(given, rule) : constants.stored_bias[channel];
+  result.residual_lsb = (static_cast<double>(result.stored) * scale - result.real) / constants.output.scale();
+  return result;
+}
+
+// s_w[c] where the rule's limit holds, for one channel.
+double AdjustedScale(const BiasRule& rule, double bias, double input_scale, double weight_scale) {
+  const double product = ProductScale(input_scale, weight_scale, rule.scale);
+  if (rule.adjustment == WeightAdjustment::kTflite) {
+    if (std::abs(bias) / product <= kTfliteBiasMax) return weight_scale;
+    return std::abs(bias) / kTfliteBiasMax / input_scale;
+  }
+  const double least = 1.0001 * 2 * std::abs(bias) / 4294967294.0;
+  return product < least ? least / input_scale : weight_scale;
 }
 
 }  // namespace
@@ -82,10 +108,14 @@ double PowerOfTwoScale(std::span<const double> bias, int bits) {
   return std::ldexp(1.0, exponent);
 }
 
-double DivideBias(double bias, double scale, BiasDivision division) {
+double DivideBias(double bias, double scale, BiasDivision division, bool per_tensor) {
   const auto bias_float = static_cast<float>(bias);
   const auto scale_float = static_cast<float>(scale);
+  if (division == BiasDivision::kReciprocalIfPerTensor) {
+    division = per_tensor ? BiasDivision::kMultiplyReciprocal : BiasDivision::kDivideFloat;
+  }
   switch (division) {
+    case BiasDivision::kReciprocalIfPerTensor:
     case BiasDivision::kDivideFloat:
       return static_cast<double>(bias_float / scale_float);
     case BiasDivision::kMultiplyReciprocal:
@@ -117,23 +147,66 @@ absl::StatusOr<LayerBias> StoreBias(const BiasRule& rule, const MacConstants& co
   LayerBias result;
   result.stored.resize(channels);
   result.in_accumulator.resize(channels, 0);
-  const double own_scale = rule.scale == BiasScale::kOwnPowerOfTwo ? PowerOfTwoScale(constants.bias, rule.bits) : 0;
+  result.aligned.resize(channels, 0);
+  const bool per_tensor = constants.weight.scales.size() == 1;
+  const bool own_scale_rule = rule.mode == BiasMode::kInteger && rule.scale == BiasScale::kOwnPowerOfTwo;
+  if (own_scale_rule && !constants.stored_bias.empty() && constants.bias.empty()) {
+    return absl::FailedPreconditionError(
+        "bias: integers alone do not tell the power-of-two scale they are stored at; give the real bias too");
+  }
+  const double own_scale = own_scale_rule ? PowerOfTwoScale(constants.bias, rule.bits) : 0;
   for (std::size_t c = 0; c < channels; ++c) {
     const double bias = constants.bias.empty() ? 0.0 : constants.bias[c];
+    const double product = ProductScale(constants.input.scale(), constants.weight.scale(c), rule.scale);
     if (rule.mode != BiasMode::kInteger) {
-      result.stored[c] = StoredBias{.real = bias};
+      const bool integer_only = constants.bias.empty() && !constants.stored_bias.empty();
+      result.stored[c] = StoredBias{
+          .real = integer_only ? static_cast<double>(constants.stored_bias[c]) * product : bias};
       continue;
     }
-    const double product = ProductScale(constants.input.scale(), constants.weight.scale(c), rule.scale);
-    const double scale = rule.scale == BiasScale::kOwnPowerOfTwo ? own_scale : product;
-    QATGAP_ASSIGN_OR_RETURN(StoredBias stored,
-                            StoreOne(rule, bias, scale, constants.output.scale(), c));
-    result.in_accumulator[c] = rule.scale == BiasScale::kOwnPowerOfTwo
-                                   ? AlignToAccumulator(stored.stored, scale, product)
-                                   : stored.stored;
-    result.stored[c] = stored;
+    const double scale = own_scale_rule ? own_scale : product;
+    StoredBias& stored = result.stored[c];
+    if (constants.stored_bias.empty()) {
+      QATGAP_ASSIGN_OR_RETURN(stored, StoreOne(rule, bias, scale, constants.output.scale(), c, per_tensor));
+    } else {
+      stored = TakeGiven(rule, constants, scale, c);
+    }
+    if (!own_scale_rule) {
+      result.in_accumulator[c] = stored.stored;
+    } else if (rule.alignment == BiasAlignment::kExact) {
+      result.aligned[c] = static_cast<float>(static_cast<double>(stored.stored) * scale / product);
+    } else {
+      result.in_accumulator[c] = AlignToAccumulator(stored.stored, scale, product, rule.alignment);
+    }
   }
   return result;
+}
+
+std::vector<double> AdjustedWeightScales(const BiasRule& rule, const MacConstants& constants) {
+  if (rule.mode != BiasMode::kInteger || rule.overflow != BiasOverflow::kAdjustWeights || constants.bias.empty()) {
+    return {};
+  }
+  const auto channels = static_cast<std::size_t>(constants.channels);
+  std::vector<double> scales(channels);
+  bool changed = false;
+  for (std::size_t c = 0; c < channels; ++c) {
+    scales[c] = AdjustedScale(rule, constants.bias[c], constants.input.scale(), constants.weight.scale(c));
+    changed |= scales[c] != constants.weight.scale(c);
+  }
+  if (!changed) return {};
+  // One scale for all channels can only be raised for all.
+  if (constants.weight.scales.size() == 1) {
+    std::fill(scales.begin(), scales.end(), *std::max_element(scales.begin(), scales.end()));
+  }
+  return scales;
+}
+
+std::int32_t RescaleWeight(std::int32_t code, std::int64_t zero_point, double old_scale, double new_scale,
+                           std::int64_t quant_min, std::int64_t quant_max) {
+  const double steps = static_cast<double>(code - zero_point) * old_scale / new_scale;
+  const double rounded = RoundHalfToEven(steps) + static_cast<double>(zero_point);
+  return static_cast<std::int32_t>(
+      std::clamp(rounded, static_cast<double>(quant_min), static_cast<double>(quant_max)));
 }
 
 }  // namespace qatgap::numerics

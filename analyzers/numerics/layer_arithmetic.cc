@@ -42,6 +42,10 @@ absl::Status CheckConstants(const MacConstants& constants) {
     return absl::InvalidArgumentError(
         absl::StrCat("bias: ", constants.bias.size(), " values for ", channels, " output channels"));
   }
+  if (!constants.stored_bias.empty() && constants.stored_bias.size() != channels) {
+    return absl::InvalidArgumentError(absl::StrCat("integer bias: ", constants.stored_bias.size(), " values for ",
+                                                   channels, " output channels"));
+  }
   for (std::size_t c = 0; c < constants.bias.size(); ++c) {
     // Not `> max`: NaN must fail too. Beyond binary32 no fake-quant model has a bias.
     if (!(std::abs(constants.bias[c]) <= static_cast<double>(std::numeric_limits<float>::max()))) {
@@ -50,6 +54,11 @@ absl::Status CheckConstants(const MacConstants& constants) {
     }
   }
   return absl::OkStatus();
+}
+
+bool IsPowerOfTwo(double value) {
+  int exponent = 0;
+  return std::frexp(value, &exponent) == 0.5;
 }
 
 OutputRange MakeRange(const QuantParams& output, Activation activation) {
@@ -74,28 +83,96 @@ absl::Status CheckRange(const TargetDescription& target, const OutputRange& rang
   return absl::OkStatus();
 }
 
-absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& target,
-                                                      const MacConstants& constants, std::size_t channel) {
+absl::Status CheckScales(const TargetDescription& target, const MacConstants& constants) {
+  if (target.scales != ScaleRequirement::kPowerOfTwo) return absl::OkStatus();
+  const auto check = [&](const QuantParams& params, const char* what) -> absl::Status {
+    for (const double scale : params.scales) {
+      if (IsPowerOfTwo(scale)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrFormat("%s needs power-of-two scales, the %s scale is %.9g; train with power-of-two quantizers, or "
+                          "ask for a target without this limit",
+                          target.name, what, scale));
+    }
+    return absl::OkStatus();
+  };
+  QATGAP_RETURN_IF_ERROR(check(constants.input, "input"));
+  QATGAP_RETURN_IF_ERROR(check(constants.weight, "weight"));
+  return check(constants.output, "output");
+}
+
+absl::Status RefuseMultiplier(double multiplier, std::size_t channel, const MacConstants& constants,
+                              std::string_view why) {
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "requantization multiplier of channel %d is %g (scales %g * %g / %g), %s", channel, multiplier,
+      constants.input.scale(), constants.weight.scale(channel), constants.output.scale(), why));
+}
+
+absl::Status CheckMultiplier(const RequantRule& rule, double multiplier, std::size_t channel,
+                             const MacConstants& constants) {
+  if (rule.multiplier_min != 0 && !(multiplier >= rule.multiplier_min)) {
+    return RefuseMultiplier(multiplier, channel, constants,
+                            absl::StrFormat("below the least the target takes, %g", rule.multiplier_min));
+  }
+  if (rule.multiplier_max != 0 && !(multiplier < rule.multiplier_max)) {
+    return RefuseMultiplier(multiplier, channel, constants,
+                            absl::StrFormat("not below the target's limit %g", rule.multiplier_max));
+  }
+  return absl::OkStatus();
+}
+
+// What a runtime that keeps 1 / s reads back.
+float FloatScale(double scale, bool reciprocal) {
+  const auto value = static_cast<float>(scale);
+  return reciprocal ? 1.0f / (1.0f / value) : value;
+}
+
+void SetFloatBias(const TargetDescription& target, const MacConstants& constants, double real, float aligned,
+                  std::size_t channel, RequantConstants* result) {
+  if (target.bias.mode == BiasMode::kFloatAfterScale) {
+    result->bias = static_cast<float>(real);
+  } else if (target.bias.mode == BiasMode::kFloatBeforeScale && real != 0) {
+    const double scale = ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale);
+    result->bias =
+        static_cast<float>(DivideBias(real, scale, target.bias.division, constants.weight.scales.size() == 1));
+  } else if (HasFloatBias(target.bias)) {
+    result->bias = aligned;
+  }
+}
+
+absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& target, const MacConstants& constants,
+                                                      std::size_t channel) {
+  const RequantRule& rule = target.requantization;
   const double input_scale = constants.input.scale();
   const double weight_scale = constants.weight.scale(channel);
   const double output_scale = constants.output.scale();
   RequantConstants result;
-  result.input_scale = static_cast<float>(input_scale);
-  result.weight_scale = static_cast<float>(weight_scale);
-  result.output_scale = static_cast<float>(output_scale);
-  result.multiplier =
-      RequantMultiplier(input_scale, weight_scale, output_scale, target.requantization.multiplier);
-  if (!std::isnormal(result.multiplier)) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "requantization multiplier of channel %d is %g (scales %g * %g / %g), not a normal binary32 number", channel,
-        static_cast<double>(result.multiplier), input_scale, weight_scale, output_scale));
+  if (rule.mode == RequantMode::kFloat32) {
+    const bool after_scale = target.bias.mode == BiasMode::kFloatAfterScale;
+    const bool reciprocal = after_scale && rule.reciprocal_scales;
+    result.input_scale = FloatScale(input_scale, reciprocal);
+    result.weight_scale = static_cast<float>(weight_scale);
+    result.output_scale = FloatScale(output_scale, reciprocal);
+    const float multiplier = RequantMultiplier(input_scale, weight_scale, output_scale, rule.multiplier);
+    if (!std::isnormal(multiplier)) {
+      return RefuseMultiplier(static_cast<double>(multiplier), channel, constants, "not a normal binary32 number");
+    }
+    QATGAP_RETURN_IF_ERROR(CheckMultiplier(rule, static_cast<double>(multiplier), channel, constants));
+    result.multiplier = after_scale ? result.input_scale * result.weight_scale : multiplier;
+    return result;
   }
-  const double bias = constants.bias.empty() ? 0.0 : constants.bias[channel];
-  if (target.bias.mode == BiasMode::kFloatAfterScale) {
-    result.bias = static_cast<float>(bias);
-  } else if (target.bias.mode == BiasMode::kFloatBeforeScale && bias != 0) {
-    const double scale = ProductScale(input_scale, weight_scale, target.bias.scale);
-    result.bias = static_cast<float>(DivideBias(bias, scale, target.bias.division));
+  const double real = FixedPointReal(input_scale, weight_scale, output_scale, rule.multiplier,
+                                     constants.traits.linear && constants.weight.scales.size() == 1);
+  if (!(real > 0) || !std::isfinite(real)) return RefuseMultiplier(real, channel, constants, "not a positive number");
+  QATGAP_RETURN_IF_ERROR(CheckMultiplier(rule, real, channel, constants));
+  if (rule.mode == RequantMode::kPowerOfTwoShift) {
+    if (!IsPowerOfTwo(real)) return RefuseMultiplier(real, channel, constants, "not a power of two");
+    result.right_shift = -std::ilogb(real);
+  } else {
+    result.fixed = QuantizeMultiplier(real);
+    // The 15-bit shift is 15 - shift, and TFLite asserts that it is positive.
+    if (rule.mode == RequantMode::kQ15 && result.fixed.shift > 14) {
+      return RefuseMultiplier(real, channel, constants, "2^14 or more");
+    }
   }
   return result;
 }
@@ -135,10 +212,13 @@ LayerArithmetic::LayerArithmetic(TargetDescription target, MacConstants constant
 
 absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription& target, MacConstants constants) {
   QATGAP_RETURN_IF_ERROR(CheckConstants(constants));
-  LayerArithmetic layer(target, std::move(constants));
-  QATGAP_RETURN_IF_ERROR(CheckRange(target, layer.range_));
+  QATGAP_ASSIGN_OR_RETURN(TargetDescription resolved, ResolveTarget(target, constants.traits));
+  LayerArithmetic layer(std::move(resolved), std::move(constants));
+  const TargetDescription& rules = layer.target_;
   const MacConstants& c = layer.constants_;
-  QATGAP_ASSIGN_OR_RETURN(LayerBias bias, StoreBias(target.bias, c));
+  QATGAP_RETURN_IF_ERROR(CheckRange(rules, layer.range_));
+  QATGAP_RETURN_IF_ERROR(CheckScales(rules, c));
+  QATGAP_ASSIGN_OR_RETURN(LayerBias bias, StoreBias(rules.bias, c));
   layer.channels_.resize(static_cast<std::size_t>(c.channels));
   for (std::size_t i = 0; i < layer.channels_.size(); ++i) {
     Channel& channel = layer.channels_[i];
@@ -147,20 +227,22 @@ absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription&
     channel.weight_over_output = c.weight.scale(i) / c.output.scale();
     channel.offset_real = channel.bias.real / c.output.scale();
     // A float bias is neither rounded nor limited: the same offset, not one recomputed, so the stages are equal.
-    const bool integer = target.bias.mode == BiasMode::kInteger;
+    const bool integer = rules.bias.mode == BiasMode::kInteger;
     channel.offset_rounded =
         integer ? channel.bias.rounded * channel.bias.scale / c.output.scale() : channel.offset_real;
     channel.offset_stored =
         integer ? static_cast<double>(channel.bias.stored) * channel.bias.scale / c.output.scale()
                 : channel.offset_real;
-    QATGAP_ASSIGN_OR_RETURN(channel.requantization, MakeRequantConstants(target, c, i));
+    QATGAP_ASSIGN_OR_RETURN(channel.requantization, MakeRequantConstants(rules, c, i));
     channel.requantization.accumulator_bias = bias.in_accumulator[i];
+    SetFloatBias(rules, c, channel.bias.real, bias.aligned[i], i, &channel.requantization);
   }
   return layer;
 }
 
-void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel,
-                            std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) const {
+template <typename Accumulator>
+void LayerArithmetic::ComputeCodes(ArithmeticStage stage, std::int64_t channel,
+                                   std::span<const Accumulator> accumulators, std::span<std::int32_t> codes) const {
   const Channel& c = channels_[static_cast<std::size_t>(channel)];
   const Reference reference(range_);
   switch (stage) {
@@ -176,8 +258,10 @@ void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel,
       for (std::size_t start = 0; start < accumulators.size(); start += kBlock) {
         const std::size_t count = std::min(kBlock, accumulators.size() - start);
         const auto sums = std::span(block).first(count);
-        Accumulate(target_.accumulator, bias, accumulators.subspan(start, count), sums);
-        for (std::int64_t& sum : sums) sum = SaturatingSubtract(sum, bias);
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::int64_t sum = Accumulate(target_.accumulator, accumulators[start + i], bias);
+          sums[i] = SaturatingSubtract(sum, bias);
+        }
         AffineCodes<std::int64_t>(reference, c.multiplier, c.offset_stored, sums, codes.subspan(start, count));
       }
       return;
@@ -185,6 +269,16 @@ void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel,
     case ArithmeticStage::kRequantized:
       return Requantize(target_, c.requantization, range_, accumulators, codes);
   }
+}
+
+void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel, std::span<const std::int32_t> accumulators,
+                            std::span<std::int32_t> codes) const {
+  ComputeCodes(stage, channel, accumulators, codes);
+}
+
+void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel, std::span<const std::int64_t> accumulators,
+                            std::span<std::int32_t> codes) const {
+  ComputeCodes(stage, channel, accumulators, codes);
 }
 
 void LayerArithmetic::RealCodes(std::int64_t channel, std::span<const double> sums,
@@ -199,6 +293,10 @@ const StoredBias& LayerArithmetic::stored_bias(std::int64_t channel) const {
 
 double LayerArithmetic::multiplier(std::int64_t channel) const {
   return channels_[static_cast<std::size_t>(channel)].multiplier;
+}
+
+const RequantConstants& LayerArithmetic::requant_constants(std::int64_t channel) const {
+  return channels_[static_cast<std::size_t>(channel)].requantization;
 }
 
 const MacConstants& LayerArithmetic::constants() const { return constants_; }

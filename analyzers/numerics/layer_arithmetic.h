@@ -33,8 +33,11 @@ struct MacConstants {
   QuantParams weight;           // per tensor or per output channel
   QuantParams output;           // per tensor
   std::vector<double> bias;     // real, one per output channel; empty means no bias
+  // The integers an integer-bias target is given, instead of rounding `bias`; empty: it rounds. One per output channel.
+  std::vector<std::int64_t> stored_bias = {};
   Activation activation = Activation::kNone;
   std::int64_t channels = 0;    // output channels
+  MacTraits traits = {};        // what a target that delegates looks at
 };
 
 enum class ArithmeticStage { kReal, kBiasRounded, kBiasStored, kAccumulated, kRequantized };
@@ -53,11 +56,15 @@ struct StoredBias {
 class LayerArithmetic {
  public:
   // INVALID_ARGUMENT: qparams that fail Validate, counts that do not match `channels`, a bias that is not finite.
-  // FAILED_PRECONDITION: the target's rules refuse this layer (overflow rule kRefuse, multiplier out of its range).
+  // FAILED_PRECONDITION: the target's rules refuse this layer (overflow rule kRefuse, a multiplier out of its range, scales
+  // that are no powers of two). A target that delegates is resolved first: target() is the one it delegates to.
   static absl::StatusOr<LayerArithmetic> Create(const TargetDescription& target, MacConstants constants);
 
   // Codes of one output channel: accumulators[i] -> codes[i], sizes equal.
   void Codes(ArithmeticStage stage, std::int64_t channel, std::span<const std::int32_t> accumulators,
+             std::span<std::int32_t> codes) const;
+  // Accumulators that may leave int32 (16-bit activations).
+  void Codes(ArithmeticStage stage, std::int64_t channel, std::span<const std::int64_t> accumulators,
              std::span<std::int32_t> codes) const;
 
   // kReal for an input that is not on an integer grid: sums[i] = sum x_real * (w - z_w), real; M := s_w/s_y.
@@ -65,6 +72,8 @@ class LayerArithmetic {
 
   const StoredBias& stored_bias(std::int64_t channel) const;
   double multiplier(std::int64_t channel) const;  // M[c] in binary64
+  const RequantConstants& requant_constants(std::int64_t channel) const;
+  const OutputRange& output_range() const { return range_; }
   const MacConstants& constants() const;
   const TargetDescription& target() const;
 
@@ -79,6 +88,9 @@ class LayerArithmetic {
     StoredBias bias;
   };
   LayerArithmetic(TargetDescription target, MacConstants constants);
+  template <typename Accumulator>
+  void ComputeCodes(ArithmeticStage stage, std::int64_t channel, std::span<const Accumulator> accumulators,
+                    std::span<std::int32_t> codes) const;
 
   TargetDescription target_;
   MacConstants constants_;

@@ -36,7 +36,7 @@ struct RequantConstants {
   float input_scale = 0;              // the next three: kFloatAfterScale only
   float weight_scale = 0;
   float output_scale = 0;
-  FixedPointMultiplier fixed;         // the fixed-point modes
+  FixedPointMultiplier fixed = {};    // the fixed-point modes
   int right_shift = 0;                // kPowerOfTwoShift: n, M = 2^-n
 };
 

@@ -36,7 +36,7 @@ void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators,
 struct FixedPointKernel {
   RequantMode mode = RequantMode::kQ31DoubleRounding;  // one of the two Q31 modes or kTosa
   std::uint32_t addend = 0;
-  FixedPointMultiplier multiplier;
+  FixedPointMultiplier multiplier = {};
   std::int32_t low = 0, high = 0;    // limits before the zero point is added
   std::int32_t zero_point = 0;
 };

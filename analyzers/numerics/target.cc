@@ -43,6 +43,12 @@ std::string_view ToString(RequantMode value) { return NameOf(kRequantModeNames, 
 std::string_view ToString(MultiplierForm value) { return NameOf(kMultiplierFormNames, value); }
 std::string_view ToString(ZeroPointOrder value) { return NameOf(kZeroPointOrderNames, value); }
 std::string_view ToString(ConversionOverflow value) { return NameOf(kConversionOverflowNames, value); }
+std::string_view ToString(BiasAlignment value) { return NameOf(kBiasAlignmentNames, value); }
+std::string_view ToString(WeightAdjustment value) { return NameOf(kWeightAdjustmentNames, value); }
+std::string_view ToString(Dequantization value) { return NameOf(kDequantizationNames, value); }
+std::string_view ToString(ScaleRequirement value) { return NameOf(kScaleRequirementNames, value); }
+std::string_view ToString(Delegate::Layers value) { return NameOf(kDelegateLayersNames, value); }
+std::string_view ToString(Delegate::Host value) { return NameOf(kDelegateHostNames, value); }
 std::string_view ToString(Engine value) { return NameOf(kEngineNames, value); }
 std::string_view ToString(EvidenceKind value) { return NameOf(kEvidenceKindNames, value); }
 

@@ -173,7 +173,7 @@ struct TargetDescription {
   std::string source;   // where the formula is from
   Evidence evidence;
   Engine engine = Engine::kNone;
-  std::vector<Delegate> delegates;  // not empty: the rules below are not used
+  std::vector<Delegate> delegates = {};  // not empty: the rules below are not used
   ScaleRequirement scales = ScaleRequirement::kAny;
   BiasRule bias;
   AccumulatorRule accumulator;

@@ -41,6 +41,8 @@ std::string Words(Rounding rounding) {
     case Rounding::kHalfToEven: return "to nearest, half to even";
     case Rounding::kHalfAwayFromZero: return "to nearest, half away from zero";
     case Rounding::kHalfUp: return "to nearest, half up";
+    case Rounding::kHalfDown: return "to nearest, half down";
+    case Rounding::kCeiling: return "up";
     case Rounding::kTowardZero: return "toward zero";
     case Rounding::kFloor: return "down";
   }
@@ -61,6 +63,7 @@ std::string QuotientFormula(BiasDivision division, std::string_view scale) {
   switch (division) {
     case BiasDivision::kDivideFloat: return absl::StrCat("fl(b / ", Text(scale), ")");
     case BiasDivision::kMultiplyReciprocal: return absl::StrCat("fl(b * fl(1 / ", Text(scale), "))");
+    case BiasDivision::kReciprocalIfPerTensor: return absl::StrCat("fl(b / ", Text(scale), "), per-tensor weights fl(b * fl(1 / ", Text(scale), "))");
     case BiasDivision::kDivideDouble: return absl::StrCat("b / ", Text(scale), " in binary64");
   }
   return "unknown";
@@ -86,6 +89,7 @@ void AppendBias(const BiasRule& rule, std::string* out) {
   const std::string limits = absl::StrCat(rule.symmetric_clamp ? -max : -max - 1, "..", max);
   switch (rule.overflow) {
     case BiasOverflow::kSaturate: return AppendItem("", absl::StrCat("saturates to ", limits), out);
+    case BiasOverflow::kAdjustWeights: return AppendItem("", "the weight scale is raised", out);
     case BiasOverflow::kWrap: return AppendItem("", absl::StrCat("wraps modulo 2^", rule.bits), out);
     case BiasOverflow::kRefuse:
       return AppendItem("", absl::StrCat("a layer with a bias outside ", limits, " is refused"), out);

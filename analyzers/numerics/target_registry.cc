@@ -79,4 +79,19 @@ absl::StatusOr<TargetDescription> FindTarget(std::string_view name) {
                                           "\"? Shipped: ", absl::StrJoin(names, ", ")));
 }
 
+absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits) {
+  if (target.delegates.empty()) return target;
+  for (const Delegate& delegate : target.delegates) {
+    if (delegate.layers == Delegate::Layers::kLinear && !traits.linear) continue;
+    if (delegate.layers == Delegate::Layers::kConvolution && traits.linear) continue;
+    if (delegate.host == Delegate::Host::kVnni && !traits.host_has_vnni) continue;
+    if (delegate.host == Delegate::Host::kNoVnni && traits.host_has_vnni) continue;
+    if (delegate.max_groups != 0 && traits.groups > delegate.max_groups) continue;
+    return FindTarget(delegate.target);
+  }
+  return absl::NotFoundError(absl::StrCat(target.name, " delegates a ", traits.linear ? "linear layer" : "convolution",
+                                          " of ", traits.groups, " groups on a host with", traits.host_has_vnni ? "" : "out",
+                                          " VNNI to no target"));
+}
+
 }  // namespace qatgap::numerics
