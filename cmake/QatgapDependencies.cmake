@@ -21,6 +21,7 @@ find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
 
 # Torch's own package file adds global compiler flags; import only what is linked.
 find_package(Torch REQUIRED)
