@@ -109,6 +109,8 @@ def elementwise_cases() -> list[Case]:
         mean("mean_spatial_same_qparams", "int8", (6, 4, 4, 64), (1, 2), True, (0.05, 5), (0.05, 5)),
         mean("mean_spatial_ties", "int8", (8, 2, 2, 128), (1, 2), True, (0.5, 1), (0.5, 2), limit=20),
         mean("mean_spatial_zero_point_rounds", "int8", (8, 3, 5, 64), (1, 2), True, (0.0371, 99), (0.0127, -100), limit=20),
+        mean("mean_spatial_ties_odd_channels", "int8", (8, 2, 2, 93), (1, 2), True, (0.5, -3), (0.5, 1), limit=20),
+        mean("mean_spatial_ties_no_keep", "int8", (8, 4, 4, 64), (1, 2), False, (0.75, -3), (0.5, 1), limit=40),
         mean("mean_no_keep", "int8", (6, 7, 7, 64), (1, 2), False, (0.05, 3), (0.0193, -5)),
         mean("mean_channels", "int8", (1, 16, 16, 24), (3,), True, (0.05, -30), (0.0211, 2)),
         mean("uint8_mean_spatial", "uint8", (6, 7, 7, 64), (1, 2), True, (0.05, 130), (0.0193, 121)),

@@ -19,11 +19,26 @@ def wrapping(name: str, op: str, shape_x: tuple[int, ...], shape_w: tuple[int, .
 
 
 def huge_bias(name: str) -> Mac:
-    """|bias| > 2^24 with bits that binary32 drops, and an output scale at which they decide: fl(A) * M against A * M."""
-    layer = exact(name, "conv2d", (1, 12, 12, 8), (16, 3, 3, 8), scale_x=2.0**-4, scale_w=2.0**-10, scale_y=2.0**6, limit_x=127,
-                  limit_w=127)
-    rng = seeded(name + " bias")
-    layer.bias = (rng.integers(-100, 101, 16) * 2**20 + 2**19 + rng.integers(-20000, 20000, 16)).astype(np.int32)
+    """|A| > 2^24 within a few units of a tie of A * 2^-20: binary32 drops the bits that decide."""
+    layer = exact(name, "conv2d", (1, 12, 12, 8), (16, 3, 3, 8), scale_x=2.0**-4, scale_w=2.0**-10, scale_y=2.0**6, limit_x=1,
+                  limit_w=1, zero_y=-1)
+    layer.bias = (seeded(name + " bias").integers(-100, 101, 16) * 2**20 + 2**19).astype(np.int32)
+    return layer
+
+
+def left_shift_overflows(name: str) -> Mac:
+    """M = 100 is a left shift by 7 before the multiplication: sums of 2^25 and more leave int32 there."""
+    layer = exact(name, "conv2d", (1, 8, 8, 4), (16, 2, 2, 4), scale_x=1.0, scale_w=100.0, scale_y=1.0, limit_x=127, limit_w=127)
+    layer.bias = (np.array([2**24, 2**25, 2**26, -(2**24), -(2**25), 2**30, -(2**30), 0] * 2)).astype(np.int32)
+    return layer
+
+
+def extremes(name: str) -> Mac:
+    """Ends of the codes only: products of pairs leave int16, and weights of -128 have no negative."""
+    layer = typical(name, "conv2d", (1, 12, 12, 16), (16, 3, 3, 16), zero_x=-1, zero_y=1, gain=0.25)
+    rng = seeded(name + " ends")
+    layer.x = rng.choice(np.array([-128, -127, 127], np.int8), layer.x.shape)
+    layer.weight = rng.choice(np.array([-128, 127], np.int8), layer.weight.shape)
     return layer
 
 
@@ -76,6 +91,8 @@ def signed_layers() -> list[Mac]:
         wrapping("conv2d_accumulator_wraps", "conv2d", (1, 10, 10, 8), (16, 3, 3, 8)),
         huge_bias("conv2d_bias_beyond_24_bits"),
         dead_channels("conv2d_dead_channels"),
+        left_shift_overflows("conv2d_left_shift_overflows"),
+        extremes("conv2d_extremes"),
         product("conv2d_product_per_tensor", "conv2d", near, (1, 12, 12, 2), (8, 2, 2, 2)),
         typical("depthwise", "depthwise_conv2d", (1, 16, 16, 16), (16, 3, 3, 1), same=True, zero_x=-9, zero_y=5),
         typical("depthwise_multiplier_2", "depthwise_conv2d", (1, 14, 14, 8), (16, 3, 3, 1), same=True, stride=(2, 2), zero_x=3,
@@ -88,6 +105,8 @@ def signed_layers() -> list[Mac]:
                 scale_y=0.05),
         exact("depthwise_ties", "depthwise_conv2d", (1, 16, 16, 16), (16, 3, 3, 1), scale_x=0.5, scale_w=powers, scale_y=4.0,
               limit_x=15, limit_w=15, bias_limit=40, same=True, zero_x=-1, zero_y=3),
+        exact("depthwise_ties_odd_channels", "depthwise_conv2d", (1, 16, 16, 7), (21, 3, 3, 1), scale_x=0.5, scale_w=0.125,
+              scale_y=4.0, limit_x=15, limit_w=15, bias_limit=40, same=True, zero_x=-1, zero_y=3),
         typical("transposed_stride_2", "conv_transpose2d", (1, 8, 8, 8), (12, 3, 3, 8), stride=(2, 2), zero_x=4, zero_y=-6),
         typical("transposed_same", "conv_transpose2d", (1, 8, 8, 8), (12, 4, 4, 8), stride=(2, 2), same=True, zero_x=-128, zero_y=1),
         typical("transposed_same_odd", "conv_transpose2d", (1, 8, 8, 8), (12, 3, 3, 8), stride=(2, 2), same=True, zero_x=3, zero_y=1,
@@ -98,6 +117,8 @@ def signed_layers() -> list[Mac]:
                 zero_y=-1),
         exact("transposed_ties", "conv_transpose2d", (1, 9, 9, 4), (16, 3, 3, 4), scale_x=0.5, scale_w=powers, scale_y=4.0,
               limit_x=9, limit_w=9, bias_limit=40, stride=(2, 2), zero_x=2, zero_y=-5),
+        exact("transposed_ties_odd_channels", "conv_transpose2d", (1, 9, 9, 4), (13, 3, 3, 4), scale_x=0.5, scale_w=0.125,
+              scale_y=4.0, limit_x=9, limit_w=9, bias_limit=40, stride=(2, 2), zero_x=2, zero_y=-5),
         typical("linear_per_tensor", "linear", (64, 48), (64, 48), per_channel=False, zero_x=7, zero_y=-3),
         typical("linear_per_channel", "linear", (64, 48), (64, 48), zero_x=-128, zero_y=-4),
         typical("linear_no_bias", "linear", (64, 40), (48, 40), per_channel=False, bias=None, zero_x=2, zero_y=9),
@@ -106,13 +127,14 @@ def signed_layers() -> list[Mac]:
         typical("linear_one_row", "linear", (1, 64), (512, 64), per_channel=False, zero_x=-5, zero_y=5),
         exact("linear_ties", "linear", (96, 16), (32, 16), scale_x=0.5, scale_w=0.25, scale_y=4.0, limit_x=15, limit_w=15,
               bias_limit=40, zero_x=1, zero_y=1),
+        exact("linear_ties_odd_channels", "linear", (95, 15), (29, 15), scale_x=0.5, scale_w=0.25, scale_y=2.0, limit_x=15,
+              limit_w=15, bias_limit=40, zero_x=-3, zero_y=4),
         wrapping("linear_accumulator_wraps", "linear", (32, 32), (32, 32)),
+        product("depthwise_product_per_tensor", "depthwise_conv2d", near, (1, 12, 12, 8), (8, 2, 2, 1)),
+        product("transposed_product_per_tensor", "conv_transpose2d", near, (1, 8, 8, 2), (8, 2, 2, 2)),
         product("linear_product_per_tensor", "linear", near, (64, 8), (32, 8)),
         product("linear_product_per_channel", "linear", np.full(32, near, np.float32), (64, 8), (32, 8)),
     ]
-    for layer in layers:
-        if layer.name == "conv2d_multiplier_above_one":  # the tie cases' smallest codes, and one extreme that saturates
-            layer.weight[5] = 1
     return layers
 
 
@@ -129,13 +151,15 @@ def unsigned_layers() -> list[Mac]:
                 zero_w=128, **shape),
         typical("uint8_linear", "linear", (48, 48), (48, 48), zero_x=99, zero_y=128, zero_w=125, **shape),
     ]
-    exact_x = seeded("uint8_conv2d_product")
-    x = exact_x.integers(125, 132, (1, 12, 12, 2)).astype(np.uint8)
-    weight = exact_x.integers(125, 132, (8, 2, 2, 2)).astype(np.uint8)
-    bias = exact_x.integers(-9, 10, 8).astype(np.int32)
     near = f32(1 + 2.0**-12)
-    layers.append(Mac("uint8_conv2d_product", "conv2d", x, weight, bias, near, near, f32(2 * (1 + 2.0**-11)), zero_x=128,
-                      zero_y=128, zero_w=128))
+    for name, op, shape_x, shape_w in (("uint8_conv2d_product", "conv2d", (1, 12, 12, 2), (8, 2, 2, 2)),
+                                       ("uint8_depthwise_product", "depthwise_conv2d", (1, 12, 12, 8), (8, 2, 2, 1)),
+                                       ("uint8_transposed_product", "conv_transpose2d", (1, 8, 8, 2), (8, 2, 2, 2)),
+                                       ("uint8_linear_product", "linear", (64, 8), (32, 8))):
+        rng = seeded(name)
+        x, weight = (rng.integers(125, 132, size).astype(np.uint8) for size in (shape_x, shape_w))
+        layers.append(Mac(name, op, x, weight, rng.integers(-9, 10, shape_w[0]).astype(np.int32), near, near,
+                          f32(2 * (1 + 2.0**-11)), zero_x=128, zero_y=128, zero_w=128))
     return layers
 
 
