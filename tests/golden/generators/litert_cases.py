@@ -1,4 +1,4 @@
-"""The cases of make_litert.py: one operator each, with the numbers that tell LiteRT's kernels and competing rules apart."""
+"""The cases of make_litert.py: one operator each, with numbers that tell kernels and competing rules apart."""
 
 from __future__ import annotations
 
@@ -93,13 +93,25 @@ class Mac:
         inputs = [x, weight, bias] if lead is None else [lead, weight, x] + ([bias] if bias else [])
         if self.op == "depthwise_conv2d" and bias is None:
             inputs = [x, weight]
-        operator = {"conv2d": "CONV_2D", "depthwise_conv2d": "DEPTHWISE_CONV_2D", "linear": "FULLY_CONNECTED",
-                    "conv_transpose2d": "TRANSPOSE_CONV"}[self.op]
-        header: dict[str, Any] = {"op": self.op, "attributes": attributes,
-                                  "input": qparams(dtype, self.scale_x, self.zero_x),
-                                  "weight": {"dtype": weight_dtype, "scales": scales, "zero_points": zero_points,
-                                             "axis": 0 if per_channel else None},
-                                  "output": qparams(dtype, self.scale_y, self.zero_y), "activation": self.activation}
+        operator = {
+            "conv2d": "CONV_2D",
+            "depthwise_conv2d": "DEPTHWISE_CONV_2D",
+            "linear": "FULLY_CONNECTED",
+            "conv_transpose2d": "TRANSPOSE_CONV",
+        }[self.op]
+        header: dict[str, Any] = {
+            "op": self.op,
+            "attributes": attributes,
+            "input": qparams(dtype, self.scale_x, self.zero_x),
+            "weight": {
+                "dtype": weight_dtype,
+                "scales": scales,
+                "zero_points": zero_points,
+                "axis": 0 if per_channel else None,
+            },
+            "output": qparams(dtype, self.scale_y, self.zero_y),
+            "activation": self.activation,
+        }
         if self.op != "linear":
             header["layout"] = "NHWC"
         arrays = {"input": self.x, "weight": self.weight}
@@ -108,13 +120,24 @@ class Mac:
         return Case(self.name, self.targets, build(operator, version, builtin, inputs, y), [self.x], header, arrays)
 
     def _window(self) -> tuple[dict[str, Any], dict[str, Any], tuple[int, ...]]:
-        extents = [_extent(self.x.shape[1 + i], self.weight.shape[1 + i], self.stride[i], self.dilation[i], self.same)
-                   for i in (0, 1)]
-        attributes = {"stride": list(self.stride), "padding": [e[1] for e in extents] + [e[2] for e in extents],
-                      "dilation": list(self.dilation), "groups": self.groups}
-        values = {"padding": PADDING["SAME" if self.same else "VALID"], "strideH": self.stride[0],
-                  "strideW": self.stride[1], "dilationHFactor": self.dilation[0], "dilationWFactor": self.dilation[1],
-                  "fusedActivationFunction": ACTIVATION[self.activation]}
+        extents = [
+            _extent(self.x.shape[1 + i], self.weight.shape[1 + i], self.stride[i], self.dilation[i], self.same)
+            for i in (0, 1)
+        ]
+        attributes = {
+            "stride": list(self.stride),
+            "padding": [e[1] for e in extents] + [e[2] for e in extents],
+            "dilation": list(self.dilation),
+            "groups": self.groups,
+        }
+        values = {
+            "padding": PADDING["SAME" if self.same else "VALID"],
+            "strideH": self.stride[0],
+            "strideW": self.stride[1],
+            "dilationHFactor": self.dilation[0],
+            "dilationWFactor": self.dilation[1],
+            "fusedActivationFunction": ACTIVATION[self.activation],
+        }
         return values, attributes, (self.x.shape[0], extents[0][0], extents[1][0], self.weight.shape[0])
 
     def _bias_type(self) -> dict[str, Any]:
@@ -135,8 +158,9 @@ class Mac:
         return options("DepthwiseConv2DOptions", **values), 3, stored, attributes, shape, None
 
     def _linear(self) -> tuple[Any, ...]:
-        builtin = options("FullyConnectedOptions", fusedActivationFunction=ACTIVATION[self.activation],
-                          **self._bias_type())
+        builtin = options(
+            "FullyConnectedOptions", fusedActivationFunction=ACTIVATION[self.activation], **self._bias_type()
+        )
         return builtin, 13, self.weight, {}, (self.x.shape[0], self.weight.shape[0]), None
 
     def _conv_transpose2d(self) -> tuple[Any, ...]:
@@ -146,11 +170,20 @@ class Mac:
             size = self.x.shape[1 + i] * self.stride[i] if self.same else full + self.extra_rows
             total = max(full - size, 0)
             sizes, begin, end = sizes + [size], begin + [total // 2], end + [total - total // 2]
-        attributes = {"stride": list(self.stride), "padding": begin + end, "dilation": [1, 1], "groups": 1,
-                      "output_padding": [0 if self.same else self.extra_rows] * 2}
+        attributes = {
+            "stride": list(self.stride),
+            "padding": begin + end,
+            "dilation": [1, 1],
+            "groups": 1,
+            "output_padding": [0 if self.same else self.extra_rows] * 2,
+        }
         shape = (self.x.shape[0], *sizes, self.weight.shape[0])
-        values = {"padding": PADDING["SAME" if self.same else "VALID"], "strideH": self.stride[0],
-                  "strideW": self.stride[1], "fusedActivationFunction": ACTIVATION[self.activation]}
+        values = {
+            "padding": PADDING["SAME" if self.same else "VALID"],
+            "strideH": self.stride[0],
+            "strideW": self.stride[1],
+            "fusedActivationFunction": ACTIVATION[self.activation],
+        }
         lead = Tensor("output_shape", "int32", (4,), data=np.array(shape, np.int32))
         return options("TransposeConvOptions", **values, **self._bias_type()), 5, self.weight, attributes, shape, lead
 
@@ -158,13 +191,25 @@ class Mac:
 def fitting_scale(x: np.ndarray, weight: np.ndarray, scale_x: float, scale_w: float | np.ndarray) -> float:
     """An output scale at which random codes fill the output's range and saturate rarely."""
     spread = np.sqrt(np.prod(weight.shape[1:])) * x.std() * weight.astype(np.float64).std()
-    return f32(spread * scale_x * float(np.mean(scale_w)) * 3.2 / (LIMITS[str(x.dtype)][1] - LIMITS[str(x.dtype)][0]) * 2)
+    return f32(
+        spread * scale_x * float(np.mean(scale_w)) * 3.2 / (LIMITS[str(x.dtype)][1] - LIMITS[str(x.dtype)][0]) * 2
+    )
 
 
-def typical(name: str, op: str, shape_x: tuple[int, ...], shape_w: tuple[int, ...], *, dtype: str = "int8",
-            per_channel: bool = True, bias: str | None = "int32", gain: float = 1.0, scale_y: float | None = None,
-            **settings: Any) -> Mac:
-    """Random codes of the whole range and scales that are no powers of two; gain widens the output's use of its range."""
+def typical(
+    name: str,
+    op: str,
+    shape_x: tuple[int, ...],
+    shape_w: tuple[int, ...],
+    *,
+    dtype: str = "int8",
+    per_channel: bool = True,
+    bias: str | None = "int32",
+    gain: float = 1.0,
+    scale_y: float | None = None,
+    **settings: Any,
+) -> Mac:
+    """Random codes of the whole range, scales that are no powers of two; gain makes outputs saturate."""
     rng = seeded(name)
     x = codes(rng, dtype, shape_x)
     weight = codes(rng, "uint8", shape_w) if dtype == "uint8" else codes(rng, "int8", shape_w, 127)
@@ -173,12 +218,27 @@ def typical(name: str, op: str, shape_x: tuple[int, ...], shape_w: tuple[int, ..
     fit = fitting_scale(x, weight, scale_x, scale_w)
     spread = int(0.3 * fit * (LIMITS[dtype][1]) / (scale_x * float(np.mean(scale_w))))
     values = None if bias is None else rng.integers(-spread, spread + 1, shape_w[0]).astype(bias)
-    return Mac(name, op, x, weight, values, scale_x, scale_w, f32(fit / gain) if scale_y is None else scale_y, **settings)
+    return Mac(
+        name, op, x, weight, values, scale_x, scale_w, f32(fit / gain) if scale_y is None else scale_y, **settings
+    )
 
 
-def exact(name: str, op: str, shape_x: tuple[int, ...], shape_w: tuple[int, ...], *, scale_x: float, scale_w: Any,
-          scale_y: float, limit_x: int, limit_w: int, dtype: str = "int8", bias: np.ndarray | None = None,
-          bias_limit: int = 0, **settings: Any) -> Mac:
+def exact(
+    name: str,
+    op: str,
+    shape_x: tuple[int, ...],
+    shape_w: tuple[int, ...],
+    *,
+    scale_x: float,
+    scale_w: Any,
+    scale_y: float,
+    limit_x: int,
+    limit_w: int,
+    dtype: str = "int8",
+    bias: np.ndarray | None = None,
+    bias_limit: int = 0,
+    **settings: Any,
+) -> Mac:
     """Small codes and given scales: the sums are small, so that ties and near ties are many."""
     rng = seeded(name)
     x = codes(rng, dtype, shape_x, limit_x)

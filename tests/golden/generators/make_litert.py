@@ -1,4 +1,4 @@
-"""Records golden vectors of LiteRT's kernels: python make_litert.py [--out DIR] [--check]. Needs requirements-litert.txt.
+"""Records golden vectors of LiteRT's kernels: python make_litert.py [--out DIR]. Needs requirements-litert.txt.
 
 One model a case, run by every target that the case names. XNNPACK's folder only takes models whose operator the
 delegate really took over; a case that the delegate refuses is left out of it.
@@ -17,12 +17,18 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from litert_cases import Case
 from vectors import write_case
 
-RESOLVERS = {"tflite-reference": OpResolverType.BUILTIN_REF,
-             "tflite-ruy": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-             "tflite-xnnpack": OpResolverType.BUILTIN,
-             "tflite-int16x8": OpResolverType.BUILTIN_REF}
-KERNEL = {"tflite-reference": "BUILTIN_REF", "tflite-ruy": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
-          "tflite-xnnpack": "BUILTIN, XNNPACK delegate", "tflite-int16x8": "BUILTIN_REF"}
+RESOLVERS = {
+    "tflite-reference": OpResolverType.BUILTIN_REF,
+    "tflite-ruy": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "tflite-xnnpack": OpResolverType.BUILTIN,
+    "tflite-int16x8": OpResolverType.BUILTIN_REF,
+}
+KERNEL = {
+    "tflite-reference": "BUILTIN_REF",
+    "tflite-ruy": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "tflite-xnnpack": "BUILTIN, XNNPACK delegate",
+    "tflite-int16x8": "BUILTIN_REF",
+}
 
 
 def run(model: bytes, inputs: list[np.ndarray], resolver: OpResolverType) -> tuple[np.ndarray, bool]:

@@ -9,10 +9,18 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-TENSOR_TYPE = {"int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8, "int16": schema.TensorType.INT16,
-               "int32": schema.TensorType.INT32, "int64": schema.TensorType.INT64}
-ACTIVATION = {"none": schema.ActivationFunctionType.NONE, "relu": schema.ActivationFunctionType.RELU,
-              "relu6": schema.ActivationFunctionType.RELU6}
+TENSOR_TYPE = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "int16": schema.TensorType.INT16,
+    "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+}
+ACTIVATION = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
 PADDING = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
 
 
