@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from litert_cases import Mac, exact, seeded, typical
-from litert_other_layers import unsigned_layers, wide_layers
+from litert_other_layers import association_layers, unsigned_layers, wide_layers
 
 INT32_MAX = 2**31 - 1
 
@@ -415,4 +415,4 @@ def signed_layers() -> list[Mac]:
 
 
 def layers() -> list[Mac]:
-    return signed_layers() + unsigned_layers() + wide_layers()
+    return signed_layers() + association_layers() + unsigned_layers() + wide_layers()

@@ -1,9 +1,41 @@
-"""The uint8 and int16 layers with weights among LiteRT's cases."""
+"""Layers with weights of LiteRT's cases: what a multiplier is formed from; uint8; int16."""
 
 from __future__ import annotations
 
 import numpy as np
 from litert_cases import INT16, Mac, exact, f32, seeded, typical
+
+
+def association_layers() -> list[Mac]:
+    """Half of a sum, exact ties: M is 1/2 as fl(fl(s_x * s_w) / s_y). With the product in binary64 it is the float
+    below (1.5 ulp are rounded up); with fl(1 / 41) instead of the division, too."""
+    product = (1 + 2.0**-12, 1 + 3 * 2.0**-12, 2 * (1 + 2.0**-10 + 2.0**-22))
+    shapes = {
+        "conv2d": ((1, 10, 10, 2), (8, 2, 2, 2)),
+        "depthwise_conv2d": ((1, 10, 10, 8), (8, 2, 2, 1)),
+        "conv_transpose2d": ((1, 8, 8, 2), (8, 2, 2, 2)),
+        "linear": ((64, 8), (16, 8)),
+    }
+    layers = []
+    for label, (scale_x, scale_w, scale_y) in (("binary64_product", product), ("reciprocal", (1.0, 20.5, 41.0))):
+        for op, (shape_x, shape_w) in shapes.items():
+            for kind in ("tensor", "channel"):
+                layers.append(
+                    exact(
+                        f"{op}_{label}_per_{kind}",
+                        op,
+                        shape_x,
+                        shape_w,
+                        scale_x=scale_x,
+                        scale_w=scale_w if kind == "tensor" else np.full(shape_w[0], scale_w, np.float32),
+                        scale_y=scale_y,
+                        limit_x=3,
+                        limit_w=3,
+                        bias_limit=9,
+                        zero_y=1,
+                    )
+                )
+    return layers
 
 
 def unsigned_layers() -> list[Mac]:
