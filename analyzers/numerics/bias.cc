@@ -137,6 +137,7 @@ std::int64_t StoreInteger(double rounded, const BiasRule& rule) {
     if (remainder < -limit) remainder += 2 * limit;
     return static_cast<std::int64_t>(remainder);
   }
+  if (rule.overflow == BiasOverflow::kInt32Min && !(rounded < limit && rounded >= -limit)) return SignedMin(rule.bits);
   if (rounded >= limit) return max;
   if (rounded < -limit) return min;
   return std::max(static_cast<std::int64_t>(rounded), min);

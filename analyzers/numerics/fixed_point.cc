@@ -53,6 +53,11 @@ std::int64_t MultiplyDoubleRoundingWide(std::int64_t x, const FixedPointMultipli
   return Saturate(high < 0 ? -ShiftHalfUp(-high, right) : ShiftHalfUp(high, right));
 }
 
+std::int64_t MultiplyDoubleRoundingHalfUpWide(std::int64_t x, const FixedPointMultiplier& m) {
+  const Int128 shifted = Int128{x} * (Int128{1} << std::max(m.shift, 0));
+  return Saturate(ShiftHalfUp(ShiftHalfUp(shifted * m.mantissa, 31), std::max(-m.shift, 0)));
+}
+
 std::int64_t MultiplySingleRoundingWide(std::int64_t x, const FixedPointMultiplier& m) {
   return Saturate(ShiftHalfUp(Int128{x} * m.mantissa, 31 - m.shift));
 }

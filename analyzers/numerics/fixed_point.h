@@ -56,7 +56,20 @@ constexpr std::int32_t MultiplyDoubleRounding(std::int32_t x, const FixedPointMu
   return RoundingDivideByPowerOfTwo(SaturatingRoundingDoublingHighMul(WrappingLeftShift(x, left), m.mantissa), right);
 }
 
-// ruy's and TFLITE_SINGLE_ROUNDING's: round(x * mantissa / 2^(31 - shift)), half up, modulo 2^32. x = -6, M = 2^-2: -1.
+// round(x / 2^exponent), half up, without the sum that could overflow. 0 <= exponent < 32. (-3, 1) -> -1.
+constexpr std::int32_t RoundingShiftHalfUp(std::int32_t x, int exponent) {
+  return exponent == 0 ? x : (x >> exponent) + ((x >> (exponent - 1)) & 1);
+}
+
+// TFLite's vector kernels and ruy's on x86: as MultiplyDoubleRounding, the second rounding half up too. x = -6, M = 2^-2:
+// -3 by 0.5, then -1.
+constexpr std::int32_t MultiplyDoubleRoundingHalfUp(std::int32_t x, const FixedPointMultiplier& m) {
+  const int left = m.shift > 0 ? m.shift : 0;
+  const int right = m.shift > 0 ? 0 : -m.shift;
+  return RoundingShiftHalfUp(SaturatingRoundingDoublingHighMul(WrappingLeftShift(x, left), m.mantissa), right);
+}
+
+// TFLITE_SINGLE_ROUNDING's: round(x * mantissa / 2^(31 - shift)), half up, modulo 2^32. x = -6, M = 2^-2: -1.
 constexpr std::int32_t MultiplySingleRounding(std::int32_t x, const FixedPointMultiplier& m) {
   const int total = 31 - m.shift;  // 1..62: QuantizeMultiplier keeps shift in -31..30
   const std::int64_t product = static_cast<std::int64_t>(x) * m.mantissa;
@@ -74,6 +87,7 @@ constexpr std::int32_t MultiplyTosa(std::int32_t x, const FixedPointMultiplier& 
 
 // Accumulators of more than 32 bits. The same formulas on a 128-bit product, saturated to 64 bits.
 std::int64_t MultiplyDoubleRoundingWide(std::int64_t x, const FixedPointMultiplier& m);
+std::int64_t MultiplyDoubleRoundingHalfUpWide(std::int64_t x, const FixedPointMultiplier& m);
 std::int64_t MultiplySingleRoundingWide(std::int64_t x, const FixedPointMultiplier& m);
 std::int64_t MultiplyTosaWide(std::int64_t x, const FixedPointMultiplier& m);
 

@@ -61,15 +61,25 @@ bool IsPowerOfTwo(double value) {
   return std::frexp(value, &exponent) == 0.5;
 }
 
-OutputRange MakeRange(const QuantParams& output, Activation activation) {
+// The code of 6.0. kReciprocalHalfToEven is what QuantizeReals gives, so that clamping codes equals clamping reals.
+std::int64_t CodeOfSix(const QuantParams& output, ActivationLimit limit) {
+  constexpr double kBeyondAnyCode = 0x1p40;
+  const auto scale = static_cast<float>(output.scale());
+  const float steps = limit == ActivationLimit::kReciprocalHalfToEven ? 6.0f * (1.0f / scale) : 6.0f / scale;
+  const std::int64_t zero_point = output.zero_point();
+  if (limit == ActivationLimit::kSumHalfToEven) {
+    const float sum = steps + static_cast<float>(zero_point);
+    return static_cast<std::int64_t>(RoundHalfToEven(std::min(static_cast<double>(sum), kBeyondAnyCode)));
+  }
+  const Rounding rounding =
+      limit == ActivationLimit::kDivideHalfAway ? Rounding::kHalfAwayFromZero : Rounding::kHalfToEven;
+  return zero_point + static_cast<std::int64_t>(Round(std::min(static_cast<double>(steps), kBeyondAnyCode), rounding));
+}
+
+OutputRange MakeRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
   OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
   if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
-  if (activation == Activation::kRelu6) {
-    // The code of 6.0 as QuantizeReals gives it, so that clamping codes equals clamping reals.
-    const float steps = 6.0f * (1.0f / static_cast<float>(output.scale()));
-    const double six = RoundHalfToEven(std::min(static_cast<double>(steps), 0x1p40));
-    range.max = std::min(range.max, range.zero_point + static_cast<std::int64_t>(six));
-  }
+  if (activation == Activation::kRelu6) range.max = std::min(range.max, CodeOfSix(output, limit));
   return range;
 }
 
@@ -160,10 +170,13 @@ absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& t
     result.multiplier = after_scale ? result.input_scale * result.weight_scale : multiplier;
     return result;
   }
+  const bool per_tensor = constants.weight.scales.size() == 1;
   const double real = FixedPointReal(input_scale, weight_scale, output_scale, rule.multiplier,
-                                     constants.traits.linear && constants.weight.scales.size() == 1);
+                                     per_tensor && (constants.traits.linear || constants.traits.unsigned_activations));
   if (!(real > 0) || !std::isfinite(real)) return RefuseMultiplier(real, channel, constants, "not a positive number");
   QATGAP_RETURN_IF_ERROR(CheckMultiplier(rule, real, channel, constants));
+  result.multiplier64 = real;
+  if (rule.mode == RequantMode::kFloat64) return result;
   if (rule.mode == RequantMode::kPowerOfTwoShift) {
     if (!IsPowerOfTwo(real)) return RefuseMultiplier(real, channel, constants, "not a power of two");
     result.right_shift = -std::ilogb(real);
@@ -208,7 +221,16 @@ void AffineCodes(const Reference& reference, double multiplier, double offset, s
 LayerArithmetic::LayerArithmetic(TargetDescription target, MacConstants constants)
     : target_(std::move(target)),
       constants_(std::move(constants)),
-      range_(MakeRange(constants_.output, constants_.activation)) {}
+      range_(MakeRange(constants_.output, constants_.activation, target_.requantization.activation_limit)) {
+  tail_target_ = target_;
+  tail_target_.requantization.mode = target_.requantization.tail_mode;
+  const int vector = target_.requantization.vector_channels;
+  first_tail_channel_ = vector == 0 ? constants_.channels : constants_.channels / vector * vector;
+}
+
+const TargetDescription& LayerArithmetic::target(std::int64_t channel) const {
+  return channel < first_tail_channel_ ? target_ : tail_target_;
+}
 
 absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription& target, MacConstants constants) {
   QATGAP_RETURN_IF_ERROR(CheckConstants(constants));
@@ -267,7 +289,7 @@ void LayerArithmetic::ComputeCodes(ArithmeticStage stage, std::int64_t channel,
       return;
     }
     case ArithmeticStage::kRequantized:
-      return Requantize(target_, c.requantization, range_, accumulators, codes);
+      return Requantize(target(channel), c.requantization, range_, accumulators, codes);
   }
 }
 

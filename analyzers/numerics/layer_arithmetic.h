@@ -76,6 +76,8 @@ class LayerArithmetic {
   const OutputRange& output_range() const { return range_; }
   const MacConstants& constants() const;
   const TargetDescription& target() const;
+  // The rules of one channel: they differ from target() where a vector kernel leaves the last channels to scalar code.
+  const TargetDescription& target(std::int64_t channel) const;
 
  private:
   struct Channel {
@@ -92,7 +94,8 @@ class LayerArithmetic {
   void ComputeCodes(ArithmeticStage stage, std::int64_t channel, std::span<const Accumulator> accumulators,
                     std::span<std::int32_t> codes) const;
 
-  TargetDescription target_;
+  TargetDescription target_, tail_target_;
+  std::int64_t first_tail_channel_ = 0;
   MacConstants constants_;
   std::vector<Channel> channels_;
   OutputRange range_;

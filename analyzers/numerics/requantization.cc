@@ -88,8 +88,8 @@ void RequantizeFixedPoint(const TargetDescription& target, const RequantConstant
 }
 
 bool IsQ31(RequantMode mode) {
-  return mode == RequantMode::kQ31DoubleRounding || mode == RequantMode::kQ31SingleRounding ||
-         mode == RequantMode::kTosa;
+  return mode == RequantMode::kQ31DoubleRounding || mode == RequantMode::kQ31DoubleRoundingHalfUp ||
+         mode == RequantMode::kQ31SingleRounding || mode == RequantMode::kTosa;
 }
 
 double ScaleOne(const TargetDescription& target, const RequantConstants& channel, std::int64_t sum, double* biased) {
@@ -132,6 +132,8 @@ std::int64_t MultiplyFixedPoint(RequantMode mode, std::int64_t sum, const FixedP
   switch (mode) {
     case RequantMode::kQ31DoubleRounding:
       return narrow ? MultiplyDoubleRounding(x, m) : MultiplyDoubleRoundingWide(sum, m);
+    case RequantMode::kQ31DoubleRoundingHalfUp:
+      return narrow ? MultiplyDoubleRoundingHalfUp(x, m) : MultiplyDoubleRoundingHalfUpWide(sum, m);
     case RequantMode::kQ31SingleRounding:
       return narrow ? MultiplySingleRounding(x, m) : MultiplySingleRoundingWide(sum, m);
     case RequantMode::kTosa:
@@ -185,17 +187,14 @@ float RequantMultiplier(double input_scale, double weight_scale, double output_s
 }
 
 double FixedPointReal(double input_scale, double weight_scale, double output_scale, MultiplierForm form,
-                      bool per_tensor_linear) {
-  const auto float_product =
-      static_cast<double>(static_cast<float>(input_scale) * static_cast<float>(weight_scale));
-  switch (form) {
-    case MultiplierForm::kFloatProduct:
-      return float_product / output_scale;
-    case MultiplierForm::kFloatProductIfPerTensorLinear:
-      return (per_tensor_linear ? float_product : input_scale * weight_scale) / output_scale;
-    default:
-      return input_scale * weight_scale / output_scale;
+                      bool float_product) {
+  const auto input = static_cast<float>(input_scale);
+  const auto weight = static_cast<float>(weight_scale);
+  const auto output = static_cast<double>(static_cast<float>(output_scale));
+  if (form == MultiplierForm::kFloatProduct || (form == MultiplierForm::kTflite && float_product)) {
+    return static_cast<double>(input * weight) / output;
   }
+  return static_cast<double>(input) * static_cast<double>(weight) / output;
 }
 
 std::int64_t Accumulate(const AccumulatorRule& rule, std::int64_t accumulator, std::int64_t addend) {
@@ -229,6 +228,11 @@ RequantTrace TraceRequantization(const TargetDescription& target, const RequantC
                               ? packed
                               : std::clamp(trace.rounded, -0x1p60, 0x1p60)) +
                       (after ? range.zero_point : 0);
+  } else if (rule.mode == RequantMode::kFloat64) {
+    trace.scaled = trace.biased * channel.multiplier64;
+    trace.rounded = Round(trace.scaled, rule.rounding);
+    const double converted = std::abs(trace.rounded) < 0x1p31 ? trace.rounded : -0x1p31;
+    trace.unclamped = WrapToBits(static_cast<std::int64_t>(converted) + range.zero_point, 32);
   } else {
     const std::int64_t v = rule.mode == RequantMode::kPowerOfTwoShift
                                ? ShiftPowerOfTwo(trace.sum, channel.right_shift, rule.rounding)

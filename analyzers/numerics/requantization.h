@@ -6,6 +6,7 @@
 //     kFloatBeforeScale   v = fl(fl(fl(A') + bias) * M),   bias = fl(b / s_xw); so too for a bias aligned kExact
 //     kFloatAfterScale    d = fl(fl(fl(fl(A') * s_x) * s_w[c]) + b) or fl(fl(fl(A') * fl(s_x * s_w[c])) + b);
 //                         v = fl(d / s_y) or fl(d * fl(1 / s_y))
+//   kFloat64             v = A' * M in binary64, M in binary64; from 2^31 in size on -2^31 after rounding
 //   the fixed-point modes  v = the functions of fixed_point.h, an integer
 //   kPowerOfTwoShift       v = round(A' * 2^-n), M = 2^-n, an integer
 // and the code is round(v) + z_y or round(fl(v + z_y)) by the zero point's order, clamped to the output's range with the
@@ -38,6 +39,7 @@ struct RequantConstants {
   float output_scale = 0;
   FixedPointMultiplier fixed = {};    // the fixed-point modes
   int right_shift = 0;                // kPowerOfTwoShift: n, M = 2^-n
+  double multiplier64 = 0;            // kFloat64: M
 };
 
 // M as `form` computes it in binary32, from scales of which each is first rounded to binary32.
@@ -45,9 +47,10 @@ struct RequantConstants {
 // The binary64 forms are rounded to binary32 here.
 float RequantMultiplier(double input_scale, double weight_scale, double output_scale, MultiplierForm form);
 
-// M as `form` computes it for a fixed-point mode. `per_tensor_linear`: see kFloatProductIfPerTensorLinear.
+// M as `form` computes it for the other modes. `float_product`: whether kTflite
+// is kFloatProduct for this layer.
 double FixedPointReal(double input_scale, double weight_scale, double output_scale, MultiplierForm form,
-                      bool per_tensor_linear);
+                      bool float_product);
 
 // A + addend in the target's accumulator: wrapped or saturated to its width. Never undefined.
 std::int64_t Accumulate(const AccumulatorRule& rule, std::int64_t accumulator, std::int64_t addend);

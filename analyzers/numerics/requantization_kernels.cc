@@ -107,6 +107,14 @@ QATGAP_INLINE std::int32_t ShiftToInt32(std::int64_t v, int shift, std::uint32_t
                                    offset);
 }
 
+// The high product after a left shift of 32 bits, rounded half up. The mantissa is not negative, so the one saturating case
+// of SaturatingRoundingDoublingHighMul cannot occur.
+QATGAP_INLINE std::int32_t HighProduct(std::int32_t sum, int left, std::int64_t mantissa) {
+  constexpr std::int64_t kHalf = std::int64_t{1} << 30;
+  constexpr auto kOffset = std::uint32_t{1} << 31;  // 2^62 >> 31
+  return ShiftToInt32(static_cast<std::int64_t>(WrappingLeftShift(sum, left)) * mantissa + kHalf, 31, kOffset);
+}
+
 QATGAP_INLINE std::int32_t Finish(const FixedPointKernel& k, std::int32_t v) {
   const std::int32_t limited = v < k.high ? v : k.high;
   return (limited > k.low ? limited : k.low) + k.zero_point;
@@ -137,6 +145,8 @@ QATGAP_CLONES void RunFixedPointKernel(const FixedPointKernel& kernel, const std
   const std::int64_t mantissa = k.multiplier.mantissa;
   const std::int64_t half = std::int64_t{1} << (total - 1);
   const auto offset = static_cast<std::uint32_t>((std::uint64_t{1} << 62) >> total);
+  const int left = k.multiplier.shift > 0 ? k.multiplier.shift : 0;
+  const int right = k.multiplier.shift > 0 ? 0 : -k.multiplier.shift;
   switch (k.mode) {
     case RequantMode::kQ31SingleRounding:
       for (std::size_t i = 0; i < count; ++i) {
@@ -153,19 +163,18 @@ QATGAP_CLONES void RunFixedPointKernel(const FixedPointKernel& kernel, const std
       }
       return;
     }
-    default: {  // kQ31DoubleRounding
-      const int left = k.multiplier.shift > 0 ? k.multiplier.shift : 0;
-      const int right = k.multiplier.shift > 0 ? 0 : -k.multiplier.shift;
-      constexpr std::int64_t kHalf = std::int64_t{1} << 30;
-      constexpr auto kOffset = std::uint32_t{1} << 31;  // 2^62 >> 31
+    case RequantMode::kQ31DoubleRoundingHalfUp:
       for (std::size_t i = 0; i < count; ++i) {
-        // The mantissa is not negative, so the one saturating case of the high product cannot occur.
-        const std::int32_t x = WrappingLeftShift(Sum(accumulators[i], k.addend), left);
-        const std::int32_t high = ShiftToInt32(static_cast<std::int64_t>(x) * mantissa + kHalf, 31, kOffset);
+        const std::int32_t high = HighProduct(Sum(accumulators[i], k.addend), left, mantissa);
+        codes[i] = Finish(k, RoundingShiftHalfUp(high, right));
+      }
+      return;
+    default:  // kQ31DoubleRounding
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::int32_t high = HighProduct(Sum(accumulators[i], k.addend), left, mantissa);
         codes[i] = Finish(k, RoundingDivideByPowerOfTwo(high, right));
       }
       return;
-    }
   }
 }
 

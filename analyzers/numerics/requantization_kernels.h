@@ -34,7 +34,7 @@ void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators,
                     std::size_t count);
 
 struct FixedPointKernel {
-  RequantMode mode = RequantMode::kQ31DoubleRounding;  // one of the two Q31 modes or kTosa
+  RequantMode mode = RequantMode::kQ31DoubleRounding;  // one of the Q31 modes or kTosa
   std::uint32_t addend = 0;
   FixedPointMultiplier multiplier = {};
   std::int32_t low = 0, high = 0;    // limits before the zero point is added

@@ -49,6 +49,8 @@ std::string_view ToString(Dequantization value) { return NameOf(kDequantizationN
 std::string_view ToString(ScaleRequirement value) { return NameOf(kScaleRequirementNames, value); }
 std::string_view ToString(Delegate::Layers value) { return NameOf(kDelegateLayersNames, value); }
 std::string_view ToString(Delegate::Host value) { return NameOf(kDelegateHostNames, value); }
+std::string_view ToString(ActivationLimit value) { return NameOf(kActivationLimitNames, value); }
+std::string_view ToString(Delegate::Activations value) { return NameOf(kDelegateActivationsNames, value); }
 std::string_view ToString(Engine value) { return NameOf(kEngineNames, value); }
 std::string_view ToString(EvidenceKind value) { return NameOf(kEvidenceKindNames, value); }
 

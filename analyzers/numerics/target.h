@@ -45,7 +45,8 @@ enum class BiasAlignment {
 
 // kRefuse: the layer is an error. kAdjustWeights: a channel whose bias needs more than its share of the width gets a
 // larger weight scale, and its weights are rounded to it anew (TFLite, ONNX Runtime); see WeightAdjustment.
-enum class BiasOverflow { kSaturate, kWrap, kRefuse, kAdjustWeights };
+// kInt32Min: x86's conversion, INT32_MIN for all that does not fit.
+enum class BiasOverflow { kSaturate, kWrap, kRefuse, kAdjustWeights, kInt32Min };
 
 // When and to what kAdjustWeights raises s_w[c]; then |stored| stays at or below the limit.
 enum class WeightAdjustment {
@@ -86,19 +87,23 @@ struct AccumulatorRule {
 enum class RequantMode {
   kFloat32,             // binary32: fl(A') * M
   kQ31DoubleRounding,   // 31-bit multiplier, high half rounded, then shifted and rounded again  (TFLite, CMSIS-NN)
-  kQ31SingleRounding,   // 31-bit multiplier, one rounding shift of the 64-bit product            (ruy)
+  kQ31DoubleRoundingHalfUp,  // as above, the shift rounded half up                          (TFLite's vector kernels)
+  kQ31SingleRounding,   // 31-bit multiplier, one rounding shift of the 64-bit product            (TFLITE_SINGLE_ROUNDING)
   kTosa,                // TOSA apply_scale_32 with double_round
   kQ15,                 // 15-bit multiplier, one rounding shift of a 64-bit product              (TFLite int16x8)
   kPowerOfTwoShift,     // M is a power of two: a rounding shift
+  kFloat64,             // binary64: A' * M                                    (TFLite's reference fully connected)
 };
 
-// How M = s_x * s_w / s_y is formed. The binary32 forms are for kFloat32, the others for the fixed-point modes.
+// How M = s_x * s_w / s_y is formed. The binary32 forms are for kFloat32, the others for all other modes. Each scale is
+// rounded to binary32 first, as the files of these runtimes store it.
 enum class MultiplierForm {
   kProductThenDivide,        // fl(fl(s_x * s_w) / s_y)             (FBGEMM, XNNPACK, ONNX Runtime)
   kProductTimesReciprocal,   // fl(fl(s_w * s_x) * fl(1 / s_y))     (QNNPACK)
   kDouble,                   // s_x * s_w / s_y in binary64         (TFLite)
   kFloatProduct,             // fl(s_x * s_w) / s_y, the quotient in binary64
-  kFloatProductIfPerTensorLinear,  // kFloatProduct for a linear layer with per-tensor weights, else kDouble (TFLite)
+  kTflite,                   // kFloatProduct for per-tensor weights in linear layers and under unsigned activations,
+                             // else kDouble
 };
 
 // How A' becomes a real for BiasMode::kFloatAfterScale.
@@ -116,6 +121,13 @@ enum class ConversionOverflow {
                   // in int16, clamped to the output's range                        (FBGEMM, QNNPACK)
 };
 
+// How the code of 6.0 is formed, the upper limit under ReLU6.
+enum class ActivationLimit {
+  kReciprocalHalfToEven,   // RNE(fl(6 * fl(1 / s_y))) + z_y
+  kDivideHalfAway,         // RHA(fl(6 / s_y)) + z_y                    (TFLite)
+  kSumHalfToEven,          // RNE(fl(fl(6 / s_y) + z_y))                (XNNPACK)
+};
+
 struct RequantRule {
   RequantMode mode = RequantMode::kFloat32;
   MultiplierForm multiplier = MultiplierForm::kProductThenDivide;
@@ -128,6 +140,11 @@ struct RequantRule {
   // BiasMode::kFloatBeforeScale only, per-tensor weights: the product of kReciprocalIfPerTensor is not rounded before it
   // is added (a compiler contracted it to a fused multiply-add).
   bool fused_multiply_add = false;
+  ActivationLimit activation_limit = ActivationLimit::kReciprocalHalfToEven;
+  // Vector kernels that leave channels to scalar code: of every layer the channels from the last multiple of
+  // `vector_channels` on are requantized by `tail_mode`. 0: all channels alike.
+  int vector_channels = 0;
+  RequantMode tail_mode = RequantMode::kQ31DoubleRounding;
   // The multipliers the target takes: multiplier_min <= M < multiplier_max; 0: no limit.
   double multiplier_min = 0;
   double multiplier_max = 0;
@@ -152,16 +169,19 @@ struct MacTraits {
   bool transposed = false;
   bool depthwise = false;       // one input channel a group, more than one group
   std::int64_t groups = 1;
+  bool unsigned_activations = true;
   bool host_has_vnni = true;    // AVX512-VNNI on the host the runtime runs on
   friend bool operator==(const MacTraits&, const MacTraits&) = default;
 };
 
 // A target that is one of several others, by layer and host: pytorch-x86. The first that fits is taken.
 struct Delegate {
-  enum class Layers { kAny, kConvolution, kLinear };
+  enum class Layers { kAny, kConvolution, kLinear, kDepthwise, kGrouped, kTransposed };  // kGrouped: not depthwise
   enum class Host { kAny, kVnni, kNoVnni };
+  enum class Activations { kAny, kSigned, kUnsigned };
   Layers layers = Layers::kAny;
   Host host = Host::kAny;
+  Activations activations = Activations::kAny;
   std::int64_t max_groups = 0;  // 0: any
   std::string target;           // a shipped one that does not delegate
 };
@@ -213,9 +233,11 @@ std::string_view ToString(MultiplierForm value);
 std::string_view ToString(ZeroPointOrder value);
 std::string_view ToString(ConversionOverflow value);
 std::string_view ToString(Dequantization value);
+std::string_view ToString(ActivationLimit value);
 std::string_view ToString(ScaleRequirement value);
 std::string_view ToString(Delegate::Layers value);
 std::string_view ToString(Delegate::Host value);
+std::string_view ToString(Delegate::Activations value);
 std::string_view ToString(Engine value);
 std::string_view ToString(EvidenceKind value);
 

@@ -89,6 +89,7 @@ void AppendBias(const BiasRule& rule, std::string* out) {
   const std::string limits = absl::StrCat(rule.symmetric_clamp ? -max : -max - 1, "..", max);
   switch (rule.overflow) {
     case BiasOverflow::kSaturate: return AppendItem("", absl::StrCat("saturates to ", limits), out);
+    case BiasOverflow::kInt32Min: return AppendItem("", "becomes -2^31 where it does not fit", out);
     case BiasOverflow::kAdjustWeights: return AppendItem("", "the weight scale is raised", out);
     case BiasOverflow::kWrap: return AppendItem("", absl::StrCat("wraps modulo 2^", rule.bits), out);
     case BiasOverflow::kRefuse:

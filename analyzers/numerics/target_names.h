@@ -46,6 +46,7 @@ inline constexpr std::array kBiasOverflowNames = {
     EnumName<BiasOverflow>{BiasOverflow::kWrap, "wrap"},
     EnumName<BiasOverflow>{BiasOverflow::kRefuse, "refuse"},
     EnumName<BiasOverflow>{BiasOverflow::kAdjustWeights, "adjust_weights"},
+    EnumName<BiasOverflow>{BiasOverflow::kInt32Min, "int32_min"},
 };
 inline constexpr std::array kBiasAlignmentNames = {
     EnumName<BiasAlignment>{BiasAlignment::kShiftHalfUp, "shift_half_up"},
@@ -67,17 +68,19 @@ inline constexpr std::array kInt16PairsNames = {
 inline constexpr std::array kRequantModeNames = {
     EnumName<RequantMode>{RequantMode::kFloat32, "float32"},
     EnumName<RequantMode>{RequantMode::kQ31DoubleRounding, "q31_double_rounding"},
+    EnumName<RequantMode>{RequantMode::kQ31DoubleRoundingHalfUp, "q31_double_rounding_half_up"},
     EnumName<RequantMode>{RequantMode::kQ31SingleRounding, "q31_single_rounding"},
     EnumName<RequantMode>{RequantMode::kTosa, "tosa"},
     EnumName<RequantMode>{RequantMode::kQ15, "q15"},
     EnumName<RequantMode>{RequantMode::kPowerOfTwoShift, "power_of_two_shift"},
+    EnumName<RequantMode>{RequantMode::kFloat64, "float64"},
 };
 inline constexpr std::array kMultiplierFormNames = {
     EnumName<MultiplierForm>{MultiplierForm::kProductThenDivide, "product_then_divide"},
     EnumName<MultiplierForm>{MultiplierForm::kProductTimesReciprocal, "product_times_reciprocal"},
     EnumName<MultiplierForm>{MultiplierForm::kDouble, "double"},
     EnumName<MultiplierForm>{MultiplierForm::kFloatProduct, "float_product"},
-    EnumName<MultiplierForm>{MultiplierForm::kFloatProductIfPerTensorLinear, "float_product_if_per_tensor_linear"},
+    EnumName<MultiplierForm>{MultiplierForm::kTflite, "tflite"},
 };
 inline constexpr std::array kDequantizationNames = {
     EnumName<Dequantization>{Dequantization::kSuccessive, "successive"},
@@ -91,6 +94,11 @@ inline constexpr std::array kConversionOverflowNames = {
     EnumName<ConversionOverflow>{ConversionOverflow::kClampFloat, "clamp_float"},
     EnumName<ConversionOverflow>{ConversionOverflow::kInt32MinPack, "int32_min_pack"},
 };
+inline constexpr std::array kActivationLimitNames = {
+    EnumName<ActivationLimit>{ActivationLimit::kReciprocalHalfToEven, "reciprocal_half_to_even"},
+    EnumName<ActivationLimit>{ActivationLimit::kDivideHalfAway, "divide_half_away"},
+    EnumName<ActivationLimit>{ActivationLimit::kSumHalfToEven, "sum_half_to_even"},
+};
 inline constexpr std::array kScaleRequirementNames = {
     EnumName<ScaleRequirement>{ScaleRequirement::kAny, "any"},
     EnumName<ScaleRequirement>{ScaleRequirement::kPowerOfTwo, "power_of_two"},
@@ -99,6 +107,14 @@ inline constexpr std::array kDelegateLayersNames = {
     EnumName<Delegate::Layers>{Delegate::Layers::kAny, "any"},
     EnumName<Delegate::Layers>{Delegate::Layers::kConvolution, "convolution"},
     EnumName<Delegate::Layers>{Delegate::Layers::kLinear, "linear"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kDepthwise, "depthwise"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kGrouped, "grouped"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kTransposed, "transposed"},
+};
+inline constexpr std::array kDelegateActivationsNames = {
+    EnumName<Delegate::Activations>{Delegate::Activations::kAny, "any"},
+    EnumName<Delegate::Activations>{Delegate::Activations::kSigned, "signed"},
+    EnumName<Delegate::Activations>{Delegate::Activations::kUnsigned, "unsigned"},
 };
 inline constexpr std::array kDelegateHostNames = {
     EnumName<Delegate::Host>{Delegate::Host::kAny, "any"},

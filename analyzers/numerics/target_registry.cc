@@ -79,19 +79,39 @@ absl::StatusOr<TargetDescription> FindTarget(std::string_view name) {
                                           "\"? Shipped: ", absl::StrJoin(names, ", ")));
 }
 
+namespace {
+
+bool Fits(Delegate::Layers layers, const MacTraits& traits) {
+  switch (layers) {
+    case Delegate::Layers::kAny: return true;
+    case Delegate::Layers::kConvolution: return !traits.linear;
+    case Delegate::Layers::kLinear: return traits.linear;
+    case Delegate::Layers::kDepthwise: return traits.depthwise && !traits.transposed;
+    case Delegate::Layers::kGrouped: return traits.groups > 1 && !traits.depthwise && !traits.transposed;
+    case Delegate::Layers::kTransposed: return traits.transposed;
+  }
+  return false;
+}
+
+bool Fits(const Delegate& delegate, const MacTraits& traits) {
+  const bool host = delegate.host == Delegate::Host::kAny ||
+                    traits.host_has_vnni == (delegate.host == Delegate::Host::kVnni);
+  const bool activations = delegate.activations == Delegate::Activations::kAny ||
+                           traits.unsigned_activations == (delegate.activations == Delegate::Activations::kUnsigned);
+  return Fits(delegate.layers, traits) && host && activations &&
+         (delegate.max_groups == 0 || traits.groups <= delegate.max_groups);
+}
+
+}  // namespace
+
 absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits) {
   if (target.delegates.empty()) return target;
   for (const Delegate& delegate : target.delegates) {
-    if (delegate.layers == Delegate::Layers::kLinear && !traits.linear) continue;
-    if (delegate.layers == Delegate::Layers::kConvolution && traits.linear) continue;
-    if (delegate.host == Delegate::Host::kVnni && !traits.host_has_vnni) continue;
-    if (delegate.host == Delegate::Host::kNoVnni && traits.host_has_vnni) continue;
-    if (delegate.max_groups != 0 && traits.groups > delegate.max_groups) continue;
-    return FindTarget(delegate.target);
+    if (Fits(delegate, traits)) return FindTarget(delegate.target);
   }
   return absl::NotFoundError(absl::StrCat(target.name, " delegates a ", traits.linear ? "linear layer" : "convolution",
-                                          " of ", traits.groups, " groups on a host with", traits.host_has_vnni ? "" : "out",
-                                          " VNNI to no target"));
+                                          " of ", traits.groups, " groups on a host with",
+                                          traits.host_has_vnni ? "" : "out", " VNNI to no target"));
 }
 
 }  // namespace qatgap::numerics

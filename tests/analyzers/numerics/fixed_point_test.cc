@@ -51,6 +51,9 @@ TEST(RoundingTest, NegativeTies) {
   EXPECT_EQ(MultiplyTosa(-3, kOneHalf), -1);
   EXPECT_EQ(MultiplyDoubleRounding(-6, kOneQuarter), -2);
   EXPECT_EQ(MultiplySingleRounding(-6, kOneQuarter), -1);
+  EXPECT_EQ(MultiplyDoubleRoundingHalfUp(-6, kOneQuarter), -1);
+  EXPECT_EQ(MultiplyDoubleRoundingHalfUp(-5, kOneQuarter), -1);  // -2.5 is -2, then -1; one rounding of -1.25 says so too
+
   EXPECT_EQ(MultiplyTosa(-6, kOneQuarter), -2);
 }
 
@@ -80,6 +83,7 @@ TEST(WideTest, EqualsTheNarrowFormsWhereTheseAreDefined) {
     const FixedPointMultiplier m{.mantissa = mantissa(generator), .shift = shift(generator)};
     const std::int32_t x = value(generator) >> (i % 24);
     ASSERT_EQ(MultiplyDoubleRoundingWide(x, m), MultiplyDoubleRounding(x, m)) << x << " " << m.mantissa << " " << m.shift;
+    ASSERT_EQ(MultiplyDoubleRoundingHalfUpWide(x, m), MultiplyDoubleRoundingHalfUp(x, m));
     ASSERT_EQ(MultiplySingleRoundingWide(x, m), MultiplySingleRounding(x, m));
     ASSERT_EQ(MultiplyTosaWide(x, m), MultiplyTosa(x, m));
     // TOSA's double_round is TFLite's double rounding.

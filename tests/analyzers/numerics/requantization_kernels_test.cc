@@ -55,7 +55,7 @@ std::vector<KernelCase> Cases() {
   exact.bias.scale = BiasScale::kOwnPowerOfTwo;
   exact.bias.alignment = BiasAlignment::kExact;
   add("aligned_exactly", exact);
-  for (const auto& mode : {RequantMode::kQ31DoubleRounding, RequantMode::kQ31SingleRounding, RequantMode::kTosa,
+  for (const auto& mode : {RequantMode::kQ31DoubleRounding, RequantMode::kQ31DoubleRoundingHalfUp, RequantMode::kQ31SingleRounding, RequantMode::kTosa, RequantMode::kFloat64,
                            RequantMode::kQ15}) {
     for (const bool wraps : {true, false}) {
       TargetDescription target;
@@ -96,6 +96,7 @@ TEST_P(KernelTest, EqualsTheTrace) {
     channel.output_scale = ties ? 0.5F : 0.3F;
     channel.fixed = QuantizeMultiplier(m);
     channel.right_shift = -std::ilogb(m);
+    channel.multiplier64 = m;
     if (target.bias.mode == BiasMode::kInteger) channel.accumulator_bias = ties ? 1 : 77'000'000;
     if (HasFloatBias(target.bias)) channel.bias = ties ? 0.5F : -12.3F;
     for (const OutputRange& range : {OutputRange{0, 0, 255}, OutputRange{3, 3, 255}, OutputRange{-7, -128, 127},
