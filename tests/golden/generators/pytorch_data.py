@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Callable, Sequence
 
 import numpy as np
 
@@ -75,14 +75,19 @@ def inexact_reciprocal(scale: Array) -> Array:
     return F32(1) / (F32(1) / scale) != scale
 
 
-def inexact_scale(rng: np.random.Generator, low: float, high: float) -> np.float32:
+def first_scale(rng: np.random.Generator, wanted: Callable[[Array], Array], low: float = 0.01,
+                high: float = 0.03) -> np.float32:
     drawn = rng.uniform(low, high, 1000).astype(F32)
-    return F32(drawn[inexact_reciprocal(drawn)][0])
+    return F32(drawn[wanted(drawn)][0])
+
+
+def inexact_scale(rng: np.random.Generator, low: float, high: float) -> np.float32:
+    return first_scale(rng, inexact_reciprocal, low, high)
 
 
 def tie_scales(rng: np.random.Generator, source: np.float32, target: np.float32, count: int) -> Array:
-    """Weight scales with s_x * s_w / s_y within a few ulps of 1/2, 1/4, 3/4, 3/2, 1/10 or 3/10, so that many results lie
-    within an ulp of a tie and every rounding on the way shows."""
+    """Weight scales with s_x * s_w / s_y within a few ulps of 1/2, 1/4, 3/4, 3/2, 1/10 or 3/10, so that many results
+    lie within an ulp of a tie and every rounding on the way shows."""
     scales = []
     for multiplier in rng.choice([0.5, 0.25, 1.5, 0.75, 0.1, 0.3], count):
         centre = F32(multiplier * np.float64(target) / np.float64(source))
@@ -102,7 +107,8 @@ def operands(layer: Layer, name: str) -> Operands:
     """The regimes:
 
     random      ordinary layers: scales of a trained network, results spread over the output's codes
-    saturating  half of the weights 127 and of the activations the largest: int16 pairs overflow where codes > 127
+    saturating  half of the weights 127 and many activations the largest, so that int16 pairs overflow where codes
+                exceed 127; the bias brings the results back to the middle of the codes
     ties        small accumulators, results within an ulp of a tie, biases within an ulp of n or n + 1/2 steps
     bias_ties   scales are powers of two times small integers, biases exactly n + 1/2 steps: RNE, RHA, no rounding
     tiny_scale  weight scales from 1e-2 down to 1e-13: biases of more than 2^24 steps, and beyond int32
@@ -124,7 +130,7 @@ def operands(layer: Layer, name: str) -> Operands:
         x[rng.random(x.shape) < 0.4] = layer.codes
         codes[rng.random(codes.shape) < 0.5] = 127
     if regime == "large_sum":
-        x, codes = np.maximum(x, 200).astype(np.uint8), np.maximum(codes, 100).astype(np.int8)
+        x, codes = (254 + x % 2).astype(np.uint8), np.maximum(codes, 100).astype(np.int8)
 
     terms = codes.size // codes.shape[1 if layer.op == "conv_transpose2d" else 0]
     source_zero = int(rng.integers(0, 3 if small else 20)) if layer.source_zero is None else layer.source_zero
@@ -151,7 +157,7 @@ def operands(layer: Layer, name: str) -> Operands:
         target_scale = F32(1e3)
     elif regime == "large_sum":
         scales = rng.uniform(0.001, 0.002, count).astype(F32)
-        target_scale = F32(float(source_scale) * 0.0015 * 400)
+        target_scale = F32(float(source_scale) * 0.0015 / 0.05)
     else:
         scales = rng.uniform(0.001, 0.02, count).astype(F32)
         spread = 150 * 90 if regime == "saturating" else layer.codes * 0.3 * 74
@@ -165,9 +171,11 @@ def operands(layer: Layer, name: str) -> Operands:
         bias = ((rng.integers(-12, 12, layer.outputs) + 0.5) * steps).astype(F32)
     elif regime == "overflow":
         bias = (rng.choice([-1, 1], layer.outputs) * 2.0 ** rng.uniform(18, 31, layer.outputs) * steps).astype(F32)
-    elif regime == "large_sum":
-        centre = (x.mean() - source_zero) * codes.reshape(layer.outputs, -1).sum(1, dtype=np.int64)
-        bias = (-centre * steps).astype(F32)
+    elif regime in ("large_sum", "saturating"):
+        by_output = np.moveaxis(codes, 1, 0) if layer.op == "conv_transpose2d" else codes  # without groups
+        sums = by_output.reshape(layer.outputs, -1).sum(1, dtype=np.int64)
+        centre = (x.mean() - source_zero) * sums / layer.stride ** (2 if layer.op == "conv_transpose2d" else 0)
+        bias = (-centre * steps + rng.normal(0, 15, layer.outputs) * np.float64(target_scale)).astype(F32)
     elif regime == "tiny_output":
         bias = (rng.normal(0, 60, layer.outputs) * np.float64(target_scale)).astype(F32)
     else:

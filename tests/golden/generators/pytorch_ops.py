@@ -1,4 +1,4 @@
-"""Runs one quantized operator of LibTorch and describes it as a golden case. Nothing here computes an expected output."""
+"""Runs one quantized operator of LibTorch and describes it as a golden case. No expected output is computed here."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def concat(parts: Sequence[Array], sources: Sequence[QParams], target: QParams, 
 
 def pool(op: str, x: Array, qparams: QParams, window: int, stride: int, padding: int, channels_last: bool,
          count_include_pad: bool = True, adaptive: bool = False) -> Case:
-    """max_pool2d, avg_pool2d. `adaptive` calls adaptive_avg_pool2d for the same windows: other code, other roundings."""
+    """max_pool2d, avg_pool2d. `adaptive` calls adaptive_avg_pool2d for the same windows: other roundings."""
     tensor = quantized_input(x, qparams, channels_last)
     if op == "max_pool2d":
         y = F.max_pool2d(tensor, window, stride, padding)
