@@ -151,7 +151,7 @@ struct RequantRule {
 };
 
 // The engine linked into qatgap that is this target, for the `engine` stage and path.
-enum class Engine { kNone, kFbgemm, kQnnpack };
+enum class Engine { kNone, kFbgemm, kQnnpack, kX86, kOnednn };
 
 enum class EvidenceKind { kVerified, kFromSource, kUnverified };
 

@@ -125,6 +125,8 @@ inline constexpr std::array kEngineNames = {
     EnumName<Engine>{Engine::kNone, "none"},
     EnumName<Engine>{Engine::kFbgemm, "fbgemm"},
     EnumName<Engine>{Engine::kQnnpack, "qnnpack"},
+    EnumName<Engine>{Engine::kX86, "x86"},
+    EnumName<Engine>{Engine::kOnednn, "onednn"},
 };
 inline constexpr std::array kEvidenceKindNames = {
     EnumName<EvidenceKind>{EvidenceKind::kVerified, "verified"},
