@@ -16,12 +16,19 @@ std::span<const T> Row(std::span<const T> rows, std::int64_t channel, std::int64
 
 absl::StatusOr<LayerLadder> LayerLadder::Create(const numerics::TargetDescription& target,
                                                 const numerics::MacConstants& qat,
-                                                const numerics::MacConstants& deployed) {
+                                                const numerics::MacConstants& deployed,
+                                                const std::vector<double>& adjusted_scales) {
   // Stage 1 is exact for every target: a description without rules that could refuse the QAT model's constants.
   QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic exact,
                           numerics::LayerArithmetic::Create(numerics::TargetDescription{}, qat));
   QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic arithmetic, numerics::LayerArithmetic::Create(target, deployed));
-  return LayerLadder(std::move(exact), std::move(arithmetic));
+  LayerLadder ladder(std::move(exact), std::move(arithmetic));
+  if (!adjusted_scales.empty()) {
+    numerics::MacConstants adjusted = deployed;
+    adjusted.weight.scales = adjusted_scales;
+    QATGAP_ASSIGN_OR_RETURN(ladder.adjusted_, numerics::LayerArithmetic::Create(target, std::move(adjusted)));
+  }
+  return ladder;
 }
 
 void LayerLadder::ComputeStages(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
@@ -37,9 +44,11 @@ void LayerLadder::ComputeStages(const LadderInput& input, std::span<const std::i
   const std::span<const std::int32_t> accumulators = Row(input.accumulators, channel, input.elements);
   deployed_.Codes(ArithmeticStage::kReal, channel, accumulators, stages[2]);
   deployed_.Codes(ArithmeticStage::kBiasRounded, channel, accumulators, stages[3]);
-  deployed_.Codes(ArithmeticStage::kBiasStored, channel, accumulators, stages[4]);
-  deployed_.Codes(ArithmeticStage::kAccumulated, channel, accumulators, stages[5]);
-  deployed_.Codes(ArithmeticStage::kRequantized, channel, accumulators, stages[6]);
+  const std::span<const std::int32_t> adjusted =
+      adjusted_ ? Row(input.adjusted_accumulators, channel, input.elements) : accumulators;
+  stored().Codes(ArithmeticStage::kBiasStored, channel, adjusted, stages[4]);
+  stored().Codes(ArithmeticStage::kAccumulated, channel, adjusted, stages[5]);
+  stored().Codes(ArithmeticStage::kRequantized, channel, adjusted, stages[6]);
   if (engine.empty()) {
     stages[7] = stages[6];
   } else {
@@ -70,8 +79,8 @@ report::LayerResult LayerLadder::MakeResult(std::int64_t layer, std::int64_t inp
   result.input_index = input_index;
   result.channels.resize(static_cast<std::size_t>(deployed_.constants().channels));
   for (std::size_t c = 0; c < result.channels.size(); ++c) {
-    result.channels[c].bias = deployed_.stored_bias(static_cast<std::int64_t>(c));
-    result.channels[c].multiplier = deployed_.multiplier(static_cast<std::int64_t>(c));
+    result.channels[c].bias = stored().stored_bias(static_cast<std::int64_t>(c));
+    result.channels[c].multiplier = stored().multiplier(static_cast<std::int64_t>(c));
   }
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,15 +25,19 @@ struct LadderInput {
   std::span<const std::int32_t> qat_accumulators;  // exact, QAT weights
   std::span<const double> qat_sums;                // for an input off the grid: sum x (w - z_w), QAT weights
   std::span<const std::int32_t> accumulators;      // exact, deployed weights
+  // Exact, the deployed weights as the target adjusted them; empty where it adjusts none.
+  std::span<const std::int32_t> adjusted_accumulators = {};
 };
 
 // One layer, one reaching input, one target. Immutable.
 class LayerLadder {
  public:
-  // The stages 0 and 1 use `qat`, the others `deployed`. Errors: those of LayerArithmetic::Create.
+  // The stages 0 and 1 use `qat`, the others `deployed`, from bias_stored on with the weight scales `adjusted_scales`
+  // (empty: none were adjusted). Errors: those of LayerArithmetic::Create.
   static absl::StatusOr<LayerLadder> Create(const numerics::TargetDescription& target,
                                             const numerics::MacConstants& qat,
-                                            const numerics::MacConstants& deployed);
+                                            const numerics::MacConstants& deployed,
+                                            const std::vector<double>& adjusted_scales = {});
 
   // Output codes of every stage for one channel. `engine` may be empty: then the last stage repeats `requantized`,
   // so that its cause is exactly zero.
@@ -52,8 +57,10 @@ class LayerLadder {
  private:
   LayerLadder(numerics::LayerArithmetic qat, numerics::LayerArithmetic deployed)
       : qat_(std::move(qat)), deployed_(std::move(deployed)) {}
+  const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : deployed_; }
 
   numerics::LayerArithmetic qat_, deployed_;
+  std::optional<numerics::LayerArithmetic> adjusted_;
 };
 
 }  // namespace qatgap::attribution

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/status/status_macros.h"
 
@@ -19,13 +20,25 @@ std::string KindOf(const graph::MacLayer& layer) {
   return absl::StrCat(depthwise ? "depthwise " : "grouped ", conv);
 }
 
+numerics::MacTraits TraitsOf(const graph::MacLayer& layer, const numerics::QuantParams& input) {
+  const graph::ConvolutionAttributes& conv = layer.convolution;
+  const bool linear = layer.kind == graph::OpKind::kLinear;
+  return {.linear = linear,
+          .transposed = conv.transposed,
+          .depthwise = !linear && conv.groups > 1 && layer.weight.dim(1) == 1,
+          .groups = linear ? 1 : conv.groups,
+          .unsigned_activations = input.quant_min >= 0,
+          .host_has_vnni = execution::HostHasVnni()};
+}
+
 numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::QuantParams& input) {
   return {.input = input,
           .weight = layer.weight_params,
           .output = layer.output,
           .bias = {},
           .activation = layer.activation,
-          .channels = layer.output_channels};
+          .channels = layer.output_channels,
+          .traits = TraitsOf(layer, input)};
 }
 
 constexpr char kInt16Pairs[] =
@@ -74,10 +87,17 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
     QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel qat_kernel, execution::LayerKernel::Create(qat, qat_input));
     QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel deployed_kernel,
                             execution::LayerKernel::Create(deployed, deployed_input));
-    Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}};
+    Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}, {}};
     for (std::size_t t = 0; t < targets.size(); ++t) {
-      QATGAP_ASSIGN_OR_RETURN(LayerLadder ladder, LayerLadder::Create(targets[t], QatConstants(qat, qat_input),
-                                                                      DeployedConstants(deployed, deployed_input)));
+      const std::optional<graph::MacLayer> adjusted = AdjustWeights(deployed, targets[t], deployed_input);
+      reaching.adjusted.emplace_back();
+      if (adjusted) {
+        QATGAP_ASSIGN_OR_RETURN(reaching.adjusted.back(), execution::LayerKernel::Create(*adjusted, deployed_input));
+      }
+      QATGAP_ASSIGN_OR_RETURN(
+          LayerLadder ladder,
+          LayerLadder::Create(targets[t], QatConstants(qat, qat_input), DeployedConstants(deployed, deployed_input),
+                              adjusted ? adjusted->weight_params.scales : std::vector<double>{}));
       reaching.result_index.push_back(results[t].layers.size());
       report::LayerResult result = ladder.MakeResult(layer, static_cast<std::int64_t>(index));
       if (targets[t].engine == numerics::Engine::kNone) {
@@ -156,7 +176,13 @@ absl::Status LayerAnalysis::AddEngines(Reaching& reaching, const LadderInput& in
         return it->second.status();
       }
     }
-    reaching.ladders[t].Add(input, rows, samples, result);
+    graph::Tensor adjusted;
+    LadderInput target_input = input;
+    if (reaching.adjusted[t]) {
+      QATGAP_ASSIGN_OR_RETURN(adjusted, reaching.adjusted[t]->Accumulate(codes));
+      target_input.adjusted_accumulators = adjusted.data<std::int32_t>();
+    }
+    reaching.ladders[t].Add(target_input, rows, samples, result);
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -36,6 +37,7 @@ class LayerAnalysis {
   struct Reaching {                          // one reaching input
     execution::LayerKernel qat, deployed;
     std::vector<LayerLadder> ladders;        // per target
+    std::vector<std::optional<execution::LayerKernel>> adjusted;  // per target: weights it rounds anew
     std::vector<std::size_t> result_index;   // per target, into TargetResult::layers
   };
   LayerAnalysis(const graph::MacLayer& qat, const graph::MacLayer& deployed,

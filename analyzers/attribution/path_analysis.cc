@@ -4,6 +4,7 @@
 #include <array>
 
 #include "analyzers/attribution/layer_analysis.h"
+#include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/status/status_macros.h"
 
@@ -72,6 +73,13 @@ absl::StatusOr<PathAnalysis> PathAnalysis::Create(const graph::Graph& deployed,
   for (std::size_t t = 0; t < targets.size(); ++t) {
     const numerics::Engine engine = targets[t].engine;
     const bool has_engine = execution::HasEngine(engine);
+    if (std::optional<std::vector<graph::MacLayer>> layers_of_target = AdjustWeights(layers, targets[t])) {
+      auto kept = std::make_unique<const std::vector<graph::MacLayer>>(*std::move(layers_of_target));
+      QATGAP_ASSIGN_OR_RETURN(
+          execution::GraphExecutor executor,
+          execution::GraphExecutor::Create(deployed, *kept, execution::ExecutionMode::kInteger));
+      analysis.adjusted_.emplace(t, Adjusted{std::move(kept), std::move(executor)});
+    }
     if (has_engine && !analysis.engines_.contains(engine)) {
       QATGAP_ASSIGN_OR_RETURN(
           execution::GraphExecutor executor,
@@ -105,14 +113,16 @@ execution::LayerObserver PathAnalysis::Keep(PathRun& run) const {
   };
 }
 
-absl::StatusOr<const numerics::LayerArithmetic*> PathAnalysis::Arithmetic(std::size_t target, std::size_t layer,
+absl::StatusOr<const numerics::LayerArithmetic*> PathAnalysis::Arithmetic(std::size_t target, bool adjusted,
+                                                                          std::size_t layer,
                                                                           const numerics::QuantParams& input) {
-  const ArithmeticKey key{target, {layer, &input}};
+  const ArithmeticKey key{target, adjusted, layer, &input};
   auto it = arithmetic_.find(key);
   if (it == arithmetic_.end()) {
+    const std::vector<graph::MacLayer>& layers = adjusted ? *adjusted_.at(target).layers : *layers_;
     QATGAP_ASSIGN_OR_RETURN(
         numerics::LayerArithmetic arithmetic,
-        numerics::LayerArithmetic::Create(targets_[target], DeployedConstants((*layers_)[layer], input)));
+        numerics::LayerArithmetic::Create(targets_[target], DeployedConstants(layers[layer], input)));
     it = arithmetic_.emplace(key, std::move(arithmetic)).first;
   }
   return &it->second;
@@ -121,10 +131,12 @@ absl::StatusOr<const numerics::LayerArithmetic*> PathAnalysis::Arithmetic(std::s
 absl::StatusOr<PathRun> PathAnalysis::RunInteger(std::span<const graph::Tensor> inputs, std::size_t target,
                                                  ArithmeticStage stage) {
   PathRun run;
+  const auto own = adjusted_.find(target);
+  const bool adjusted = stage != ArithmeticStage::kReal && own != adjusted_.end();
   const execution::IntegerLayer layer_codes =
       [&](std::size_t layer, const numerics::QuantParams& input,
           const graph::Tensor& accumulators) -> absl::StatusOr<graph::Tensor> {
-    QATGAP_ASSIGN_OR_RETURN(const numerics::LayerArithmetic* arithmetic, Arithmetic(target, layer, input));
+    QATGAP_ASSIGN_OR_RETURN(const numerics::LayerArithmetic* arithmetic, Arithmetic(target, adjusted, layer, input));
     graph::Tensor codes(graph::DType::kInt32, accumulators.shape());
     const auto elements = static_cast<std::size_t>(accumulators.dim(1));
     for (std::int64_t channel = 0; channel < accumulators.dim(0); ++channel) {
@@ -134,7 +146,8 @@ absl::StatusOr<PathRun> PathAnalysis::RunInteger(std::span<const graph::Tensor> 
     }
     return codes;
   };
-  QATGAP_ASSIGN_OR_RETURN(run.outputs, integer_.Run(inputs, Keep(run), layer_codes));
+  execution::GraphExecutor& executor = adjusted ? own->second.integer : integer_;
+  QATGAP_ASSIGN_OR_RETURN(run.outputs, executor.Run(inputs, Keep(run), layer_codes));
   return run;
 }
 

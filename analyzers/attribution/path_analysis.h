@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,7 +38,8 @@ class PathAnalysis {
                    const PathRun& fake_quant, std::vector<report::TargetResult>& results);
 
  private:
-  using ArithmeticKey = std::pair<std::size_t, std::pair<std::size_t, const numerics::QuantParams*>>;
+  // Target, whether with its adjusted weights, layer, input.
+  using ArithmeticKey = std::tuple<std::size_t, bool, std::size_t, const numerics::QuantParams*>;
 
   PathAnalysis(const std::vector<graph::MacLayer>& layers, const std::vector<LayerPair>& pairs,
                std::span<const numerics::TargetDescription> targets, execution::GraphExecutor integer)
@@ -45,7 +48,7 @@ class PathAnalysis {
   absl::StatusOr<PathRun> RunInteger(std::span<const graph::Tensor> inputs, std::size_t target,
                                      numerics::ArithmeticStage stage);
   absl::StatusOr<PathRun> RunEngine(std::span<const graph::Tensor> inputs, numerics::Engine engine);
-  absl::StatusOr<const numerics::LayerArithmetic*> Arithmetic(std::size_t target, std::size_t layer,
+  absl::StatusOr<const numerics::LayerArithmetic*> Arithmetic(std::size_t target, bool adjusted, std::size_t layer,
                                                               const numerics::QuantParams& input);
   execution::LayerObserver Keep(PathRun& run) const;
 
@@ -53,6 +56,12 @@ class PathAnalysis {
   const std::vector<LayerPair>* pairs_;
   std::span<const numerics::TargetDescription> targets_;
   execution::GraphExecutor integer_;
+  // By target: the network with the weights that the target rounds anew, for its own paths.
+  struct Adjusted {
+    std::unique_ptr<const std::vector<graph::MacLayer>> layers;
+    execution::GraphExecutor integer;
+  };
+  std::map<std::size_t, Adjusted> adjusted_;
   std::map<numerics::Engine, execution::GraphExecutor> engines_;
   std::map<ArithmeticKey, numerics::LayerArithmetic> arithmetic_;
 };

@@ -55,7 +55,7 @@ Host DescribeHost() {
   host.libtorch_version = TORCH_VERSION;
   if (__builtin_cpu_supports("avx2") != 0) host.cpu_features.emplace_back("avx2");
   if (__builtin_cpu_supports("avx512f") != 0) host.cpu_features.emplace_back("avx512f");
-  if (__builtin_cpu_supports("avx512vnni") != 0) host.cpu_features.emplace_back("avx512_vnni");
+  if (HostHasVnni()) host.cpu_features.emplace_back("avx512_vnni");
   for (const numerics::Engine engine : {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack}) {
     if (HasEngine(engine)) host.engines.emplace_back(numerics::ToString(engine));
   }
@@ -67,6 +67,8 @@ bool HasEngine(numerics::Engine engine) {
   const auto& supported = at::globalContext().supportedQEngines();
   return std::find(supported.begin(), supported.end(), TorchEngine(engine)) != supported.end();
 }
+
+bool HostHasVnni() { return __builtin_cpu_supports("avx512vnni") != 0; }
 
 void UseOneThread() {
   at::set_num_threads(1);

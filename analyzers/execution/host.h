@@ -19,6 +19,9 @@ Host DescribeHost();
 
 bool HasEngine(numerics::Engine engine);
 
+// AVX512-VNNI, by which PyTorch and others choose their kernels.
+bool HostHasVnni();
+
 // One thread for the whole process, no gradients: float sums then have one order. Call once, before anything else.
 void UseOneThread();
 

@@ -71,6 +71,29 @@ TEST(DefectsTest, ABiasThatSaturatesInOneChannel) {
   for (const std::string& alarm : alarms) EXPECT_THAT(alarm, HasSubstr(" mix"));
 }
 
+TEST(DefectsTest, ATargetThatAdjustsWeightsLosesNoBias) {
+  AnalysisModels models = DemoModels(kFolder);
+  WeightOf(*models.converted, "mix").qparams->scales[3] = 1e-12;
+  BiasOf(*models.converted, "mix")[3] = 0.5F;
+  for (const numerics::WeightAdjustment rule :
+       {numerics::WeightAdjustment::kTflite, numerics::WeightAdjustment::kOnnxRuntime}) {
+    numerics::TargetDescription target = Targets({"generic-int32"})[0];
+    target.bias.overflow = numerics::BiasOverflow::kAdjustWeights;
+    target.bias.adjustment = rule;
+    const report::AnalysisResult result = Analyse(models, {target});
+    EXPECT_EQ(Moved(result, Cause::kBiasSaturation), Names{}) << "the raised scale holds the bias";
+    for (const report::LayerResult& layer : result.targets[0].layers) {
+      const bool planted = result.layers[static_cast<std::size_t>(layer.layer)].name == "mix";
+      for (std::size_t c = 0; c < layer.channels.size(); ++c) {
+        EXPECT_FALSE(layer.channels[c].bias.saturated);
+        if (!planted || c != 3) continue;
+        EXPECT_GT(layer.channels[c].bias.scale, 1e-10) << "not the 1e-12 * s_x of the model";
+        EXPECT_GT(layer.channels[c].bias.stored, std::int64_t{1} << 29);
+      }
+    }
+  }
+}
+
 TEST(DefectsTest, AnEightBitBias) {
   const report::AnalysisResult result = RunDemo(DemoModels(kFolder), "generic-int8");
   std::size_t rounded = 0;

@@ -1,0 +1,75 @@
+#include "analyzers/attribution/weight_adjustment.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "analyzers/attribution/layer_analysis.h"
+#include "analyzers/numerics/bias.h"
+
+namespace qatgap::attribution {
+namespace {
+
+// Output channel of each weight code, in storage order.
+std::vector<std::size_t> ChannelOfWeights(const graph::MacLayer& layer) {
+  const graph::Shape& shape = layer.weight.shape();
+  const auto count = static_cast<std::size_t>(layer.weight.elements());
+  std::vector<std::size_t> channels(count);
+  // [out, in / groups, ...], or transposed [in, out / groups, ...] with `in` in `groups` blocks.
+  const auto leading = static_cast<std::size_t>(shape[0]);
+  const std::size_t row = leading == 0 ? 0 : count / leading;
+  const auto out_per_group = static_cast<std::size_t>(layer.convolution.transposed ? shape[1] : 1);
+  const std::size_t in_per_group = leading / static_cast<std::size_t>(layer.convolution.groups);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t first = i / row;
+    channels[i] = layer.convolution.transposed
+                      ? first / in_per_group * out_per_group + i % row / (row / out_per_group)
+                      : first;
+  }
+  return channels;
+}
+
+}  // namespace
+
+std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const numerics::TargetDescription& target,
+                                             const numerics::QuantParams& input) {
+  const numerics::MacConstants constants = DeployedConstants(layer, input);
+  const absl::StatusOr<numerics::TargetDescription> rules = numerics::ResolveTarget(target, constants.traits);
+  if (!rules.ok()) return std::nullopt;  // LayerArithmetic::Create says why
+  const std::vector<double> scales = numerics::AdjustedWeightScales(rules->bias, constants);
+  if (scales.empty()) return std::nullopt;
+  graph::MacLayer adjusted = layer;
+  adjusted.weight = graph::Tensor(graph::DType::kInt32, layer.weight.shape());
+  const auto before = layer.weight.data<std::int32_t>();
+  const auto after = adjusted.weight.mutable_data<std::int32_t>();
+  const std::vector<std::size_t> channels = ChannelOfWeights(layer);
+  const numerics::QuantParams& params = layer.weight_params;
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const std::size_t c = channels[i];
+    after[i] = scales[c] == params.scale(c)
+                   ? before[i]
+                   : numerics::RescaleWeight(before[i], params.zero_point(c), params.scale(c), scales[c],
+                                             params.quant_min, params.quant_max);
+  }
+  if (params.per_channel()) {
+    adjusted.weight_params.scales = scales;
+  } else {
+    adjusted.weight_params.scales = {scales[0]};
+  }
+  return adjusted;
+}
+
+std::optional<std::vector<graph::MacLayer>> AdjustWeights(const std::vector<graph::MacLayer>& layers,
+                                                          const numerics::TargetDescription& target) {
+  std::optional<std::vector<graph::MacLayer>> adjusted;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i].input_grids.empty()) continue;
+    std::optional<graph::MacLayer> layer = AdjustWeights(layers[i], target, layers[i].input_grids.front());
+    if (!layer) continue;
+    if (!adjusted) adjusted = layers;
+    (*adjusted)[i] = *std::move(layer);
+  }
+  return adjusted;
+}
+
+}  // namespace qatgap::attribution
