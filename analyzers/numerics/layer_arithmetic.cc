@@ -144,7 +144,12 @@ void SetFloatBias(const TargetDescription& target, const MacConstants& constants
     const bool per_tensor = constants.weight.scales.size() == 1;
     const double scale =
         ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale, per_tensor);
-    result->bias = static_cast<float>(DivideBias(real, scale, target.bias.division, per_tensor));
+    if (target.requantization.fused_multiply_add && per_tensor) {
+      result->bias = static_cast<float>(real);
+      result->bias_reciprocal = static_cast<float>(1.0 / scale);
+    } else {
+      result->bias = static_cast<float>(DivideBias(real, scale, target.bias.division, per_tensor));
+    }
   } else if (HasFloatBias(target.bias)) {
     result->bias = aligned;
   }

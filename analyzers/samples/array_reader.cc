@@ -4,15 +4,13 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "analyzers/samples/byte_source.h"
+#include "analyzers/samples/npy_format.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
@@ -20,7 +18,6 @@ namespace qatgap::samples {
 namespace {
 
 constexpr std::size_t kMaxHeader = 1U << 16;
-constexpr std::size_t kMaxAxes = 8;
 
 std::optional<graph::DType> DTypeOf(std::string_view descriptor) {
   static constexpr std::array<std::pair<std::string_view, graph::DType>, 6> kTypes = {{
@@ -35,31 +32,6 @@ std::optional<graph::DType> DTypeOf(std::string_view descriptor) {
     if (name == descriptor) return dtype;
   }
   return std::nullopt;
-}
-
-// The text behind `'key':` in the header's Python dict, up to the next comma outside parentheses.
-std::optional<std::string> Field(const std::string& header, const std::string& key) {
-  const std::size_t at = header.find(absl::StrCat("'", key, "':"));
-  if (at == std::string::npos) return std::nullopt;
-  std::size_t begin = header.find_first_not_of(' ', at + key.size() + 3);
-  if (begin == std::string::npos) return std::nullopt;
-  const std::size_t end = header[begin] == '(' ? header.find(')', begin) : header.find_first_of(",}", begin);
-  if (end == std::string::npos) return std::nullopt;
-  return header.substr(begin, end - begin + (header[begin] == '(' ? 1 : 0));
-}
-
-std::optional<graph::Shape> ParseShape(std::string text) {
-  if (text.size() < 2 || text.front() != '(' || text.back() != ')') return std::nullopt;
-  graph::Shape shape;
-  for (absl::string_view part : absl::StrSplit(text.substr(1, text.size() - 2), ',', absl::SkipWhitespace())) {
-    std::int64_t extent = 0;
-    if (!absl::SimpleAtoi(part, &extent) || extent < 0 || extent > std::numeric_limits<std::int32_t>::max()) {
-      return std::nullopt;
-    }
-    shape.push_back(extent);
-  }
-  if (shape.size() > kMaxAxes) return std::nullopt;
-  return shape;
 }
 
 template <typename T>
@@ -105,18 +77,18 @@ absl::StatusOr<ArrayReader> ArrayReader::Open(int fd, std::string name) {
   QATGAP_ASSIGN_OR_RETURN(const std::size_t header_got, reader.source_->Read(header));
   if (header_got < header_size) return bad("ends inside its header");
 
-  const auto descriptor = Field(header, "descr"), order = Field(header, "fortran_order"), shape = Field(header, "shape");
-  if (!descriptor || !order || !shape) return bad("has a header without descr, fortran_order or shape");
-  if (*order != "False") return bad("is in Fortran order; save numpy.ascontiguousarray of it");
-  const std::string type = descriptor->size() > 2 ? descriptor->substr(1, descriptor->size() - 2) : *descriptor;
-  const auto dtype = DTypeOf(type);
-  if (!dtype) return bad(absl::StrCat("has dtype ", type, "; convert it with .astype(numpy.float32) (labels: numpy.int64)"));
-  const auto parsed = ParseShape(*shape);
-  if (!parsed || parsed->empty()) return bad(absl::StrCat("has shape ", *shape, "; the first axis must count samples"));
+  QATGAP_ASSIGN_OR_RETURN(const NpyHeader array_header, ParseNpyHeader(header, reader.label_));
+  const auto dtype = DTypeOf(array_header.descriptor);
+  if (!dtype) {
+    return bad(absl::StrCat("has dtype ", array_header.descriptor,
+                            "; convert it with .astype(numpy.float32) (labels: numpy.int64)"));
+  }
+  const graph::Shape& shape = array_header.shape;
+  if (shape.empty()) return bad("has shape (); the first axis must count samples");
   reader.dtype_ = *dtype;
-  reader.shape_ = *parsed;
+  reader.shape_ = shape;
   double bytes = static_cast<double>(graph::SizeOf(*dtype));
-  for (std::size_t axis = 1; axis < parsed->size(); ++axis) bytes *= static_cast<double>((*parsed)[axis]);
+  for (std::size_t axis = 1; axis < shape.size(); ++axis) bytes *= static_cast<double>(shape[axis]);
   if (bytes > 0x1p31) return bad(absl::StrCat("has samples of ", bytes, " bytes, more than 2 GiB"));
   reader.row_bytes_ = static_cast<std::size_t>(bytes);
   const std::uint64_t before_data = (start[6] >= 2 ? 12U : 10U) + header_size;

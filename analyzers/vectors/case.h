@@ -26,8 +26,8 @@ struct Case {
   std::string runtime, version, target;
   CaseOp op = CaseOp::kConvolution;
   std::map<std::string, bool> host;          // "vnni": true, where the file says so
-  graph::ConvolutionAttributes convolution;  // padding: symmetric part; see padding_end
-  std::vector<std::int64_t> padding_end;     // per spatial axis, when it differs from convolution.padding; else empty
+  graph::ConvolutionAttributes convolution;  // `padding` before the first element of each spatial axis
+  std::vector<std::int64_t> padding_end;     // behind the last, of convolution or pool; empty: the same as before the first
   graph::PoolAttributes pool;
   std::vector<std::int64_t> axes;            // concat: one axis; mean: the reduced ones
   bool keep_dims = true;
@@ -46,12 +46,22 @@ struct Case {
 // The files of a directory, by path relative to it ("conv_basic/case.json"), with their bytes.
 using Files = std::map<std::string, std::string>;
 
-// Every folder of `files` that holds a case.json. INVALID_ARGUMENT naming case, file and field for: no case at all, a missing field or
-// file, a wrong dtype, shapes that do not fit, a scale that is not finite and > 0, codes outside the dtype's range, NaN in a bias.
+// Every folder of `files` that holds a case.json, by name. The spelling of operators, dtypes, attributes and layouts is
+// taken loosely, the numbers strictly: INVALID_ARGUMENT naming case, file, field and value for no case at all, a missing
+// field or file, a wrong dtype, shapes that do not fit, a scale that is not finite and > 0, codes outside the range of
+// their dtype or quant_min..quant_max, a bias that is not finite.
 absl::StatusOr<std::vector<Case>> ReadCases(const Files& files);
 
+// The files of one case below "<name>/", or without a folder where the name is empty; ReadCases reads them back. No
+// output.npy where there are no output codes. `layer` must be one that ReadCases could have returned.
+Files WriteCase(const Case& layer);
+
 // Bytes of a zip archive (stored or deflated), for a directory sent as one artifact. Claimed sizes take no memory before
-// they are checked; at most 512 MiB unpacked.
+// they are checked; at most 512 MiB unpacked. INVALID_ARGUMENT naming `name`: no archive, damaged, encrypted, paths that
+// leave the directory; RESOURCE_EXHAUSTED: too large.
 absl::StatusOr<Files> ReadArchive(std::string_view zip, std::string_view name);
+
+// "conv2d", "depthwise_conv2d", "conv_transpose2d", "linear", "add", ...: the format's word.
+std::string OpName(const Case& layer);
 
 }  // namespace qatgap::vectors
