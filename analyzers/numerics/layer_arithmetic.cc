@@ -142,7 +142,8 @@ void SetFloatBias(const TargetDescription& target, const MacConstants& constants
     result->bias = static_cast<float>(real);
   } else if (target.bias.mode == BiasMode::kFloatBeforeScale && real != 0) {
     const bool per_tensor = constants.weight.scales.size() == 1;
-    const double scale = ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale);
+    const double scale =
+        ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale, per_tensor);
     if (target.requantization.fused_multiply_add && per_tensor) {
       result->bias = static_cast<float>(real);
       result->bias_reciprocal = static_cast<float>(1.0 / scale);
@@ -165,7 +166,7 @@ absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& t
     const bool after_scale = target.bias.mode == BiasMode::kFloatAfterScale;
     const bool reciprocal = after_scale && rule.reciprocal_scales;
     result.input_scale = FloatScale(input_scale, reciprocal);
-    result.weight_scale = static_cast<float>(weight_scale);
+    result.weight_scale = FloatScale(weight_scale, reciprocal && constants.traits.linear);
     result.output_scale = FloatScale(output_scale, reciprocal);
     const float multiplier = RequantMultiplier(input_scale, weight_scale, output_scale, rule.multiplier);
     if (!std::isnormal(multiplier)) {
