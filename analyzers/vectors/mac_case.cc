@@ -1,5 +1,6 @@
 #include "analyzers/vectors/mac_case.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -37,11 +38,21 @@ bool IsDepthwise(const Case& layer) {
 
 numerics::MacTraits TraitsOf(const Case& layer, bool host_has_vnni) {
   const bool transposed = layer.op == CaseOp::kTransposedConvolution;
+  const std::int64_t groups = layer.op == CaseOp::kLinear ? 1 : layer.convolution.groups;
+  const std::vector<std::int64_t>& output_padding = layer.convolution.output_padding;
+  const auto not_zero = [](std::int64_t value) { return value != 0; };
   return {.linear = layer.op == CaseOp::kLinear,
           .transposed = transposed,
           .depthwise = IsDepthwise(layer),
-          .groups = layer.op == CaseOp::kLinear ? 1 : layer.convolution.groups,
+          .groups = groups,
+          .group_inputs = transposed ? layer.weight_codes.dim(0) / groups : layer.weight_codes.dim(1),
+          .group_outputs = transposed ? layer.weight_codes.dim(1) : layer.weight_codes.dim(0) / groups,
+          .output_padding = transposed && std::any_of(output_padding.begin(), output_padding.end(), not_zero),
+          .symmetric_weights =
+              std::none_of(layer.weight.zero_points.begin(), layer.weight.zero_points.end(), not_zero),
           .unsigned_activations = layer.inputs.front().quant_min >= 0,
+          .wide_activations = layer.inputs.front().quant_max > 255,
+          .bias_bits = layer.bias_bits,
           .host_has_vnni = host_has_vnni};
 }
 
