@@ -41,7 +41,7 @@ static_assert(static_cast<int>(v1::ACTIVATION_RELU6) ==
               static_cast<int>(numerics::Activation::kRelu6));
 static_assert(static_cast<int>(v1::BIAS_MODE_INTEGER) ==
               static_cast<int>(numerics::BiasMode::kInteger) + 1);
-static_assert(static_cast<int>(v1::ENGINE_QNNPACK) == static_cast<int>(numerics::Engine::kQnnpack));
+static_assert(static_cast<int>(v1::ENGINE_ONEDNN) == static_cast<int>(numerics::Engine::kOnednn));
 static_assert(static_cast<int>(v1::EVIDENCE_KIND_UNVERIFIED) ==
               static_cast<int>(numerics::EvidenceKind::kUnverified) + 1);
 
@@ -248,7 +248,7 @@ absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message
                           EnumFromProto(message.bias_mode(), 1, numerics::BiasMode::kInteger,
                                         "TargetResult.bias_mode"));
   QATGAP_ASSIGN_OR_RETURN(target.engine,
-                          EnumFromProto(message.engine(), 0, numerics::Engine::kQnnpack,
+                          EnumFromProto(message.engine(), 0, numerics::Engine::kOnednn,
                                         "TargetResult.engine"));
   QATGAP_ASSIGN_OR_RETURN(target.evidence.kind,
                           EnumFromProto(message.evidence().kind(), 1,

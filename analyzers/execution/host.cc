@@ -56,7 +56,8 @@ Host DescribeHost() {
   if (__builtin_cpu_supports("avx2") != 0) host.cpu_features.emplace_back("avx2");
   if (__builtin_cpu_supports("avx512f") != 0) host.cpu_features.emplace_back("avx512f");
   if (HostHasVnni()) host.cpu_features.emplace_back("avx512_vnni");
-  for (const numerics::Engine engine : {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack}) {
+  for (const numerics::Engine engine : {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack, numerics::Engine::kX86,
+                                        numerics::Engine::kOnednn}) {
     if (HasEngine(engine)) host.engines.emplace_back(numerics::ToString(engine));
   }
   return host;

@@ -34,7 +34,18 @@ at::ScalarType TorchType(graph::DType dtype) {
 }
 
 at::QEngine TorchEngine(numerics::Engine engine) {
-  return engine == numerics::Engine::kQnnpack ? at::QEngine::QNNPACK : at::QEngine::FBGEMM;
+  switch (engine) {
+    case numerics::Engine::kQnnpack:
+      return at::QEngine::QNNPACK;
+    case numerics::Engine::kX86:
+      return at::QEngine::X86;
+    case numerics::Engine::kOnednn:
+      return at::QEngine::ONEDNN;
+    case numerics::Engine::kFbgemm:
+    case numerics::Engine::kNone:
+      break;
+  }
+  return at::QEngine::FBGEMM;
 }
 
 at::Tensor ToTorch(const graph::Tensor& tensor) {

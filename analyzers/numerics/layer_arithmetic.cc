@@ -141,9 +141,15 @@ void SetFloatBias(const TargetDescription& target, const MacConstants& constants
   if (target.bias.mode == BiasMode::kFloatAfterScale) {
     result->bias = static_cast<float>(real);
   } else if (target.bias.mode == BiasMode::kFloatBeforeScale && real != 0) {
-    const double scale = ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale);
-    result->bias =
-        static_cast<float>(DivideBias(real, scale, target.bias.division, constants.weight.scales.size() == 1));
+    const bool per_tensor = constants.weight.scales.size() == 1;
+    const double scale =
+        ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale, per_tensor);
+    if (target.requantization.fused_multiply_add && per_tensor) {
+      result->bias = static_cast<float>(real);
+      result->bias_reciprocal = static_cast<float>(1.0 / scale);
+    } else {
+      result->bias = static_cast<float>(DivideBias(real, scale, target.bias.division, per_tensor));
+    }
   } else if (HasFloatBias(target.bias)) {
     result->bias = aligned;
   }
@@ -160,7 +166,7 @@ absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& t
     const bool after_scale = target.bias.mode == BiasMode::kFloatAfterScale;
     const bool reciprocal = after_scale && rule.reciprocal_scales;
     result.input_scale = FloatScale(input_scale, reciprocal);
-    result.weight_scale = static_cast<float>(weight_scale);
+    result.weight_scale = FloatScale(weight_scale, reciprocal && constants.traits.linear);
     result.output_scale = FloatScale(output_scale, reciprocal);
     const float multiplier = RequantMultiplier(input_scale, weight_scale, output_scale, rule.multiplier);
     if (!std::isnormal(multiplier)) {

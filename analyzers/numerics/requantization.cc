@@ -23,7 +23,7 @@ bool FitsKernel(const OutputRange& range) {
 
 bool MultipliesReciprocal(MultiplierForm form) { return form == MultiplierForm::kProductTimesReciprocal; }
 
-FloatScaling ScalingOf(const TargetDescription& target) {
+FloatScaling ScalingOf(const TargetDescription& target, const RequantConstants& channel) {
   const RequantRule& rule = target.requantization;
   if (target.bias.mode == BiasMode::kFloatAfterScale) {
     const bool reciprocal = MultipliesReciprocal(rule.multiplier);
@@ -32,6 +32,7 @@ FloatScaling ScalingOf(const TargetDescription& target) {
     }
     return reciprocal ? FloatScaling::kSuccessiveMultiply : FloatScaling::kSuccessiveDivide;
   }
+  if (channel.bias_reciprocal != 0) return FloatScaling::kFusedAddMultiply;
   return HasFloatBias(target.bias) ? FloatScaling::kAddMultiply : FloatScaling::kMultiply;
 }
 
@@ -57,11 +58,12 @@ void RequantizeFloat(const TargetDescription& target, const RequantConstants& ch
   const ConversionLimits limits = LimitsOf(rule, range);
   const bool after = rule.zero_point == ZeroPointOrder::kAfterRounding;
   const FloatKernel kernel{
-      .scaling = ScalingOf(target),
+      .scaling = ScalingOf(target, channel),
       .rounding = rule.rounding,
       .int32_min_pack = rule.conversion == ConversionOverflow::kInt32MinPack,
       .addend = static_cast<std::uint32_t>(static_cast<std::uint64_t>(channel.accumulator_bias)),
       .bias = channel.bias,
+      .bias_reciprocal = channel.bias_reciprocal,
       .multiplier = channel.multiplier,
       .input_scale = channel.input_scale,
       .weight_scale = channel.weight_scale,
@@ -99,11 +101,15 @@ double ScaleOne(const TargetDescription& target, const RequantConstants& channel
     return static_cast<double>(scaled);
   };
   const float reciprocal = 1.0f / channel.output_scale;
-  switch (ScalingOf(target)) {
+  switch (ScalingOf(target, channel)) {
     case FloatScaling::kMultiply:
       return finish(value, value * channel.multiplier);
     case FloatScaling::kAddMultiply: {
       const float t = value + channel.bias;
+      return finish(t, t * channel.multiplier);
+    }
+    case FloatScaling::kFusedAddMultiply: {
+      const float t = std::fma(channel.bias, channel.bias_reciprocal, value);
       return finish(t, t * channel.multiplier);
     }
     case FloatScaling::kSuccessiveDivide:

@@ -33,6 +33,7 @@ struct OutputRange {
 struct RequantConstants {
   std::int64_t accumulator_bias = 0;  // added to A; 0 for float-bias targets
   float bias = 0;                     // the float the target adds, in its own unit
+  float bias_reciprocal = 0;          // not 0: what is added is bias * bias_reciprocal, fused: fma(bias, it, fl(A'))
   float multiplier = 0;               // M (kFloat32), or fl(s_x * s_w) for kFloatAfterScale with kProduct
   float input_scale = 0;              // the next three: kFloatAfterScale only
   float weight_scale = 0;

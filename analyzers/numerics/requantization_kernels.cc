@@ -2,11 +2,11 @@
 
 #include <cmath>
 
-// Each loop is compiled for the baseline and for AVX2, and the loader picks one. Sanitizers do not get along with that.
+// Each loop is compiled for the baseline and for AVX2 with FMA, and the loader picks one. Sanitizers do not get along with that.
 // No clone may fuse a product and a sum: the build says -ffp-contract=off.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
-#define QATGAP_CLONES __attribute__((target_clones("avx2", "default")))
+#define QATGAP_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define QATGAP_CLONES
 #endif
@@ -26,6 +26,8 @@ QATGAP_INLINE float Scale(const FloatKernel& k, float reciprocal, float sum) {
       return sum * k.multiplier;
     case FloatScaling::kAddMultiply:
       return (sum + k.bias) * k.multiplier;
+    case FloatScaling::kFusedAddMultiply:
+      return std::fma(k.bias, k.bias_reciprocal, sum) * k.multiplier;
     case FloatScaling::kSuccessiveDivide:
       return (sum * k.input_scale * k.weight_scale + k.bias) / k.output_scale;
     case FloatScaling::kSuccessiveMultiply:
@@ -127,6 +129,8 @@ QATGAP_CLONES void RunFloatKernel(const FloatKernel& kernel, const std::int32_t*
   switch (kernel.scaling) {
     case FloatScaling::kMultiply: return ByRounding<FloatScaling::kMultiply>(kernel, accumulators, codes, count);
     case FloatScaling::kAddMultiply: return ByRounding<FloatScaling::kAddMultiply>(kernel, accumulators, codes, count);
+    case FloatScaling::kFusedAddMultiply:
+      return ByRounding<FloatScaling::kFusedAddMultiply>(kernel, accumulators, codes, count);
     case FloatScaling::kSuccessiveDivide:
       return ByRounding<FloatScaling::kSuccessiveDivide>(kernel, accumulators, codes, count);
     case FloatScaling::kSuccessiveMultiply:

@@ -13,6 +13,7 @@ namespace qatgap::numerics {
 enum class FloatScaling {
   kMultiply,            // fl(fl(A') * multiplier)
   kAddMultiply,         // fl(fl(fl(A') + bias) * multiplier)
+  kFusedAddMultiply,    // fl(fma(bias, bias_reciprocal, fl(A')) * multiplier)
   kSuccessiveDivide,    // d = fl(fl(fl(fl(A') * input_scale) * weight_scale) + bias); fl(d / output_scale)
   kSuccessiveMultiply,  // d as above; fl(d * fl(1 / output_scale))
   kProductDivide,       // d = fl(fl(fl(A') * multiplier) + bias); fl(d / output_scale)
@@ -24,7 +25,7 @@ struct FloatKernel {
   Rounding rounding = Rounding::kHalfToEven;
   bool int32_min_pack = false;
   std::uint32_t addend = 0;          // modulo 2^32
-  float bias = 0, multiplier = 0, input_scale = 0, weight_scale = 0, output_scale = 0;
+  float bias = 0, bias_reciprocal = 0, multiplier = 0, input_scale = 0, weight_scale = 0, output_scale = 0;
   float zero_point_before = 0;       // added to v before it is rounded; 0 with the other order
   float low = 0, high = 0;           // v is clamped to these, both integers, |.| <= 2^21
   std::int32_t zero_point_after = 0;

@@ -33,6 +33,7 @@ inline constexpr std::array kBiasScaleNames = {
     EnumName<BiasScale>{BiasScale::kProductFloat, "product_float"},
     EnumName<BiasScale>{BiasScale::kProductDoubleToFloat, "product_double_to_float"},
     EnumName<BiasScale>{BiasScale::kProductDouble, "product_double"},
+    EnumName<BiasScale>{BiasScale::kProductDoubleIfPerTensor, "product_double_if_per_tensor"},
     EnumName<BiasScale>{BiasScale::kOwnPowerOfTwo, "own_power_of_two"},
 };
 inline constexpr std::array kBiasDivisionNames = {
@@ -110,11 +111,21 @@ inline constexpr std::array kDelegateLayersNames = {
     EnumName<Delegate::Layers>{Delegate::Layers::kDepthwise, "depthwise"},
     EnumName<Delegate::Layers>{Delegate::Layers::kGrouped, "grouped"},
     EnumName<Delegate::Layers>{Delegate::Layers::kTransposed, "transposed"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kUnevenGroups, "uneven_groups"},
 };
 inline constexpr std::array kDelegateActivationsNames = {
     EnumName<Delegate::Activations>{Delegate::Activations::kAny, "any"},
     EnumName<Delegate::Activations>{Delegate::Activations::kSigned, "signed"},
     EnumName<Delegate::Activations>{Delegate::Activations::kUnsigned, "unsigned"},
+    EnumName<Delegate::Activations>{Delegate::Activations::kInt16, "int16"},
+};
+inline constexpr std::array kDelegateWeightsNames = {
+    EnumName<Delegate::Weights>{Delegate::Weights::kAny, "any"},
+    EnumName<Delegate::Weights>{Delegate::Weights::kSymmetric, "symmetric"},
+};
+inline constexpr std::array kDelegateOutputPaddingNames = {
+    EnumName<Delegate::OutputPadding>{Delegate::OutputPadding::kAny, "any"},
+    EnumName<Delegate::OutputPadding>{Delegate::OutputPadding::kNone, "none"},
 };
 inline constexpr std::array kDelegateHostNames = {
     EnumName<Delegate::Host>{Delegate::Host::kAny, "any"},
@@ -125,6 +136,8 @@ inline constexpr std::array kEngineNames = {
     EnumName<Engine>{Engine::kNone, "none"},
     EnumName<Engine>{Engine::kFbgemm, "fbgemm"},
     EnumName<Engine>{Engine::kQnnpack, "qnnpack"},
+    EnumName<Engine>{Engine::kX86, "x86"},
+    EnumName<Engine>{Engine::kOnednn, "onednn"},
 };
 inline constexpr std::array kEvidenceKindNames = {
     EnumName<EvidenceKind>{EvidenceKind::kVerified, "verified"},

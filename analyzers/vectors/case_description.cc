@@ -207,6 +207,11 @@ absl::StatusOr<CaseDescription> ParseDescription(std::string_view text, const st
   if (mac) {
     QATGAP_ASSIGN_OR_RETURN(d.weight, ParseCodes(*weight, where, "weight"));
   }
+  for (const CodeDescription& codes : mac ? std::vector<CodeDescription>{d.inputs.front(), *d.weight} : std::vector<CodeDescription>{}) {
+    if (codes.type->bytes <= 2) continue;
+    return absl::InvalidArgumentError(absl::StrCat(where, ": ", codes.field, ".dtype is ", Text(codes.type->name),
+                                                   "; the factors of a MAC layer have at most 16 bits"));
+  }
   const json* output = root.Find({"output"});
   if (output == nullptr) return root.Missing("output", "give dtype, scale and zero_point of the output codes");
   QATGAP_ASSIGN_OR_RETURN(d.output, ParseCodes(*output, where, "output"));

@@ -46,6 +46,10 @@ std::string EngineName(v1::Engine engine) {
       return "FBGEMM";
     case v1::ENGINE_QNNPACK:
       return "QNNPACK";
+    case v1::ENGINE_X86:
+      return "x86";
+    case v1::ENGINE_ONEDNN:
+      return "oneDNN";
     default:
       return "-";
   }

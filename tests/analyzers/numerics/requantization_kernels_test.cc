@@ -51,6 +51,10 @@ std::vector<KernelCase> Cases() {
       }
     }
   }
+  TargetDescription fused;
+  fused.bias.mode = BiasMode::kFloatBeforeScale;
+  fused.requantization.fused_multiply_add = true;
+  add("fused_multiply_add", fused);
   TargetDescription exact;
   exact.bias.scale = BiasScale::kOwnPowerOfTwo;
   exact.bias.alignment = BiasAlignment::kExact;
@@ -98,6 +102,7 @@ TEST_P(KernelTest, EqualsTheTrace) {
     channel.right_shift = -std::ilogb(m);
     channel.multiplier64 = m;
     if (target.bias.mode == BiasMode::kInteger) channel.accumulator_bias = ties ? 1 : 77'000'000;
+    if (target.requantization.fused_multiply_add) channel.bias_reciprocal = ties ? 3.0F : 1.0F / 3;
     if (HasFloatBias(target.bias)) channel.bias = ties ? 0.5F : -12.3F;
     for (const OutputRange& range : {OutputRange{0, 0, 255}, OutputRange{3, 3, 255}, OutputRange{-7, -128, 127},
                                      OutputRange{0, -32768, 32767}}) {

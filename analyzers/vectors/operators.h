@@ -1,0 +1,14 @@
+// Quantized operators without weights, by the rules of runtimes.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "analyzers/graph/tensor.h"
+#include "analyzers/numerics/target.h"
+#include "analyzers/vectors/case.h"
+
+namespace qatgap::vectors {
+
+// The output codes of a case that is no MAC layer. UNIMPLEMENTED: the target has no rule for the operator.
+absl::StatusOr<graph::Tensor> ComputeOperator(const numerics::TargetDescription& target, const Case& layer);
+
+}  // namespace qatgap::vectors
