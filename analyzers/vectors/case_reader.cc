@@ -109,7 +109,9 @@ absl::Status ReadBiases(const Files& files, const Folder& folder, std::int64_t c
     QATGAP_RETURN_IF_ERROR(check(file, layer->bias.size()));
   }
   if (const std::string file = folder.File("bias_int.npy"); files.contains(file)) {
-    QATGAP_ASSIGN_OR_RETURN(layer->bias_integer, ReadIntegerBias(files, file));
+    QATGAP_ASSIGN_OR_RETURN(IntegerBias bias, ReadIntegerBias(files, file));
+    layer->bias_integer = std::move(bias.values);
+    layer->bias_integer_bits = bias.bits;
     QATGAP_RETURN_IF_ERROR(check(file, layer->bias_integer.size()));
   }
   return absl::OkStatus();
