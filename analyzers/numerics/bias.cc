@@ -70,8 +70,8 @@ StoredBias TakeGiven(const BiasRule& rule, const MacConstants& constants, double
 }
 
 // s_w[c] where the rule's limit holds, for one channel.
-double AdjustedScale(const BiasRule& rule, double bias, double input_scale, double weight_scale) {
-  const double product = ProductScale(input_scale, weight_scale, rule.scale);
+double AdjustedScale(const BiasRule& rule, double bias, double input_scale, double weight_scale, bool per_tensor) {
+  const double product = ProductScale(input_scale, weight_scale, rule.scale, per_tensor);
   if (rule.adjustment == WeightAdjustment::kTflite) {
     if (std::abs(bias) / product <= kTfliteBiasMax) return weight_scale;
     return std::abs(bias) / kTfliteBiasMax / input_scale;
@@ -82,13 +82,17 @@ double AdjustedScale(const BiasRule& rule, double bias, double input_scale, doub
 
 }  // namespace
 
-double ProductScale(double input_scale, double weight_scale, BiasScale rule) {
+double ProductScale(double input_scale, double weight_scale, BiasScale rule, bool per_tensor) {
+  if (rule == BiasScale::kProductDoubleIfPerTensor) {
+    rule = per_tensor ? BiasScale::kProductDouble : BiasScale::kProductFloat;
+  }
   switch (rule) {
     case BiasScale::kProductFloat:
       return static_cast<double>(static_cast<float>(input_scale) * static_cast<float>(weight_scale));
     case BiasScale::kProductDoubleToFloat:
       return static_cast<double>(static_cast<float>(input_scale * weight_scale));
     case BiasScale::kProductDouble:
+    case BiasScale::kProductDoubleIfPerTensor:
     case BiasScale::kOwnPowerOfTwo:
       break;
   }
@@ -119,7 +123,8 @@ double DivideBias(double bias, double scale, BiasDivision division, bool per_ten
     case BiasDivision::kDivideFloat:
       return static_cast<double>(bias_float / scale_float);
     case BiasDivision::kMultiplyReciprocal:
-      return static_cast<double>(bias_float * (1.0f / scale_float));
+      // 1 / scale rounded once: for a binary32 scale that is 1.0f / scale_float, tried for all of a binade.
+      return static_cast<double>(bias_float * static_cast<float>(1.0 / scale));
     case BiasDivision::kDivideDouble:
       break;
   }
@@ -158,7 +163,8 @@ absl::StatusOr<LayerBias> StoreBias(const BiasRule& rule, const MacConstants& co
   const double own_scale = own_scale_rule ? PowerOfTwoScale(constants.bias, rule.bits) : 0;
   for (std::size_t c = 0; c < channels; ++c) {
     const double bias = constants.bias.empty() ? 0.0 : constants.bias[c];
-    const double product = ProductScale(constants.input.scale(), constants.weight.scale(c), rule.scale);
+    const double product =
+        ProductScale(constants.input.scale(), constants.weight.scale(c), rule.scale, per_tensor);
     if (rule.mode != BiasMode::kInteger) {
       const bool integer_only = constants.bias.empty() && !constants.stored_bias.empty();
       result.stored[c] = StoredBias{
@@ -191,7 +197,8 @@ std::vector<double> AdjustedWeightScales(const BiasRule& rule, const MacConstant
   std::vector<double> scales(channels);
   bool changed = false;
   for (std::size_t c = 0; c < channels; ++c) {
-    scales[c] = AdjustedScale(rule, constants.bias[c], constants.input.scale(), constants.weight.scale(c));
+    scales[c] = AdjustedScale(rule, constants.bias[c], constants.input.scale(), constants.weight.scale(c),
+                              constants.weight.scales.size() == 1);
     changed |= scales[c] != constants.weight.scale(c);
   }
   if (!changed) return {};

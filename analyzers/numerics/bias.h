@@ -19,8 +19,9 @@ struct LayerBias {
 
 // s_b of a product rule, from s_x and s_w[c].
 //   kProductFloat: fl(fl(s_x) * fl(s_w)); kProductDoubleToFloat: fl(s_x * s_w); kProductDouble: s_x * s_w.
+// `per_tensor`: the weights have one scale (kProductDoubleIfPerTensor).
 // kOwnPowerOfTwo has no product; it is kProductDouble here, the scale its bias is shifted to.
-double ProductScale(double input_scale, double weight_scale, BiasScale rule);
+double ProductScale(double input_scale, double weight_scale, BiasScale rule, bool per_tensor = false);
 
 // The smallest 2^k with max |b| / 2^k <= 2^(bits-1) - 1; 1 when every b is 0.
 // The bias that reaches the limit stays inside it after half-to-even rounding: the limit is an integer.

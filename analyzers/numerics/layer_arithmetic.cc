@@ -76,13 +76,6 @@ std::int64_t CodeOfSix(const QuantParams& output, ActivationLimit limit) {
   return zero_point + static_cast<std::int64_t>(Round(std::min(static_cast<double>(steps), kBeyondAnyCode), rounding));
 }
 
-OutputRange MakeRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
-  OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
-  if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
-  if (activation == Activation::kRelu6) range.max = std::min(range.max, CodeOfSix(output, limit));
-  return range;
-}
-
 absl::Status CheckRange(const TargetDescription& target, const OutputRange& range) {
   if (target.requantization.conversion == ConversionOverflow::kInt32MinPack &&
       (range.min < SignedMin(16) || range.max > SignedMax(16))) {
@@ -142,7 +135,8 @@ void SetFloatBias(const TargetDescription& target, const MacConstants& constants
     result->bias = static_cast<float>(real);
   } else if (target.bias.mode == BiasMode::kFloatBeforeScale && real != 0) {
     const bool per_tensor = constants.weight.scales.size() == 1;
-    const double scale = ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale);
+    const double scale =
+        ProductScale(constants.input.scale(), constants.weight.scale(channel), target.bias.scale, per_tensor);
     if (target.requantization.fused_multiply_add && per_tensor) {
       result->bias = static_cast<float>(real);
       result->bias_reciprocal = static_cast<float>(1.0 / scale);
@@ -165,7 +159,7 @@ absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& t
     const bool after_scale = target.bias.mode == BiasMode::kFloatAfterScale;
     const bool reciprocal = after_scale && rule.reciprocal_scales;
     result.input_scale = FloatScale(input_scale, reciprocal);
-    result.weight_scale = static_cast<float>(weight_scale);
+    result.weight_scale = FloatScale(weight_scale, reciprocal && constants.traits.linear);
     result.output_scale = FloatScale(output_scale, reciprocal);
     const float multiplier = RequantMultiplier(input_scale, weight_scale, output_scale, rule.multiplier);
     if (!std::isnormal(multiplier)) {
@@ -223,10 +217,17 @@ void AffineCodes(const Reference& reference, double multiplier, double offset, s
 
 }  // namespace
 
+OutputRange MakeOutputRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
+  OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
+  if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
+  if (activation == Activation::kRelu6) range.max = std::min(range.max, CodeOfSix(output, limit));
+  return range;
+}
+
 LayerArithmetic::LayerArithmetic(TargetDescription target, MacConstants constants)
     : target_(std::move(target)),
       constants_(std::move(constants)),
-      range_(MakeRange(constants_.output, constants_.activation, target_.requantization.activation_limit)) {
+      range_(MakeOutputRange(constants_.output, constants_.activation, target_.requantization.activation_limit)) {
   tail_target_ = target_;
   tail_target_.requantization.mode = target_.requantization.tail_mode;
   const int vector = target_.requantization.vector_channels;

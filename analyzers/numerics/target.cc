@@ -3,22 +3,17 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "analyzers/numerics/target_fields.h"
 #include "analyzers/numerics/target_names.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::numerics {
 namespace {
-
-template <typename Names, typename Enum>
-std::string_view NameOf(const Names& names, Enum value) {
-  for (const auto& entry : names) {
-    if (entry.value == value) return entry.name;
-  }
-  return "unknown";
-}
 
 // FNV-1a, 64 bits: a digest that a reader can recompute in any language, not a cryptographic one.
 std::uint64_t Fnv1a(std::string_view text) {
@@ -28,6 +23,89 @@ std::uint64_t Fnv1a(std::string_view text) {
     hash *= 0x100000001b3;
   }
   return hash;
+}
+
+// The text that is hashed, of exactly the fields that are read. A knob that came later is in it only where it differs
+// from what was so before: digests in stored reports stay comparable.
+class DigestText {
+ public:
+  explicit DigestText(std::string text) : text_(std::move(text)) {}
+  template <typename... Parts>
+  void Add(const Parts&... parts) {
+    absl::StrAppend(&text_, parts...);
+  }
+  template <typename Enum>
+  void AddWord(std::string_view before, Enum value) {
+    absl::StrAppend(&text_, Text(before), Text(ToString(value)));
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+void AddBias(const BiasRule& bias, DigestText* text) {
+  text->AddWord(";bias=", bias.mode);
+  if (ReadsScaleAndDivision(bias)) {
+    text->AddWord(",", bias.scale);
+    text->AddWord(",", bias.division);
+  }
+  if (ReadsWidth(bias)) {
+    const bool symmetric = ReadsSymmetricClamp(bias) && bias.symmetric_clamp;
+    text->Add(",", bias.bits, ",", symmetric ? "symmetric" : "full");
+    text->AddWord(",", bias.rounding);
+    text->AddWord(",", bias.overflow);
+  }
+  if (ReadsAdjustment(bias)) text->AddWord(",adjustment=", bias.adjustment);
+  if (ReadsAlignment(bias) && bias.alignment != BiasAlignment::kShiftHalfUp) {
+    text->AddWord(",alignment=", bias.alignment);
+  }
+}
+
+void AddRequantization(const BiasRule& bias, const RequantRule& rule, DigestText* text) {
+  text->AddWord(";requantization=", rule.mode);
+  if (ReadsMultiplier(rule.mode)) text->AddWord(",", rule.multiplier);
+  if (ReadsRounding(rule.mode)) text->AddWord(",", rule.rounding);
+  if (ReadsConversion(rule.mode)) {
+    text->AddWord(",", rule.zero_point);
+    text->AddWord(",", rule.conversion);
+  }
+  if (ReadsDequantization(bias)) {
+    if (rule.dequantization != Dequantization::kSuccessive) text->AddWord(",dequantization=", rule.dequantization);
+    if (rule.reciprocal_scales) text->Add(",reciprocal_scales");
+  }
+  if (ReadsFusedMultiplyAdd(bias) && rule.fused_multiply_add) text->Add(",fused_multiply_add");
+  if (rule.activation_limit != ActivationLimit::kReciprocalHalfToEven) {
+    text->AddWord(",activation_limit=", rule.activation_limit);
+  }
+  if (IsFixedPoint(rule.mode) && rule.vector_channels != 0) {
+    text->Add(",vector_channels=", rule.vector_channels);
+    text->AddWord(",tail_mode=", rule.tail_mode);
+  }
+  if (rule.multiplier_min != 0) text->Add(absl::StrFormat(",multiplier_min=%.17g", rule.multiplier_min));
+  if (rule.multiplier_max != 0) text->Add(absl::StrFormat(",multiplier_max=%.17g", rule.multiplier_max));
+}
+
+// Operators of a runtime's own only: a target that says nothing of them keeps the digest it had before they were described.
+void AddOperators(const OperatorRules& rules, DigestText* text) {
+  if (rules == OperatorRules{}) return;
+  text->AddWord(";add=", rules.add);
+  text->AddWord(";mul=", rules.mul);
+  text->AddWord(";concat=", rules.concat);
+  text->AddWord(";average_pool=", rules.average_pool);
+  text->AddWord(";mean=", rules.mean);
+}
+
+void AddDelegate(const Delegate& delegate, DigestText* text) {
+  text->AddWord(";delegate=", delegate.layers);
+  text->AddWord(",", delegate.host);
+  text->AddWord(",", delegate.activations);
+  text->AddWord(",", delegate.weights);
+  text->AddWord(",", delegate.output_padding);
+  text->Add(",", delegate.max_groups, ",", delegate.bias_bits, ",");
+  // What it computes, not what it is called.
+  const absl::StatusOr<TargetDescription> target = FindTarget(delegate.target);
+  text->Add(target.ok() ? ArithmeticDigest(*target) : delegate.target);
 }
 
 }  // namespace
@@ -51,28 +129,29 @@ std::string_view ToString(Delegate::Layers value) { return NameOf(kDelegateLayer
 std::string_view ToString(Delegate::Host value) { return NameOf(kDelegateHostNames, value); }
 std::string_view ToString(ActivationLimit value) { return NameOf(kActivationLimitNames, value); }
 std::string_view ToString(Delegate::Activations value) { return NameOf(kDelegateActivationsNames, value); }
+std::string_view ToString(Delegate::Weights value) { return NameOf(kDelegateWeightsNames, value); }
+std::string_view ToString(Delegate::OutputPadding value) { return NameOf(kDelegateOutputPaddingNames, value); }
+std::string_view ToString(AddRule value) { return NameOf(kAddRuleNames, value); }
+std::string_view ToString(MulRule value) { return NameOf(kMulRuleNames, value); }
+std::string_view ToString(ConcatRule value) { return NameOf(kConcatRuleNames, value); }
+std::string_view ToString(AveragePoolRule value) { return NameOf(kAveragePoolRuleNames, value); }
+std::string_view ToString(MeanRule value) { return NameOf(kMeanRuleNames, value); }
 std::string_view ToString(Engine value) { return NameOf(kEngineNames, value); }
 std::string_view ToString(EvidenceKind value) { return NameOf(kEvidenceKindNames, value); }
 
 std::string ArithmeticDigest(const TargetDescription& target) {
-  const BiasRule& bias = target.bias;
-  const AccumulatorRule& accumulator = target.accumulator;
-  const RequantRule& requantization = target.requantization;
-  std::string text = absl::StrCat("engine=", Text(ToString(target.engine)), ";bias=", Text(ToString(bias.mode)));
-  // Only what the mode reads: a float bias has no width, and one added after the scale no scale of its own.
-  if (bias.mode != BiasMode::kFloatAfterScale) {
-    absl::StrAppend(&text, ",", Text(ToString(bias.scale)), ",", Text(ToString(bias.division)));
+  DigestText text(absl::StrCat("engine=", Text(ToString(target.engine))));
+  for (const Delegate& delegate : target.delegates) AddDelegate(delegate, &text);
+  AddOperators(target.operators, &text);
+  if (target.delegates.empty()) {
+    if (target.scales != ScaleRequirement::kAny) text.AddWord(";scales=", target.scales);
+    AddBias(target.bias, &text);
+    text.Add(";accumulator=", target.accumulator.bits);
+    text.AddWord(",", target.accumulator.overflow);
+    text.AddWord(",", target.accumulator.int16_pairs);
+    AddRequantization(target.bias, target.requantization, &text);
   }
-  if (bias.mode == BiasMode::kInteger) {
-    absl::StrAppend(&text, ",", bias.bits, ",", bias.symmetric_clamp ? "symmetric" : "full", ",",
-                    Text(ToString(bias.rounding)), ",", Text(ToString(bias.overflow)));
-  }
-  absl::StrAppend(&text, ";accumulator=", accumulator.bits, ",", Text(ToString(accumulator.overflow)), ",",
-                  Text(ToString(accumulator.int16_pairs)));
-  absl::StrAppend(&text, ";requantization=", Text(ToString(requantization.mode)), ",",
-                  Text(ToString(requantization.multiplier)), ",", Text(ToString(requantization.rounding)), ",",
-                  Text(ToString(requantization.zero_point)), ",", Text(ToString(requantization.conversion)));
-  return absl::StrFormat("%016x", Fnv1a(text));
+  return absl::StrFormat("%016x", Fnv1a(text.text()));
 }
 
 }  // namespace qatgap::numerics

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "analyzers/numerics/operator_rules.h"
 
 namespace qatgap::numerics {
 
@@ -33,6 +34,7 @@ enum class BiasScale {
   kProductFloat,          // fl(fl(s_x) * fl(s_w))
   kProductDoubleToFloat,  // fl(double(s_x) * double(s_w))
   kProductDouble,         // double(s_x) * double(s_w)
+  kProductDoubleIfPerTensor,  // kProductDouble for per-tensor weights, else kProductFloat    (ExecuTorch)
   kOwnPowerOfTwo,         // smallest 2^k per layer with max |b| / 2^k <= quant_max, shifted into the accumulator
 };
 
@@ -135,7 +137,8 @@ struct RequantRule {
   ZeroPointOrder zero_point = ZeroPointOrder::kAfterRounding;         // kFloat32 only
   ConversionOverflow conversion = ConversionOverflow::kClampFloat;    // kFloat32 only
   Dequantization dequantization = Dequantization::kSuccessive;        // BiasMode::kFloatAfterScale only
-  // BiasMode::kFloatAfterScale only: s_x and s_y were stored as reciprocals, so that fl(1 / fl(1 / s)) is used.
+  // BiasMode::kFloatAfterScale only: s_x, s_y and in linear layers s_w were stored as reciprocals, so that
+  // fl(1 / fl(1 / s)) is used. 17 % of all s differ from it.
   bool reciprocal_scales = false;
   // BiasMode::kFloatBeforeScale only, per-tensor weights: the product of kReciprocalIfPerTensor is not rounded before it
   // is added (a compiler contracted it to a fused multiply-add).
@@ -169,21 +172,40 @@ struct MacTraits {
   bool transposed = false;
   bool depthwise = false;       // one input channel a group, more than one group
   std::int64_t groups = 1;
+  std::int64_t group_inputs = 0;   // channels of a group; 0: not known
+  std::int64_t group_outputs = 0;
+  bool output_padding = false;     // of a transposed convolution
+  bool symmetric_weights = true;   // every zero point is 0
   bool unsigned_activations = true;
-  bool host_has_vnni = true;    // AVX512-VNNI on the host the runtime runs on
+  bool wide_activations = false;   // more than 8 bits
+  int bias_bits = 0;               // width of the integers a model stores its bias in, 32 or 64; 0: it stores reals
+  bool host_has_vnni = true;       // AVX512-VNNI on the host the runtime runs on
   friend bool operator==(const MacTraits&, const MacTraits&) = default;
 };
 
-// A target that is one of several others, by layer and host: pytorch-x86. The first that fits is taken.
+// A target that is one of several others, by layer and host: pytorch-x86. The first whose conditions hold is taken.
 struct Delegate {
-  enum class Layers { kAny, kConvolution, kLinear, kDepthwise, kGrouped, kTransposed };  // kGrouped: not depthwise
+  enum class Layers {
+    kAny,
+    kConvolution,
+    kLinear,
+    kDepthwise,
+    kGrouped,       // not depthwise
+    kTransposed,
+    kUnevenGroups,  // groups whose channels are no multiples of 4, but not one in and one out (oneDNN)
+  };
   enum class Host { kAny, kVnni, kNoVnni };
-  enum class Activations { kAny, kSigned, kUnsigned };
+  enum class Activations { kAny, kSigned, kUnsigned, kInt16 };  // kInt16: more than 8 bits
+  enum class Weights { kAny, kSymmetric };
+  enum class OutputPadding { kAny, kNone };
   Layers layers = Layers::kAny;
   Host host = Host::kAny;
   Activations activations = Activations::kAny;
+  Weights weights = Weights::kAny;
+  OutputPadding output_padding = OutputPadding::kAny;
   std::int64_t max_groups = 0;  // 0: any
-  std::string target;           // a shipped one that does not delegate
+  int bias_bits = 0;            // integer biases of this width only; 0: any bias
+  std::string target;           // a shipped one, which may delegate in turn
 };
 
 struct TargetDescription {
@@ -198,9 +220,11 @@ struct TargetDescription {
   BiasRule bias;
   AccumulatorRule accumulator;
   RequantRule requantization;
+  OperatorRules operators;  // also of a target that delegates
 };
 
-// `target`, or the shipped target it delegates such a layer to. NOT_FOUND when no delegate fits, naming the traits.
+// `target`, or the shipped target it delegates such a layer to, which never delegates itself. NOT_FOUND when no delegate
+// fits, naming the traits.
 absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits);
 
 // Parses one description (YAML, the format of analyzers/numerics/targets/*.yaml). INVALID_ARGUMENT names the
@@ -238,6 +262,13 @@ std::string_view ToString(ScaleRequirement value);
 std::string_view ToString(Delegate::Layers value);
 std::string_view ToString(Delegate::Host value);
 std::string_view ToString(Delegate::Activations value);
+std::string_view ToString(Delegate::Weights value);
+std::string_view ToString(Delegate::OutputPadding value);
+std::string_view ToString(AddRule value);
+std::string_view ToString(MulRule value);
+std::string_view ToString(ConcatRule value);
+std::string_view ToString(AveragePoolRule value);
+std::string_view ToString(MeanRule value);
 std::string_view ToString(Engine value);
 std::string_view ToString(EvidenceKind value);
 

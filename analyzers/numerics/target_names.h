@@ -5,15 +5,10 @@
 #include <cstddef>
 #include <string_view>
 
+#include "analyzers/numerics/enum_name.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
-
-template <typename Enum>
-struct EnumName {
-  Enum value;
-  std::string_view name;
-};
 
 inline constexpr std::array kBiasModeNames = {
     EnumName<BiasMode>{BiasMode::kFloatBeforeScale, "float_before_scale"},
@@ -33,6 +28,7 @@ inline constexpr std::array kBiasScaleNames = {
     EnumName<BiasScale>{BiasScale::kProductFloat, "product_float"},
     EnumName<BiasScale>{BiasScale::kProductDoubleToFloat, "product_double_to_float"},
     EnumName<BiasScale>{BiasScale::kProductDouble, "product_double"},
+    EnumName<BiasScale>{BiasScale::kProductDoubleIfPerTensor, "product_double_if_per_tensor"},
     EnumName<BiasScale>{BiasScale::kOwnPowerOfTwo, "own_power_of_two"},
 };
 inline constexpr std::array kBiasDivisionNames = {
@@ -110,11 +106,21 @@ inline constexpr std::array kDelegateLayersNames = {
     EnumName<Delegate::Layers>{Delegate::Layers::kDepthwise, "depthwise"},
     EnumName<Delegate::Layers>{Delegate::Layers::kGrouped, "grouped"},
     EnumName<Delegate::Layers>{Delegate::Layers::kTransposed, "transposed"},
+    EnumName<Delegate::Layers>{Delegate::Layers::kUnevenGroups, "uneven_groups"},
 };
 inline constexpr std::array kDelegateActivationsNames = {
     EnumName<Delegate::Activations>{Delegate::Activations::kAny, "any"},
     EnumName<Delegate::Activations>{Delegate::Activations::kSigned, "signed"},
     EnumName<Delegate::Activations>{Delegate::Activations::kUnsigned, "unsigned"},
+    EnumName<Delegate::Activations>{Delegate::Activations::kInt16, "int16"},
+};
+inline constexpr std::array kDelegateWeightsNames = {
+    EnumName<Delegate::Weights>{Delegate::Weights::kAny, "any"},
+    EnumName<Delegate::Weights>{Delegate::Weights::kSymmetric, "symmetric"},
+};
+inline constexpr std::array kDelegateOutputPaddingNames = {
+    EnumName<Delegate::OutputPadding>{Delegate::OutputPadding::kAny, "any"},
+    EnumName<Delegate::OutputPadding>{Delegate::OutputPadding::kNone, "none"},
 };
 inline constexpr std::array kDelegateHostNames = {
     EnumName<Delegate::Host>{Delegate::Host::kAny, "any"},

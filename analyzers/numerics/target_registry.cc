@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "analyzers/numerics/embedded_targets.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::numerics {
@@ -21,6 +22,18 @@ namespace {
 // A shipped file that does not parse is our bug, found by the first test that lists targets.
 [[noreturn]] void DieOfBrokenFile(const std::string& message) {
   throw std::logic_error(message);
+}
+
+// A shipped target leads to a target with rules in this many steps; more would be a circle.
+constexpr int kMaxDelegations = 4;
+
+void CheckDelegations(const std::vector<TargetDescription>& targets, const TargetDescription& target, int depth) {
+  if (depth > kMaxDelegations) DieOfBrokenFile(absl::StrCat(target.name, ".yaml delegates in a circle"));
+  for (const Delegate& delegate : target.delegates) {
+    for (const TargetDescription& next : targets) {
+      if (next.name == delegate.target) CheckDelegations(targets, next, depth + 1);
+    }
+  }
 }
 
 std::vector<TargetDescription> ParseShipped() {
@@ -33,6 +46,7 @@ std::vector<TargetDescription> ParseShipped() {
   }
   std::sort(targets.begin(), targets.end(),
             [](const TargetDescription& a, const TargetDescription& b) { return a.name < b.name; });
+  for (const TargetDescription& target : targets) CheckDelegations(targets, target, 0);
   return targets;
 }
 
@@ -89,29 +103,53 @@ bool Fits(Delegate::Layers layers, const MacTraits& traits) {
     case Delegate::Layers::kDepthwise: return traits.depthwise && !traits.transposed;
     case Delegate::Layers::kGrouped: return traits.groups > 1 && !traits.depthwise && !traits.transposed;
     case Delegate::Layers::kTransposed: return traits.transposed;
+    case Delegate::Layers::kUnevenGroups:
+      return traits.groups > 1 && (traits.group_inputs % 4 != 0 || traits.group_outputs % 4 != 0) &&
+             !(traits.group_inputs == 1 && traits.group_outputs == 1);
   }
   return false;
 }
 
+bool Fits(Delegate::Activations activations, const MacTraits& traits) {
+  switch (activations) {
+    case Delegate::Activations::kAny: return true;
+    case Delegate::Activations::kSigned: return !traits.unsigned_activations;
+    case Delegate::Activations::kUnsigned: return traits.unsigned_activations;
+    case Delegate::Activations::kInt16: return traits.wide_activations;
+  }
+  return false;
+}
+
+bool Fits(Delegate::Host host, const MacTraits& traits) {
+  return host == Delegate::Host::kAny || traits.host_has_vnni == (host == Delegate::Host::kVnni);
+}
+
 bool Fits(const Delegate& delegate, const MacTraits& traits) {
-  const bool host = delegate.host == Delegate::Host::kAny ||
-                    traits.host_has_vnni == (delegate.host == Delegate::Host::kVnni);
-  const bool activations = delegate.activations == Delegate::Activations::kAny ||
-                           traits.unsigned_activations == (delegate.activations == Delegate::Activations::kUnsigned);
-  return Fits(delegate.layers, traits) && host && activations &&
-         (delegate.max_groups == 0 || traits.groups <= delegate.max_groups);
+  return Fits(delegate.layers, traits) && Fits(delegate.host, traits) && Fits(delegate.activations, traits) &&
+         (delegate.weights == Delegate::Weights::kAny || traits.symmetric_weights) &&
+         (delegate.output_padding == Delegate::OutputPadding::kAny || !traits.output_padding) &&
+         (delegate.max_groups == 0 || traits.groups <= delegate.max_groups) &&
+         (delegate.bias_bits == 0 || traits.bias_bits == delegate.bias_bits);
 }
 
 }  // namespace
 
 absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits) {
-  if (target.delegates.empty()) return target;
-  for (const Delegate& delegate : target.delegates) {
-    if (Fits(delegate, traits)) return FindTarget(delegate.target);
+  TargetDescription resolved = target;
+  while (!resolved.delegates.empty()) {
+    const auto fitting = std::find_if(resolved.delegates.begin(), resolved.delegates.end(),
+                                      [&](const Delegate& delegate) { return Fits(delegate, traits); });
+    if (fitting == resolved.delegates.end()) {
+      return absl::NotFoundError(absl::StrCat(
+          resolved.name, " delegates a ", traits.depthwise ? "depthwise " : "", traits.transposed ? "transposed " : "",
+          traits.linear ? "linear layer" : "convolution", " of ", traits.groups, " groups with ",
+          traits.wide_activations ? "int16" : (traits.unsigned_activations ? "uint8" : "int8"),
+          " activations on a host with", traits.host_has_vnni ? "" : "out", " VNNI to no target"));
+    }
+    const std::string name = fitting->target;
+    QATGAP_ASSIGN_OR_RETURN(resolved, FindTarget(name));
   }
-  return absl::NotFoundError(absl::StrCat(target.name, " delegates a ", traits.linear ? "linear layer" : "convolution",
-                                          " of ", traits.groups, " groups on a host with",
-                                          traits.host_has_vnni ? "" : "out", " VNNI to no target"));
+  return resolved;
 }
 
 }  // namespace qatgap::numerics

@@ -24,6 +24,7 @@ enum class CaseOp { kConvolution, kTransposedConvolution, kLinear, kAdd, kMul, k
 struct Case {
   std::string name;       // folder, relative to the directory of vectors
   std::string runtime, version, target;
+  std::string kernel;     // engine, resolver, delegate: free text; "channels last" and "adaptive" in it change roundings
   CaseOp op = CaseOp::kConvolution;
   std::map<std::string, bool> host;          // "vnni": true, where the file says so
   graph::ConvolutionAttributes convolution;  // `padding` before the first element of each spatial axis
@@ -38,6 +39,7 @@ struct Case {
   graph::Tensor weight_codes;                // int32
   std::vector<double> bias;                  // bias.npy; empty: none
   std::vector<std::int64_t> bias_integer;    // bias_int.npy; empty: none
+  int bias_integer_bits = 0;                 // of its dtype: a runtime may choose its arithmetic by it; 0: none
   graph::Tensor output_codes;                // int32
 
   bool is_mac() const { return op == CaseOp::kConvolution || op == CaseOp::kTransposedConvolution || op == CaseOp::kLinear; }

@@ -7,6 +7,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -97,7 +98,7 @@ absl::StatusOr<std::vector<double>> ReadRealBias(const Files& files, const std::
   return bias;
 }
 
-absl::StatusOr<std::vector<std::int64_t>> ReadIntegerBias(const Files& files, const std::string& path) {
+absl::StatusOr<IntegerBias> ReadIntegerBias(const Files& files, const std::string& path) {
   QATGAP_ASSIGN_OR_RETURN(const samples::NpyView view, samples::ViewNpy(files.at(path), path));
   const std::string kind = Kind(view.header.descriptor);
   std::vector<std::int64_t> bias(view.elements.size() / view.element_size);
@@ -106,7 +107,7 @@ absl::StatusOr<std::vector<std::int64_t>> ReadIntegerBias(const Files& files, co
   else if (kind == "i4") Convert<std::int32_t>(view.elements, std::span(bias));
   else if (kind == "i8") Convert<std::int64_t>(view.elements, std::span(bias));
   else return WrongType(path, view.header.descriptor, "int8, int16, int32 or int64; reals belong into bias.npy");
-  return bias;
+  return IntegerBias{.values = std::move(bias), .bits = static_cast<int>(8 * view.element_size)};
 }
 
 }  // namespace qatgap::vectors

@@ -19,7 +19,12 @@ absl::StatusOr<graph::Tensor> ReadCodes(const Files& files, const std::string& p
 // float32 or float64, every value finite in binary32.
 absl::StatusOr<std::vector<double>> ReadRealBias(const Files& files, const std::string& path);
 
+struct IntegerBias {
+  std::vector<std::int64_t> values;
+  int bits = 0;  // of the file's type
+};
+
 // int8, int16, int32 or int64.
-absl::StatusOr<std::vector<std::int64_t>> ReadIntegerBias(const Files& files, const std::string& path);
+absl::StatusOr<IntegerBias> ReadIntegerBias(const Files& files, const std::string& path);
 
 }  // namespace qatgap::vectors

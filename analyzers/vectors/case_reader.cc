@@ -109,7 +109,9 @@ absl::Status ReadBiases(const Files& files, const Folder& folder, std::int64_t c
     QATGAP_RETURN_IF_ERROR(check(file, layer->bias.size()));
   }
   if (const std::string file = folder.File("bias_int.npy"); files.contains(file)) {
-    QATGAP_ASSIGN_OR_RETURN(layer->bias_integer, ReadIntegerBias(files, file));
+    QATGAP_ASSIGN_OR_RETURN(IntegerBias bias, ReadIntegerBias(files, file));
+    layer->bias_integer = std::move(bias.values);
+    layer->bias_integer_bits = bias.bits;
     QATGAP_RETURN_IF_ERROR(check(file, layer->bias_integer.size()));
   }
   return absl::OkStatus();
@@ -121,6 +123,7 @@ absl::StatusOr<Case> ReadCase(const Files& files, const Folder& folder) {
   Case layer;
   layer.name = folder.name;
   layer.runtime = description.runtime;
+  layer.kernel = description.runtime_kernel;
   layer.version = description.version;
   layer.target = description.target;
   layer.host = description.host;

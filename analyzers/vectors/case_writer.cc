@@ -104,6 +104,7 @@ bool HasLayout(CaseOp op) {
 
 Json Description(const Case& layer) {
   Json json = {{"runtime", layer.runtime}, {"version", layer.version}, {"target", layer.target}};
+  if (!layer.kernel.empty()) json["kernel"] = layer.kernel;
   if (!layer.host.empty()) json["host"] = layer.host;
   json["op"] = OpName(layer);
   if (HasLayout(layer.op)) json["layout"] = "NCHW";
@@ -143,7 +144,7 @@ Files WriteCase(const Case& layer) {
                           fits ? Elements<float>(values) : Elements<double>(values));
   }
   if (!layer.bias_integer.empty()) {
-    bool fits = true;
+    bool fits = layer.bias_integer_bits <= 32;
     for (const std::int64_t value : layer.bias_integer) fits &= static_cast<std::int32_t>(value) == value;
     const std::span<const std::int64_t> values(layer.bias_integer);
     files[folder + "bias_int.npy"] =

@@ -71,6 +71,11 @@ std::string FloatSteps(const Mismatch& m) {
            Step("v", Float(m.trace.scaled), reciprocal ? "fl(d * fl(1 / s_y))" : "fl(d / s_y)");
   }
   if (numerics::HasFloatBias(m.rules.bias)) {
+    if (k.bias_reciprocal != 0) {
+      return Step("1 / s_xw", Float(k.bias_reciprocal), Bits(k.bias_reciprocal)) +
+             Step("t", Float(m.trace.biased), "fl(b * (1 / s_xw) + fl(A')), rounded once") +
+             Step("M", Float(k.multiplier), Bits(k.multiplier)) + Step("v", Float(m.trace.scaled), "fl(t * M)");
+    }
     return Step("b / s_xw", Float(k.bias), Bits(k.bias)) + Step("t", Float(m.trace.biased), "fl(fl(A') + b / s_xw)") +
            Step("M", Float(k.multiplier), Bits(k.multiplier)) + Step("v", Float(m.trace.scaled), "fl(t * M)");
   }

@@ -96,11 +96,12 @@ int Check() {
   const std::vector<std::int32_t> accumulators = MakeAccumulators(10'000);
   std::vector<std::int32_t> codes(accumulators.size());
   for (const TargetDescription& target : ShippedTargets()) {
+    if (target.scales != ScaleRequirement::kAny) continue;
     const LayerArithmetic layer = MakeLayer(target);
     for (const std::int64_t channel : {0, 17, 63}) {
       layer.Codes(ArithmeticStage::kRequantized, channel, accumulators, codes);
       for (std::size_t i = 0; i < codes.size(); ++i) {
-        const RequantTrace trace = TraceRequantization(layer.target(), layer.requant_constants(channel),
+        const RequantTrace trace = TraceRequantization(layer.target(channel), layer.requant_constants(channel),
                                                        layer.output_range(), accumulators[i]);
         if (trace.code == codes[i]) continue;
         std::fprintf(stderr, "%s: A = %d gives %d, step by step %d\n", target.name.c_str(), accumulators[i], codes[i],
@@ -120,6 +121,7 @@ int main(int argc, char** argv) {
   using qatgap::numerics::TargetDescription;
   if (argc == 2 && std::string_view(argv[1]) == "--check") return qatgap::numerics::Check();
   for (const TargetDescription& target : qatgap::numerics::ShippedTargets()) {
+    if (target.scales != qatgap::numerics::ScaleRequirement::kAny) continue;
     benchmark::RegisterBenchmark(target.name.c_str(), [target](benchmark::State& state) {
       qatgap::numerics::Run(state, target);
     })->UseManualTime()->Iterations(15)->Unit(benchmark::kMillisecond);

@@ -134,7 +134,9 @@ INSTANTIATE_TEST_SUITE_P(Layers, Int16PairsTest, ::testing::ValuesIn(kCases), Ca
 TEST(HostTest, NamesWhatItRunsWith) {
   const Host host = DescribeHost();
   EXPECT_FALSE(host.libtorch_version.empty());
-  for (const std::string& engine : host.engines) EXPECT_TRUE(engine == "fbgemm" || engine == "qnnpack") << engine;
+  for (const std::string& engine : host.engines) {
+    EXPECT_TRUE(engine == "fbgemm" || engine == "qnnpack" || engine == "x86" || engine == "onednn") << engine;
+  }
   EXPECT_FALSE(HasEngine(Engine::kNone));
 }
 

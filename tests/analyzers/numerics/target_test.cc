@@ -19,6 +19,14 @@ using ::testing::Not;
 
 TargetDescription Target(std::string_view name) { return FindTarget(name).value(); }
 
+// Describe without its line breaks.
+std::string Described(std::string_view name) {
+  std::istringstream words(Describe(Target(name)));
+  std::string text;
+  for (std::string word; words >> word;) text += text.empty() ? word : " " + word;
+  return text;
+}
+
 TEST(ToStringTest, IsTheWordOfTheTargetFiles) {
   EXPECT_EQ(ToString(BiasMode::kFloatBeforeScale), "float_before_scale");
   EXPECT_EQ(ToString(Rounding::kHalfUp), "half_up");
@@ -31,6 +39,8 @@ TEST(ToStringTest, IsTheWordOfTheTargetFiles) {
   EXPECT_EQ(ToString(MultiplierForm::kProductThenDivide), "product_then_divide");
   EXPECT_EQ(ToString(ZeroPointOrder::kBeforeRounding), "before_rounding");
   EXPECT_EQ(ToString(ConversionOverflow::kInt32MinPack), "int32_min_pack");
+  EXPECT_EQ(ToString(Delegate::Weights::kSymmetric), "symmetric");
+  EXPECT_EQ(ToString(Delegate::OutputPadding::kNone), "none");
   EXPECT_EQ(ToString(Engine::kFbgemm), "fbgemm");
   EXPECT_EQ(ToString(EvidenceKind::kFromSource), "from_source");
 }
@@ -74,7 +84,77 @@ std::vector<Edit> ArithmeticEdits() {
           {"Multiplier", [](auto& t) { t.requantization.multiplier = MultiplierForm::kProductThenDivide; }},
           {"RequantRounding", [](auto& t) { t.requantization.rounding = Rounding::kHalfUp; }},
           {"ZeroPoint", [](auto& t) { t.requantization.zero_point = ZeroPointOrder::kBeforeRounding; }},
-          {"Conversion", [](auto& t) { t.requantization.conversion = ConversionOverflow::kClampFloat; }}};
+          {"Conversion", [](auto& t) { t.requantization.conversion = ConversionOverflow::kClampFloat; }},
+          {"Scales", [](auto& t) { t.scales = ScaleRequirement::kPowerOfTwo; }},
+          {"Alignment", [](auto& t) {
+             t.bias.scale = BiasScale::kOwnPowerOfTwo;
+             t.bias.alignment = BiasAlignment::kShiftFloor;
+           }},
+          {"AlignmentExact", [](auto& t) {
+             t.bias.scale = BiasScale::kOwnPowerOfTwo;
+             t.bias.alignment = BiasAlignment::kExact;
+           }},
+          {"AdjustTflite", [](auto& t) { t.bias.overflow = BiasOverflow::kAdjustWeights; }},
+          {"AdjustOnnxRuntime", [](auto& t) {
+             t.bias.overflow = BiasOverflow::kAdjustWeights;
+             t.bias.adjustment = WeightAdjustment::kOnnxRuntime;
+           }},
+          {"Int32Min", [](auto& t) { t.bias.overflow = BiasOverflow::kInt32Min; }},
+          {"Dequantization", [](auto& t) {
+             t.bias.mode = BiasMode::kFloatAfterScale;
+             t.requantization.dequantization = Dequantization::kProduct;
+           }},
+          {"ReciprocalScales", [](auto& t) {
+             t.bias.mode = BiasMode::kFloatAfterScale;
+             t.requantization.reciprocal_scales = true;
+           }},
+          {"ReciprocalIfPerTensor", [](auto& t) {
+             t.bias.mode = BiasMode::kFloatBeforeScale;
+             t.bias.division = BiasDivision::kReciprocalIfPerTensor;
+           }},
+          {"FusedMultiplyAdd", [](auto& t) {
+             t.bias.mode = BiasMode::kFloatBeforeScale;
+             t.bias.division = BiasDivision::kReciprocalIfPerTensor;
+             t.requantization.fused_multiply_add = true;
+           }},
+          {"ActivationLimit", [](auto& t) { t.requantization.activation_limit = ActivationLimit::kSumHalfToEven; }},
+          {"Q31DoubleRounding", [](auto& t) { t.requantization.mode = RequantMode::kQ31DoubleRounding; }},
+          {"Q31DoubleRoundingHalfUp", [](auto& t) { t.requantization.mode = RequantMode::kQ31DoubleRoundingHalfUp; }},
+          {"Q31SingleRounding", [](auto& t) { t.requantization.mode = RequantMode::kQ31SingleRounding; }},
+          {"Tosa", [](auto& t) { t.requantization.mode = RequantMode::kTosa; }},
+          {"Q15", [](auto& t) { t.requantization.mode = RequantMode::kQ15; }},
+          {"Shift", [](auto& t) { t.requantization.mode = RequantMode::kPowerOfTwoShift; }},
+          {"Float64", [](auto& t) { t.requantization.mode = RequantMode::kFloat64; }},
+          {"VectorChannels", [](auto& t) {
+             t.requantization.mode = RequantMode::kTosa;
+             t.requantization.vector_channels = 8;
+           }},
+          {"TailMode", [](auto& t) {
+             t.requantization.mode = RequantMode::kTosa;
+             t.requantization.vector_channels = 8;
+             t.requantization.tail_mode = RequantMode::kQ15;
+           }},
+          {"MultiplierMin", [](auto& t) { t.requantization.multiplier_min = 0x1p-32; }},
+          {"MultiplierMax", [](auto& t) { t.requantization.multiplier_max = 256; }},
+          {"Delegates", [](auto& t) { t.delegates = {{.target = "pytorch-qnnpack"}}; }},
+          {"DelegateTarget", [](auto& t) { t.delegates = {{.target = "generic-int8"}}; }},
+          {"DelegateLayers", [](auto& t) {
+             t.delegates = {{.layers = Delegate::Layers::kLinear, .target = "generic-int8"}};
+           }},
+          {"DelegateHost", [](auto& t) {
+             t.delegates = {{.host = Delegate::Host::kVnni, .target = "generic-int8"}};
+           }},
+          {"DelegateActivations", [](auto& t) {
+             t.delegates = {{.activations = Delegate::Activations::kInt16, .target = "generic-int8"}};
+           }},
+          {"DelegateWeights", [](auto& t) {
+             t.delegates = {{.weights = Delegate::Weights::kSymmetric, .target = "generic-int8"}};
+           }},
+          {"DelegateOutputPadding", [](auto& t) {
+             t.delegates = {{.output_padding = Delegate::OutputPadding::kNone, .target = "generic-int8"}};
+           }},
+          {"DelegateMaxGroups", [](auto& t) { t.delegates = {{.max_groups = 1, .target = "generic-int8"}}; }},
+          {"DelegateBiasBits", [](auto& t) { t.delegates = {{.bias_bits = 32, .target = "generic-int8"}}; }}};
 }
 
 class ArithmeticTest : public ::testing::TestWithParam<Edit> {};
@@ -104,7 +184,33 @@ TEST(DigestTest, FieldsThatTheBiasModeDoesNotReadDoNotCount) {
   target.bias.overflow = BiasOverflow::kWrap;
   target.bias.symmetric_clamp = true;
   EXPECT_EQ(ArithmeticDigest(target), before);
+  target.bias.alignment = BiasAlignment::kExact;
+  target.bias.adjustment = WeightAdjustment::kOnnxRuntime;
+  target.requantization.dequantization = Dequantization::kProduct;
+  target.requantization.reciprocal_scales = true;
+  target.requantization.tail_mode = RequantMode::kTosa;
+  EXPECT_EQ(ArithmeticDigest(target), before);
   target.bias.division = BiasDivision::kMultiplyReciprocal;
+  EXPECT_NE(ArithmeticDigest(target), before);
+}
+
+TEST(DigestTest, FieldsThatAFixedPointModeDoesNotReadDoNotCount) {
+  TargetDescription target = Target("tosa");
+  const std::string before = ArithmeticDigest(target);
+  target.requantization.rounding = Rounding::kFloor;
+  target.requantization.zero_point = ZeroPointOrder::kBeforeRounding;
+  target.requantization.conversion = ConversionOverflow::kInt32MinPack;
+  target.requantization.tail_mode = RequantMode::kQ15;
+  EXPECT_EQ(ArithmeticDigest(target), before);
+}
+
+TEST(DigestTest, OfATargetThatDelegatesCountsWhatItsDelegatesCompute) {
+  TargetDescription target = Target("pytorch-x86");
+  const std::string before = ArithmeticDigest(target);
+  target.bias.bits = 8;
+  target.requantization.mode = RequantMode::kTosa;
+  EXPECT_EQ(ArithmeticDigest(target), before);
+  target.delegates.back().target = "pytorch-qnnpack";
   EXPECT_NE(ArithmeticDigest(target), before);
 }
 
@@ -113,20 +219,57 @@ TEST(DigestTest, OfTheShippedTargetsIsStable) {
   EXPECT_EQ(ArithmeticDigest(Target("generic-int16")), "61bf32b7b33cb7ce");
   EXPECT_EQ(ArithmeticDigest(Target("generic-int32")), "047c17a098451e40");
   EXPECT_EQ(ArithmeticDigest(Target("generic-int8")), "ca08ad5404e15799");
-  EXPECT_EQ(ArithmeticDigest(Target("pytorch-fbgemm")), "4f574b4b9f172b3b");
+  EXPECT_EQ(ArithmeticDigest(Target("pytorch-fbgemm")), "1466d83d69b1c94b");
   EXPECT_EQ(ArithmeticDigest(Target("pytorch-qnnpack")), "f9f8379f3e44e360");
 }
 
 TEST(DescribeTest, GivesFormulaRoundingLimitsAndEvidence) {
-  EXPECT_THAT(Describe(Target("pytorch-fbgemm")),
+  EXPECT_THAT(Described("pytorch-fbgemm"),
               AllOf(HasSubstr("bias = fl(b / s_xw)"), HasSubstr("v = fl(fl(fl(A) + bias) * M)"),
                     HasSubstr("M = fl(fl(s_x * s_w[c]) / s_y)"), HasSubstr("half to even"), HasSubstr("from_source"),
                     HasSubstr("without VNNI"), Not(HasSubstr("q_b"))));
-  EXPECT_THAT(Describe(Target("pytorch-qnnpack")),
+  EXPECT_THAT(Described("pytorch-qnnpack"),
               AllOf(HasSubstr("q_b = round(fl(b * fl(1 / s_b)))"), HasSubstr("-2147483648..2147483647"),
                     HasSubstr("v = fl(fl(A + q_b) * M)"), HasSubstr("fl(1 / s_y)")));
-  EXPECT_THAT(Describe(Target("generic-int8")),
+  EXPECT_THAT(Described("generic-int8"),
               AllOf(HasSubstr("-128..127"), HasSubstr("smallest 2^k"), HasSubstr("unverified")));
+}
+
+TEST(DescribeTest, SpellsOutBothRoundingsOfTheDoubleRounding) {
+  EXPECT_THAT(Described("cmsis-nn"),
+              AllOf(HasSubstr("first rounding: to nearest, half up"),
+                    HasSubstr("second rounding: to nearest, half away from zero"), HasSubstr("q = v + z_y"),
+                    HasSubstr("a = A + q_b"), HasSubstr("-2147483647..2147483647")));
+  EXPECT_THAT(Described("tflite-ruy-vector"),
+              AllOf(HasSubstr("second rounding: to nearest, half up"), HasSubstr("last multiple of 8"),
+                    HasSubstr("second rounding: to nearest, half away from zero")));
+}
+
+TEST(DescribeTest, OfTheOtherModes) {
+  EXPECT_THAT(Described("tosa"),
+              AllOf(HasSubstr("v = (a * m + round) >> (31 - sh), one rounding"), HasSubstr("limits"),
+                    HasSubstr("2.32830644e-10 <= M < 536870912")));
+  EXPECT_THAT(Described("tflite-int16x8-convolution"),
+              AllOf(HasSubstr("r = m / 2^16 to nearest, half up, at most 32767"), HasSubstr("64 bits, wraps"),
+                    HasSubstr("v = a * r / 2^(15 - sh)")));
+  EXPECT_THAT(Described("tflite-reference-linear"), HasSubstr("q = round(a * M) + z_y in binary64"));
+  EXPECT_THAT(Described("nnom"),
+              AllOf(HasSubstr("every scale must be a power of two"), HasSubstr("v = a / 2^n by a shift"),
+                    HasSubstr("half up: a shift")));
+  EXPECT_THAT(Described("vitis-dpu"),
+              AllOf(HasSubstr("bias = fl(q_b * s_b / (s_x * s_w[c]))"), HasSubstr("v = fl(fl(fl(A) + bias) * M)")));
+  EXPECT_THAT(Described("pytorch-onednn-vnni"),
+              AllOf(HasSubstr("d = fl(fl(fl(fl(A) * s_x) * s_w[c]) + b)"), HasSubstr("q = round(fl(v + z_y))"),
+                    HasSubstr("stored as reciprocals")));
+  EXPECT_THAT(Described("onnxruntime"), HasSubstr("where s_b < 1.0001 * 2 * |b| / (2^32 - 2), s_w[c] := that"));
+}
+
+TEST(DescribeTest, ListsDelegatesInsteadOfRules) {
+  EXPECT_THAT(Described("pytorch-x86"),
+              AllOf(HasSubstr("1. convolutions, symmetric weights, no output padding, at most 100 groups, on hosts with "
+                              "AVX512-VNNI:"),
+                    HasSubstr("2. any layer: pytorch-fbgemm"), Not(HasSubstr("accumulator")),
+                    Not(HasSubstr("requantize"))));
 }
 
 TEST(DescribeTest, LinesFitAHundredColumns) {

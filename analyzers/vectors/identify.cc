@@ -1,0 +1,384 @@
+#include "analyzers/vectors/identify.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "analyzers/numerics/bias.h"
+#include "analyzers/numerics/rounding.h"
+#include "analyzers/status/status_macros.h"
+#include "analyzers/vectors/knobs.h"
+#include "analyzers/vectors/mac_case.h"
+#include "analyzers/vectors/proposals.h"
+#include "analyzers/vectors/scoring.h"
+#include "analyzers/vectors/search_space.h"
+
+namespace qatgap::vectors {
+namespace {
+
+using numerics::AccumulatorOverflow;
+using numerics::AccumulatorRule;
+using numerics::Int16Pairs;
+using numerics::TargetDescription;
+
+constexpr std::size_t kShown = 5;
+constexpr int kAccumulatorBits[] = {32, 16, 24, 40, 48, 64};
+
+// Accumulators that no case can tell apart; the likeliest first.
+using AccumulatorClass = std::vector<AccumulatorRule>;
+
+// A description found, as members of its three classes.
+struct Found {
+  const BiasClass* bias;
+  const RequantClass* requantization;
+  AccumulatorClass accumulator;
+};
+
+TargetDescription Combine(const BiasChoice& bias, const AccumulatorRule& accumulator, const numerics::RequantRule& requantization) {
+  TargetDescription target;
+  target.name = "identified";
+  target.title = "Found from captured vectors";
+  target.summary = "Found by qatgap target identify.";
+  target.source = "Captured inputs, weights and outputs";
+  target.evidence.detail = "Found from captured vectors";
+  target.bias = bias.rule;
+  target.accumulator = accumulator;
+  target.requantization = requantization;
+  target.requantization.fused_multiply_add = bias.fused_multiply_add;
+  return target;
+}
+
+TargetDescription First(const Found& found) {
+  return Combine(found.bias->members.front(), found.accumulator.front(), found.requantization->members.front());
+}
+
+// The member of a found description's classes that differs least from `reference`.
+struct Members {
+  BiasChoice bias;
+  AccumulatorRule accumulator;
+  numerics::RequantRule requantization;
+};
+
+Members Nearest(const Found& found, const TargetDescription& reference) {
+  const auto nearest = [&](const auto& members, const auto& combine) {
+    return *std::min_element(members.begin(), members.end(), [&](const auto& a, const auto& b) {
+      return Distance(combine(a), reference) < Distance(combine(b), reference);
+    });
+  };
+  // One side at a time: a knob's value hardly ever decides whether another side's knob has an effect.
+  Members m{.bias = found.bias->members.front(), .accumulator = {}, .requantization = found.requantization->members.front()};
+  m.accumulator = nearest(found.accumulator, [&](const AccumulatorRule& a) { return Combine(m.bias, a, m.requantization); });
+  m.requantization = nearest(found.requantization->members,
+                             [&](const numerics::RequantRule& r) { return Combine(m.bias, m.accumulator, r); });
+  m.bias = nearest(found.bias->members, [&](const BiasChoice& b) { return Combine(b, m.accumulator, m.requantization); });
+  return m;
+}
+
+TargetDescription NearestTo(const Found& found, const TargetDescription& reference) {
+  const Members members = Nearest(found, reference);
+  return Combine(members.bias, members.accumulator, members.requantization);
+}
+
+struct Space {
+  std::vector<BiasClass> biases;
+  std::vector<RequantClass> requantizations;
+};
+
+class Search {
+ public:
+  Search(const std::vector<Case>& cases, Scoring scoring) : cases_(cases), scoring_(std::move(scoring)) {}
+
+  void TryShipped();
+  void TryFamilies();
+  Identification Result();
+
+ private:
+  enum class Accumulators { kWide, kNarrow };
+  void TrySpace(const Space& space, Accumulators accumulators, Int16Pairs pairs);
+  // The least of the two hosts where no case says which it was.
+  std::int64_t Score(const TargetDescription& target);
+  std::vector<AccumulatorClass> AccumulatorClasses(const BiasClass& bias, Int16Pairs pairs) const;
+  void Keep(std::int64_t mismatches, TargetDescription target);
+  std::int64_t Limit() const;
+  void WidenAccumulators();
+  std::vector<std::pair<const Knob*, std::vector<Alternative>>> Alternatives(const TargetDescription& representative) const;
+
+  const std::vector<Case>& cases_;
+  Scoring scoring_;
+  std::vector<Space> spaces_;
+  std::vector<Found> found_;
+  std::vector<std::pair<std::int64_t, TargetDescription>> closest_;  // ascending, at most kShown
+  std::vector<TargetDescription> shipped_;                           // exact ones
+  std::int64_t tried_ = 0;
+};
+
+std::int64_t Search::Limit() const {
+  if (!found_.empty() || !shipped_.empty()) return 0;
+  return closest_.size() < kShown ? std::numeric_limits<std::int64_t>::max() - 1 : closest_.back().first - 1;
+}
+
+void Search::Keep(std::int64_t mismatches, TargetDescription target) {
+  const auto at = std::upper_bound(closest_.begin(), closest_.end(), mismatches,
+                                   [](std::int64_t value, const auto& entry) { return value < entry.first; });
+  closest_.insert(at, {mismatches, std::move(target)});
+  if (closest_.size() > kShown) closest_.pop_back();
+}
+
+std::int64_t Search::Score(const TargetDescription& target) {
+  ++tried_;
+  const std::int64_t limit = Limit();
+  const std::int64_t with = scoring_.Mismatches(target, /*assume_vnni=*/true, limit);
+  const bool pairs = !target.delegates.empty() || target.accumulator.int16_pairs != Int16Pairs::kNever;
+  if (with == 0 || !pairs) return with;
+  return std::min(with, scoring_.Mismatches(target, /*assume_vnni=*/false, limit));
+}
+
+// Integer biases that a shipped target does not make of the real ones, as BiasClass has them.
+std::int64_t BiasMismatches(const TargetDescription& target, const std::vector<Case>& cases) {
+  std::int64_t mismatches = 0;
+  for (const Case& layer : cases) {
+    if (layer.bias.empty() || layer.bias_integer.empty()) continue;
+    numerics::MacConstants constants = ConstantsOf(layer, layer.host.contains("vnni") ? layer.host.at("vnni") : true);
+    const auto resolved = numerics::ResolveTarget(target, constants.traits);
+    constants.stored_bias.clear();
+    if (!resolved.ok() || resolved->bias.mode != numerics::BiasMode::kInteger) continue;
+    if (!numerics::AdjustedWeightScales(resolved->bias, constants).empty()) continue;
+    const auto made = numerics::StoreBias(resolved->bias, constants);
+    for (std::size_t c = 0; c < layer.bias_integer.size(); ++c) {
+      mismatches += made.ok() && made->stored[c].stored == layer.bias_integer[c] ? 0 : 1;
+    }
+  }
+  return mismatches;
+}
+
+void Search::TryShipped() {
+  for (const TargetDescription& target : numerics::ShippedTargets()) {
+    // A shipped target that fits is worth a name even beside one that fits as well: each is scored to the end.
+    const std::int64_t biases = BiasMismatches(target, cases_);
+    const std::int64_t mismatches = Score(target) + biases;
+    if (mismatches == 0) shipped_.push_back(target);
+    else if (mismatches <= Limit()) Keep(mismatches, target);
+  }
+}
+
+std::vector<AccumulatorClass> Search::AccumulatorClasses(const BiasClass& bias, Int16Pairs pairs) const {
+  std::int64_t reach = 0;
+  for (const Case& layer : cases_) {
+    const auto made = numerics::StoreBias(bias.members.front().rule, ConstantsOf(layer, true));
+    if (!made.ok()) continue;
+    for (const std::int64_t addend : made->in_accumulator) {
+      reach = std::max(reach, addend < 0 ? numerics::SaturatingSubtract(0, addend) : addend);
+    }
+  }
+  const int needed = scoring_.BitsNeeded(reach);
+  std::vector<AccumulatorClass> classes(1);
+  for (const int bits : kAccumulatorBits) {
+    for (const AccumulatorOverflow overflow : {AccumulatorOverflow::kWrap, AccumulatorOverflow::kSaturate}) {
+      const AccumulatorRule rule{.bits = bits, .overflow = overflow, .int16_pairs = pairs};
+      if (bits >= needed) classes.front().push_back(rule);
+      else classes.push_back({rule});
+    }
+  }
+  return classes;
+}
+
+void Search::TrySpace(const Space& space, Accumulators accumulators, Int16Pairs pairs) {
+  for (const BiasClass& bias : space.biases) {
+    if (bias.mismatches > Limit()) continue;
+    std::vector<AccumulatorClass> classes = AccumulatorClasses(bias, pairs);
+    const bool only_32_differs = classes.front().front().bits != 32;
+    // Sums beyond 32 bits: wrapping at 32 is as likely as having more.
+    if (accumulators == Accumulators::kWide) classes.resize(only_32_differs ? std::min<std::size_t>(classes.size(), 3) : 1);
+    else classes.erase(classes.begin(), classes.begin() + (only_32_differs ? 3 : 1));
+    for (const RequantClass& requantization : space.requantizations) {
+      if (numerics::HasFloatBias(bias.members.front().rule) &&
+          requantization.members.front().mode != numerics::RequantMode::kFloat32) {
+        continue;
+      }
+      for (const AccumulatorClass& accumulator : classes) {
+        if (accumulator.empty()) continue;
+        Found candidate{.bias = &bias, .requantization = &requantization, .accumulator = accumulator};
+        const std::int64_t mismatches = Score(First(candidate)) + bias.mismatches;
+        if (mismatches == 0) found_.push_back(std::move(candidate));
+        else if (mismatches <= Limit()) Keep(mismatches, First(candidate));
+      }
+    }
+  }
+}
+
+void Search::TryFamilies() {
+  for (const BiasFamily family : {BiasFamily::kInteger, BiasFamily::kFloatBeforeScale, BiasFamily::kFloatAfterScale}) {
+    spaces_.push_back({.biases = BiasClasses(family, cases_), .requantizations = RequantClasses(family, cases_)});
+  }
+  for (const Space& space : spaces_) TrySpace(space, Accumulators::kWide, Int16Pairs::kNever);
+  for (const Space& space : spaces_) {
+    if (space.biases.empty() || !scoring_.PairsMatter(space.biases.front().members.front().rule.mode)) continue;
+    TrySpace(space, Accumulators::kWide, Int16Pairs::kWithoutVnni);
+  }
+  if (found_.empty()) {
+    for (const Space& space : spaces_) TrySpace(space, Accumulators::kNarrow, Int16Pairs::kNever);
+  }
+  WidenAccumulators();
+}
+
+// Accumulators that overflow only where the output's limits hide it, and int16 pairs that never saturate, are exact too.
+void Search::WidenAccumulators() {
+  const std::size_t count = found_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Int16Pairs pairs = found_[i].accumulator.front().int16_pairs;
+    for (const AccumulatorClass& accumulator : AccumulatorClasses(*found_[i].bias, pairs)) {
+      const auto same = [&](const Found& other) {
+        return other.bias == found_[i].bias && other.requantization == found_[i].requantization && !accumulator.empty() &&
+               other.accumulator.front().bits == accumulator.front().bits &&
+               other.accumulator.front().overflow == accumulator.front().overflow &&
+               other.accumulator.front().int16_pairs == pairs;
+      };
+      if (accumulator.empty() || std::any_of(found_.begin(), found_.end(), same)) continue;
+      Found candidate{.bias = found_[i].bias, .requantization = found_[i].requantization, .accumulator = accumulator};
+      if (Score(First(candidate)) == 0) found_.push_back(std::move(candidate));
+    }
+    const numerics::BiasMode mode = found_[i].bias->members.front().rule.mode;
+    if (pairs == Int16Pairs::kNever && !scoring_.PairsMatter(mode)) {
+      AccumulatorClass widened = found_[i].accumulator;
+      for (AccumulatorRule rule : found_[i].accumulator) {
+        rule.int16_pairs = Int16Pairs::kWithoutVnni;
+        widened.push_back(rule);
+      }
+      found_[i].accumulator = std::move(widened);
+    }
+  }
+}
+
+// For every knob the values that exact descriptions have, each with the description that differs least from the
+// representative.
+std::vector<std::pair<const Knob*, std::vector<Alternative>>> Search::Alternatives(const TargetDescription& representative) const {
+  struct Closest {
+    std::size_t distance = std::numeric_limits<std::size_t>::max();
+    TargetDescription target;
+  };
+  std::map<std::string_view, std::map<std::string, Closest>> values;
+  std::map<std::string_view, std::vector<std::string>> order;
+  const auto add = [&](KnobSide side, const TargetDescription& target) {
+    const std::size_t distance = Distance(target, representative);
+    for (const Knob& knob : Knobs()) {
+      if (knob.side != side) continue;
+      const std::optional<std::string> value = knob.value(target);
+      if (!value) continue;
+      const auto [it, is_new] = values[knob.field].try_emplace(*value);
+      if (is_new) order[knob.field].push_back(*value);
+      if (distance < it->second.distance) it->second = {distance, target};
+    }
+  };
+  std::set<const void*> seen;  // a class is in many found descriptions, its members' values are the same in all
+  for (const Found& found : found_) {
+    const Members m = Nearest(found, representative);
+    if (seen.insert(found.bias).second) {
+      for (const BiasChoice& bias : found.bias->members) add(KnobSide::kBias, Combine(bias, m.accumulator, m.requantization));
+    }
+    if (seen.insert(found.requantization).second) {
+      for (const numerics::RequantRule& rule : found.requantization->members) {
+        add(KnobSide::kRequantization, Combine(m.bias, m.accumulator, rule));
+      }
+    }
+    for (const AccumulatorRule& rule : found.accumulator) add(KnobSide::kAccumulator, Combine(m.bias, rule, m.requantization));
+  }
+  std::vector<std::pair<const Knob*, std::vector<Alternative>>> result;
+  for (const Knob& knob : Knobs()) {
+    std::vector<Alternative>& alternatives = result.emplace_back(&knob, std::vector<Alternative>()).second;
+    for (const std::string& value : order[knob.field]) {
+      alternatives.push_back({.value = value, .target = values[knob.field][value].target});
+    }
+  }
+  return result;
+}
+
+// The found description that comes nearest to a shipped one, moved to the front, and that description: shipped rules are
+// those of runtimes, while the space has many that nobody uses.
+TargetDescription TakeLikeliest(const std::vector<TargetDescription>& exact, std::vector<Found>* found) {
+  std::size_t best = 0, least = std::numeric_limits<std::size_t>::max();
+  const TargetDescription* nearest = nullptr;
+  const bool usable = std::any_of(exact.begin(), exact.end(), [](const auto& target) { return target.delegates.empty(); });
+  for (const TargetDescription& target : usable ? exact : numerics::ShippedTargets()) {
+    if (!target.delegates.empty()) continue;
+    for (std::size_t i = 0; i < found->size(); ++i) {
+      const std::size_t distance = Distance(First((*found)[i]), target);
+      if (distance >= least) continue;
+      least = distance;
+      best = i;
+      nearest = &target;
+    }
+  }
+  std::rotate(found->begin(), found->begin() + static_cast<std::ptrdiff_t>(best), found->end());
+  return nearest == nullptr ? First(found->front()) : NearestTo(found->front(), *nearest);
+}
+
+Identification Search::Result() {
+  Identification result{.cases = static_cast<std::int64_t>(cases_.size()),
+                        .elements = scoring_.elements(),
+                        .candidates_tried = tried_,
+                        .contradictions = scoring_.contradictions(),
+                        .shipped = {}, .best = {}, .open = {}, .proposals = {}};
+  for (const TargetDescription& target : shipped_) result.shipped.push_back(target.name);
+  const auto add = [&](TargetDescription target, std::int64_t mismatches) {
+    Candidate& candidate = result.best.emplace_back();
+    candidate.target = std::move(target);
+    candidate.mismatches = mismatches;
+    if (candidate.target.name == "identified") {
+      candidate.target.name = absl::StrCat("identified-", result.best.size());
+      candidate.target.evidence.detail =
+          absl::StrCat("Found from ", result.elements, " captured elements of ", result.cases, " cases.");
+    }
+  };
+  if (found_.empty()) {
+    for (const TargetDescription& target : shipped_) add(target, 0);
+    for (const auto& [mismatches, target] : closest_) {
+      if (!shipped_.empty()) break;
+      add(target, mismatches);
+      const auto verification = Verify(target, cases_);
+      if (!verification.ok()) continue;
+      for (const CaseOutcome& outcome : verification->cases) {
+        if (!outcome.exact()) result.best.back().missed.push_back(outcome);
+      }
+    }
+    if (result.best.size() > kShown) result.best.resize(kShown);
+    return result;
+  }
+  const TargetDescription representative = TakeLikeliest(shipped_, &found_);
+  std::set<std::pair<numerics::BiasMode, numerics::RequantMode>> families;
+  for (const Found& found : found_) {
+    const TargetDescription target = &found == &found_.front() ? representative : First(found);
+    if (result.best.size() < kShown && families.insert({target.bias.mode, target.requantization.mode}).second) add(target, 0);
+  }
+  for (const auto& [knob, alternatives] : Alternatives(representative)) {
+    if (alternatives.size() < 2) continue;
+    OpenKnob& open = result.open.emplace_back(OpenKnob{.field = std::string(knob->field), .values = {}});
+    for (const Alternative& alternative : alternatives) open.values.push_back(alternative.value);
+    if (auto proposal = Propose(open.field, alternatives, cases_.front())) result.proposals.push_back(*std::move(proposal));
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<Identification> Identify(const std::vector<Case>& cases) {
+  std::vector<Case> mac_cases;
+  std::copy_if(cases.begin(), cases.end(), std::back_inserter(mac_cases), [](const Case& layer) { return layer.is_mac(); });
+  if (mac_cases.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("none of the ", cases.size(), " cases is a convolution or a linear layer; capture at least one"));
+  }
+  QATGAP_ASSIGN_OR_RETURN(Scoring scoring, Scoring::Create(mac_cases));
+  Search search(mac_cases, std::move(scoring));
+  search.TryShipped();
+  search.TryFamilies();
+  return search.Result();
+}
+
+}  // namespace qatgap::vectors
