@@ -143,7 +143,8 @@ Files WriteCase(const Case& layer) {
                           fits ? Elements<float>(values) : Elements<double>(values));
   }
   if (!layer.bias_integer.empty()) {
-    bool fits = layer.bias_integer_bits <= 32;
+    bool fits = true;
+    if (layer.bias_bits == 64) fits = false;
     for (const std::int64_t value : layer.bias_integer) fits &= static_cast<std::int32_t>(value) == value;
     const std::span<const std::int64_t> values(layer.bias_integer);
     files[folder + "bias_int.npy"] =
