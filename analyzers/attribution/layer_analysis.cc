@@ -24,18 +24,18 @@ numerics::MacTraits TraitsOf(const graph::MacLayer& layer, const numerics::Quant
   const graph::ConvolutionAttributes& conv = layer.convolution;
   const bool linear = layer.kind == graph::OpKind::kLinear;
   const std::int64_t groups = linear ? 1 : conv.groups;
-  const std::vector<std::int64_t>& zero_points = layer.weight_params.zero_points;
-  const auto not_zero = [](std::int64_t value) { return value != 0; };
+  const auto is_zero = [](std::int64_t value) { return value == 0; };
   return {.linear = linear,
           .transposed = conv.transposed,
-          .depthwise = groups > 1 && layer.weight.dim(1) == 1,
+          .depthwise = !linear && conv.groups > 1 && layer.weight.dim(1) == 1,
           .groups = groups,
           .group_inputs = conv.transposed ? layer.weight.dim(0) / groups : layer.weight.dim(1),
-          .group_outputs = conv.transposed ? layer.weight.dim(1) : layer.weight.dim(0) / groups,
-          .output_padding = std::any_of(conv.output_padding.begin(), conv.output_padding.end(), not_zero),
-          .symmetric_weights = std::none_of(zero_points.begin(), zero_points.end(), not_zero),
+          .group_outputs = layer.output_channels / groups,
+          .output_padding = !std::all_of(conv.output_padding.begin(), conv.output_padding.end(), is_zero),
+          .symmetric_weights = std::all_of(layer.weight_params.zero_points.begin(),
+                                           layer.weight_params.zero_points.end(), is_zero),
           .unsigned_activations = input.quant_min >= 0,
-          .wide_activations = input.quant_max > 255,
+          .wide_activations = input.quant_max - input.quant_min > 255,
           .host_has_vnni = execution::HostHasVnni()};
 }
 

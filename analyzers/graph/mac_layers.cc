@@ -74,6 +74,7 @@ struct Uses {
 struct Fold {
   std::vector<double> gain, offset;
   std::vector<float> shipped;
+  std::vector<BatchNormFold> batch_norms;
   bool biased = false;
 };
 
@@ -255,10 +256,13 @@ class Matcher {
     }
     const auto& [gamma, beta, mean, variance] = constants;
     const double epsilon = std::get<BatchNormAttributes>(next.attributes).epsilon;
+    BatchNormFold parts{.epsilon = epsilon, .gamma = gamma, .beta = beta, .mean = mean, .variance = variance,
+                        .bias = fold.offset, .factor = {}, .folded_bias = {}};
     for (std::size_t c = 0; c < gamma.size(); ++c) {
       const double factor = gamma[c] / std::sqrt(variance[c] + epsilon);
       fold.gain[c] *= factor;
       fold.offset[c] = (fold.offset[c] - mean[c]) * factor + beta[c];
+      parts.factor.push_back(factor);
       // convert(): (conv_b - mean) * rsqrt(var + eps) * gamma + beta, each operation rounded to binary32
       // (torch.nn.utils.fusion.fuse_conv_bn_weights, PyTorch 2.13).
       const float reciprocal_root =
@@ -267,6 +271,8 @@ class Matcher {
                             static_cast<float>(gamma[c]) +
                         static_cast<float>(beta[c]);
     }
+    parts.folded_bias = fold.offset;
+    fold.batch_norms.push_back(std::move(parts));
     fold.biased = true;
     return true;
   }
@@ -276,6 +282,7 @@ class Matcher {
       layer.bias = std::move(fold.offset);
       layer.shipped_bias = std::move(fold.shipped);
     }
+    layer.batch_norms = std::move(fold.batch_norms);
     const bool unit = std::all_of(fold.gain.begin(), fold.gain.end(), [](double gain) {
       return std::abs(gain - 1.0) <= kUnitGainTolerance;
     });

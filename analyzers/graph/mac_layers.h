@@ -11,6 +11,16 @@
 
 namespace qatgap::graph {
 
+// A batch norm behind a product, as it was folded: factor = gamma / sqrt(variance + epsilon) goes into the weights,
+// (bias - mean) * factor + beta is the bias that remains. One number per output channel, in binary64.
+struct BatchNormFold {
+  double epsilon = 0;
+  std::vector<double> gamma, beta, mean, variance;
+  std::vector<double> bias;            // in front of the batch norm; zeros where there was none
+  std::vector<double> factor;
+  std::vector<double> folded_bias;
+};
+
 struct MacLayer {
   std::string name;                    // module path, the pairing key: "layer1.0.conv1"
   OpKind kind = OpKind::kConvolution;  // kConvolution or kLinear
@@ -19,6 +29,7 @@ struct MacLayer {
   numerics::QuantParams weight_params; // scale includes the affine gain behind the product; axis = output channel
   std::vector<double> bias;            // real, folded exactly in binary64, one per output channel; empty: none
   std::vector<float> shipped_bias;     // the float32 bias convert() would ship: stored, or batch norm folded in float32
+  std::vector<BatchNormFold> batch_norms;  // in their order; empty in a converted model, which no longer has the parts
   numerics::Activation activation = numerics::Activation::kNone;
   numerics::QuantParams output;
   std::int64_t output_channels = 0;

@@ -39,7 +39,7 @@ struct Case {
   graph::Tensor weight_codes;                // int32
   std::vector<double> bias;                  // bias.npy; empty: none
   std::vector<std::int64_t> bias_integer;    // bias_int.npy; empty: none
-  int bias_bits = 0;                         // width of bias_int.npy's type; 0: none
+  int bias_integer_bits = 0;                 // of its dtype: a runtime may choose its arithmetic by it; 0: none
   graph::Tensor output_codes;                // int32
 
   bool is_mac() const { return op == CaseOp::kConvolution || op == CaseOp::kTransposedConvolution || op == CaseOp::kLinear; }

@@ -7,6 +7,7 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -106,7 +107,7 @@ absl::StatusOr<IntegerBias> ReadIntegerBias(const Files& files, const std::strin
   else if (kind == "i4") Convert<std::int32_t>(view.elements, std::span(bias));
   else if (kind == "i8") Convert<std::int64_t>(view.elements, std::span(bias));
   else return WrongType(path, view.header.descriptor, "int8, int16, int32 or int64; reals belong into bias.npy");
-  return IntegerBias{.values = std::move(bias), .bits = static_cast<int>(view.element_size) * 8};
+  return IntegerBias{.values = std::move(bias), .bits = static_cast<int>(8 * view.element_size)};
 }
 
 }  // namespace qatgap::vectors

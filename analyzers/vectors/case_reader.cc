@@ -111,7 +111,7 @@ absl::Status ReadBiases(const Files& files, const Folder& folder, std::int64_t c
   if (const std::string file = folder.File("bias_int.npy"); files.contains(file)) {
     QATGAP_ASSIGN_OR_RETURN(IntegerBias bias, ReadIntegerBias(files, file));
     layer->bias_integer = std::move(bias.values);
-    layer->bias_bits = bias.bits;
+    layer->bias_integer_bits = bias.bits;
     QATGAP_RETURN_IF_ERROR(check(file, layer->bias_integer.size()));
   }
   return absl::OkStatus();

@@ -144,8 +144,7 @@ Files WriteCase(const Case& layer) {
                           fits ? Elements<float>(values) : Elements<double>(values));
   }
   if (!layer.bias_integer.empty()) {
-    bool fits = true;
-    if (layer.bias_bits == 64) fits = false;
+    bool fits = layer.bias_integer_bits <= 32;
     for (const std::int64_t value : layer.bias_integer) fits &= static_cast<std::int32_t>(value) == value;
     const std::span<const std::int64_t> values(layer.bias_integer);
     files[folder + "bias_int.npy"] =

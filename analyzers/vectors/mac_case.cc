@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 namespace qatgap::vectors {
 namespace {
@@ -38,21 +39,22 @@ bool IsDepthwise(const Case& layer) {
 
 numerics::MacTraits TraitsOf(const Case& layer, bool host_has_vnni) {
   const bool transposed = layer.op == CaseOp::kTransposedConvolution;
-  const std::int64_t groups = layer.op == CaseOp::kLinear ? 1 : layer.convolution.groups;
-  const std::vector<std::int64_t>& output_padding = layer.convolution.output_padding;
-  const auto not_zero = [](std::int64_t value) { return value != 0; };
+  const graph::ConvolutionAttributes& conv = layer.convolution;
+  const std::int64_t groups = layer.op == CaseOp::kLinear ? 1 : conv.groups;
+  const numerics::QuantParams& input = layer.inputs.front();
+  const std::vector<std::int64_t>& zero_points = layer.weight.zero_points;
+  const auto is_zero = [](std::int64_t value) { return value == 0; };
   return {.linear = layer.op == CaseOp::kLinear,
           .transposed = transposed,
           .depthwise = IsDepthwise(layer),
           .groups = groups,
           .group_inputs = transposed ? layer.weight_codes.dim(0) / groups : layer.weight_codes.dim(1),
-          .group_outputs = transposed ? layer.weight_codes.dim(1) : layer.weight_codes.dim(0) / groups,
-          .output_padding = transposed && std::any_of(output_padding.begin(), output_padding.end(), not_zero),
-          .symmetric_weights =
-              std::none_of(layer.weight.zero_points.begin(), layer.weight.zero_points.end(), not_zero),
-          .unsigned_activations = layer.inputs.front().quant_min >= 0,
-          .wide_activations = layer.inputs.front().quant_max > 255,
-          .bias_bits = layer.bias_bits,
+          .group_outputs = ChannelsOf(layer) / groups,
+          .output_padding = transposed && !std::all_of(conv.output_padding.begin(), conv.output_padding.end(), is_zero),
+          .symmetric_weights = std::all_of(zero_points.begin(), zero_points.end(), is_zero),
+          .unsigned_activations = input.quant_min >= 0,
+          .wide_activations = input.quant_max - input.quant_min > 255,
+          .bias_bits = layer.bias_integer_bits,
           .host_has_vnni = host_has_vnni};
 }
 

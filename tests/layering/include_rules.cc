@@ -29,6 +29,7 @@ const std::vector<Rule>& Rules() {
        {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/execution/host.h", kTorchBridge}},
       {"analyzers/samples", {"analyzers/graph", "analyzers/status"}},
       {"analyzers/vectors", {"analyzers/graph", "analyzers/numerics", "analyzers/samples", "analyzers/status"}},
+      {"analyzers/handoff", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/vectors"}},
       {"analyzers/execution", {"analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/report", {"analyzers/numerics", "analyzers/statistics", "analyzers/status"}},
       {"analyzers/findings", {"analyzers/graph", "analyzers/numerics", "analyzers/report", "analyzers/status"}},

@@ -88,6 +88,28 @@ TEST_F(FindMacLayersTest, FoldsDivisionBiasBatchNormAndRelu) {
   EXPECT_EQ(layer.activation, numerics::Activation::kRelu);
 }
 
+TEST_F(FindMacLayersTest, KeepsThePartsOfABatchNormFold) {
+  ValueId value = g.Op(OpKind::kAdd, {Conv(), PerChannelConstant(1, 8)});
+  value = BatchNorm(value, {2, 0.5}, {3, -1}, {0.5, -4}, {0.125, 3.875}, 0.125);
+  g.Output(g.FakeQuant(value, kOutput));
+  const MacLayer layer = FindOne();
+  ASSERT_EQ(layer.batch_norms.size(), 1U);
+  const BatchNormFold& fold = layer.batch_norms[0];
+  EXPECT_EQ(fold.epsilon, 0.125);
+  EXPECT_THAT(fold.gamma, ElementsAre(2, 0.5));
+  EXPECT_THAT(fold.beta, ElementsAre(3, -1));
+  EXPECT_THAT(fold.mean, ElementsAre(0.5, -4));
+  EXPECT_THAT(fold.variance, ElementsAre(0.125, 3.875));
+  EXPECT_THAT(fold.bias, ElementsAre(1, 8));
+  EXPECT_THAT(fold.factor, ElementsAre(4, 0.25));
+  EXPECT_THAT(fold.folded_bias, ElementsAre(5, 2));
+}
+
+TEST_F(FindMacLayersTest, WithoutABatchNormThereIsNoFold) {
+  g.Output(g.FakeQuant(Conv(), kOutput));
+  EXPECT_THAT(FindOne().batch_norms, IsEmpty());
+}
+
 // convert(): (b - mean) * rsqrt(var + eps) * gamma + beta with b = 0.3, mean = 0.1, var = 2, eps = 1e-5, gamma = 0.7,
 // beta = 0.05, each step rounded to binary32, worked out outside this code with exact rationals; the fold in binary64
 // is another number.

@@ -1,0 +1,233 @@
+#include "analyzers/handoff/layer_handoff.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "analyzers/handoff/golden_input.h"
+#include "analyzers/numerics/bias.h"
+#include "analyzers/status/status_macros.h"
+#include "analyzers/vectors/verify.h"
+
+namespace qatgap::handoff {
+namespace {
+
+absl::Status Named(const graph::MacLayer& layer, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("layer '", layer.name, "': ", status.message()));
+}
+
+numerics::MacConstants ConstantsOf(const graph::MacLayer& layer, const numerics::QuantParams& input) {
+  numerics::MacConstants constants{.input = input,
+                                   .weight = layer.weight_params,
+                                   .output = layer.output,
+                                   .bias = {layer.shipped_bias.begin(), layer.shipped_bias.end()},
+                                   .activation = layer.activation,
+                                   .channels = layer.output_channels};
+  constants.traits = {.linear = layer.kind == graph::OpKind::kLinear,
+                      .transposed = layer.convolution.transposed,
+                      .depthwise = layer.convolution.groups > 1 && layer.weight.dim(1) == 1,
+                      .groups = layer.convolution.groups,
+                      .unsigned_activations = input.quant_min >= 0};
+  return constants;
+}
+
+std::size_t ChannelOfWeight(const graph::MacLayer& layer, std::size_t index) {
+  const auto elements = static_cast<std::size_t>(layer.weight.elements());
+  if (!layer.convolution.transposed) return index / (elements / static_cast<std::size_t>(layer.output_channels));
+  const auto inputs = static_cast<std::size_t>(layer.weight.dim(0));
+  const auto per_group = static_cast<std::size_t>(layer.weight.dim(1));
+  const std::size_t taps = elements / inputs / per_group;
+  const std::size_t input = index / (per_group * taps);
+  const std::size_t group = input / (inputs / static_cast<std::size_t>(layer.convolution.groups));
+  return group * per_group + index / taps % per_group;
+}
+
+// Raises weight scales as a target with kAdjustWeights does, and rounds the weights to them. Returns the channels.
+std::vector<std::int64_t> AdjustWeights(const std::vector<double>& scales, graph::MacLayer& layer) {
+  std::vector<std::int64_t> channels;
+  if (scales.empty()) return channels;
+  const numerics::QuantParams before = layer.weight_params;
+  for (std::size_t c = 0; c < scales.size(); ++c) {
+    if (scales[c] != before.scale(c)) channels.push_back(static_cast<std::int64_t>(c));
+  }
+  const auto codes = layer.weight.data<std::int32_t>();
+  graph::Tensor rounded(graph::DType::kInt32, layer.weight.shape());
+  const auto adjusted = rounded.mutable_data<std::int32_t>();
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const std::size_t c = ChannelOfWeight(layer, i);
+    adjusted[i] = scales[c] == before.scale(c)
+                      ? codes[i]
+                      : numerics::RescaleWeight(codes[i], before.zero_point(c), before.scale(c), scales[c],
+                                                before.quant_min, before.quant_max);
+  }
+  layer.weight = std::move(rounded);
+  layer.weight_params.scales = before.scales.size() == 1 ? std::vector<double>{scales[0]} : scales;
+  return channels;
+}
+
+vectors::Case CaseOf(const LayerHandoff& handoff, const numerics::QuantParams& input, std::string_view target) {
+  const graph::MacLayer& layer = handoff.layer;
+  vectors::Case result;
+  result.name = handoff.folder;
+  result.runtime = "qatgap";
+  result.version = "arithmetic " + numerics::ArithmeticDigest(handoff.arithmetic.target());
+  result.target = target;
+  result.op = layer.kind == graph::OpKind::kLinear ? vectors::CaseOp::kLinear
+              : layer.convolution.transposed       ? vectors::CaseOp::kTransposedConvolution
+                                                   : vectors::CaseOp::kConvolution;
+  result.convolution = layer.convolution;
+  if (layer.convolution.transposed && layer.convolution.output_padding.empty()) {
+    result.convolution.output_padding.assign(layer.convolution.stride.size(), 0);
+  }
+  result.inputs = {input};
+  result.weight = layer.weight_params;
+  result.output = layer.output;
+  result.activation = layer.activation;
+  result.weight_codes = layer.weight;
+  result.bias.assign(layer.shipped_bias.begin(), layer.shipped_bias.end());
+  if (!result.bias.empty() && handoff.arithmetic.target().bias.mode == numerics::BiasMode::kInteger) {
+    for (std::int64_t c = 0; c < layer.output_channels; ++c) {
+      result.bias_integer.push_back(handoff.arithmetic.stored_bias(c).stored);
+    }
+  }
+  return result;
+}
+
+// Where element `k` of channel `c` is in an output of this shape: channels are the last axis of a linear, the second of a
+// convolution with one batch.
+std::size_t OutputOffset(const graph::Shape& output, std::size_t c, std::size_t k) {
+  const auto elements = static_cast<std::size_t>(graph::ElementCount(output));
+  const auto channels = static_cast<std::size_t>(output[1]);
+  return output.size() == 2 ? k * channels + c : c * (elements / channels) + k;
+}
+
+struct GoldenOutput {
+  graph::Tensor codes, accumulators;   // in the output's shape
+  std::size_t inside = 0;              // elements strictly between the clamps
+};
+
+absl::StatusOr<GoldenOutput> Compute(const vectors::Case& golden, const graph::Shape& shape,
+                                     const numerics::LayerArithmetic& arithmetic) {
+  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, vectors::ExactAccumulators(golden));
+  if (sums.elements() != graph::ElementCount(shape)) {
+    return absl::InternalError(absl::StrCat("accumulators of shape ", graph::ToString(sums.shape()), " for an output of ",
+                                            graph::ToString(shape)));
+  }
+  const auto channels = static_cast<std::size_t>(shape[1]);
+  const auto all = sums.data<std::int64_t>();
+  const std::size_t count = all.size() / channels;
+  const numerics::OutputRange& range = arithmetic.output_range();
+  GoldenOutput result{.codes = graph::Tensor(graph::DType::kInt32, shape),
+                      .accumulators = graph::Tensor(graph::DType::kInt64, shape)};
+  const auto codes = result.codes.mutable_data<std::int32_t>();
+  const auto accumulators = result.accumulators.mutable_data<std::int64_t>();
+  std::vector<std::int32_t> row(count);
+  for (std::size_t c = 0; c < channels; ++c) {
+    const std::span<const std::int64_t> exact = all.subspan(c * count, count);
+    arithmetic.Codes(numerics::ArithmeticStage::kRequantized, static_cast<std::int64_t>(c), exact, row);
+    for (std::size_t k = 0; k < count; ++k) {
+      const std::size_t offset = OutputOffset(shape, c, k);
+      codes[offset] = row[k];
+      accumulators[offset] = exact[k];
+      if (row[k] > range.min && row[k] < range.max) ++result.inside;
+    }
+  }
+  return result;
+}
+
+// An element whose every step shows: neither clamped nor without a bias, if there is one.
+WorkedExample ExampleOf(const LayerHandoff& handoff) {
+  const auto accumulators = handoff.accumulators.data<std::int64_t>();
+  const graph::Shape& shape = handoff.golden.output_codes.shape();
+  const numerics::OutputRange& range = handoff.arithmetic.output_range();
+  std::int64_t behind = 1;
+  for (std::size_t axis = 2; axis < shape.size(); ++axis) behind *= shape[axis];
+  WorkedExample best;
+  int best_score = -1;
+  for (std::size_t i = 0; i < accumulators.size() && best_score < 3; ++i) {
+    WorkedExample example{.channel = static_cast<std::int64_t>(i) / behind % shape[1]};
+    const numerics::RequantConstants& constants = handoff.arithmetic.requant_constants(example.channel);
+    example.trace = numerics::TraceRequantization(handoff.arithmetic.target(example.channel), constants, range,
+                                                  accumulators[i]);
+    const bool inside = example.trace.code > range.min && example.trace.code < range.max;
+    const bool biased = constants.accumulator_bias != 0 || constants.bias != 0;
+    const int score = (inside ? 2 : 0) + (biased ? 1 : 0);
+    if (score <= best_score) continue;
+    best_score = score;
+    auto rest = static_cast<std::int64_t>(i);
+    for (auto extent = shape.rbegin(); extent != shape.rend(); ++extent) {
+      example.index.insert(example.index.begin(), rest % *extent);
+      rest /= *extent;
+    }
+    best = std::move(example);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::string SafeName(std::string_view name) {
+  constexpr std::size_t kLongest = 48;
+  std::string result;
+  for (const char letter : name.substr(0, kLongest)) {
+    result += absl::ascii_isalnum(static_cast<unsigned char>(letter)) ? letter : '_';
+  }
+  return result.empty() ? "unnamed" : result;
+}
+
+absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t input_index, int number,
+                                       const numerics::TargetDescription& target) {
+  const numerics::QuantParams& input = layer.input_grids[input_index];
+  const auto shapes = ShapesOf(layer);
+  if (!shapes.ok()) return Named(layer, shapes.status());
+  numerics::MacConstants constants = ConstantsOf(layer, input);
+  const auto resolved = numerics::ResolveTarget(target, constants.traits);
+  if (!resolved.ok()) return Named(layer, resolved.status());
+  graph::MacLayer shipped = layer;
+  std::vector<std::int64_t> adjusted =
+      AdjustWeights(numerics::AdjustedWeightScales(resolved->bias, constants), shipped);
+  constants.weight = shipped.weight_params;
+  auto arithmetic = numerics::LayerArithmetic::Create(target, std::move(constants));
+  if (!arithmetic.ok()) return Named(layer, arithmetic.status());
+
+  std::string name = SafeName(layer.name);
+  if (layer.input_grids.size() > 1) absl::StrAppend(&name, "_input", input_index + 1);
+  LayerHandoff result{.layer = std::move(shipped),
+                      .input_index = input_index,
+                      .folder = absl::StrFormat("layers/%02d_%s", number, name),
+                      .identifier = absl::StrFormat("layer%02d_%s", number, absl::AsciiStrToLower(name)),
+                      .arithmetic = *std::move(arithmetic),
+                      .adjusted_channels = std::move(adjusted),
+                      .golden = {},
+                      .accumulators = {},
+                      .example = {}};
+  result.golden = CaseOf(result, input, target.name);
+  // Evenly distributed codes can drive every output into its clamps, which would hide the arithmetic in front of them.
+  GoldenOutput best;
+  const auto elements = static_cast<std::size_t>(graph::ElementCount(shapes->output));
+  for (const std::int64_t divisor : {1, 4, 16, 64}) {
+    graph::Tensor codes = GoldenInput(shapes->input, input, divisor);
+    vectors::Case candidate = result.golden;
+    candidate.input_codes = {codes};
+    auto output = Compute(candidate, shapes->output, result.arithmetic);
+    if (!output.ok()) return Named(layer, output.status());
+    if (best.codes.defined() && output->inside <= best.inside) continue;
+    best = *std::move(output);
+    result.golden.input_codes = {std::move(codes)};
+    if (best.inside >= elements / 4) break;
+  }
+  result.golden.output_codes = std::move(best.codes);
+  result.accumulators = std::move(best.accumulators);
+  result.example = ExampleOf(result);
+  return result;
+}
+
+}  // namespace qatgap::handoff
