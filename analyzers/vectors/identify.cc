@@ -45,10 +45,6 @@ struct Found {
 TargetDescription Combine(const BiasChoice& bias, const AccumulatorRule& accumulator, const numerics::RequantRule& requantization) {
   TargetDescription target;
   target.name = "identified";
-  target.title = "Found from captured vectors";
-  target.summary = "Found by qatgap target identify.";
-  target.source = "Captured inputs, weights and outputs";
-  target.evidence.detail = "Found from captured vectors";
   target.bias = bias.rule;
   target.accumulator = accumulator;
   target.requantization = requantization;
@@ -369,6 +365,9 @@ Identification Search::Result() {
     candidate.target = std::move(target);
     candidate.mismatches = mismatches;
     if (candidate.target.name == "identified") {
+      candidate.target.title = "Found from captured vectors";
+      candidate.target.summary = "Found by qatgap target identify.";
+      candidate.target.source = "Captured inputs, weights and outputs";
       candidate.target.name = absl::StrCat("identified-", result.best.size());
       candidate.target.evidence.detail =
           absl::StrCat("Found from ", result.elements, " captured elements of ", result.cases, " cases.");
