@@ -94,8 +94,12 @@ void FloatSteps(const LayerHandoff& layer, const numerics::TargetDescription& ru
   }
   Step("M", multiplier, "binary32", out);
   if (numerics::HasFloatBias(rules.bias)) {
-    Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
-    Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    if (c.bias_reciprocal != 0) {
+      Step("t = fl(fl(A') + b * fl(1 / (s_x * s_w)))", Real(trace.biased), "a fused multiply-add", out);
+    } else {
+      Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
+      Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    }
     Step("v = fl(t * M)", Real(trace.scaled), "", out);
   } else {
     Step("v = fl(fl(A') * M)", Real(trace.scaled), "", out);
@@ -244,8 +248,8 @@ void AppendNotes(std::span<const LayerHandoff> layers, std::string* out) {
     return layer.arithmetic.target().accumulator.int16_pairs != numerics::Int16Pairs::kNever;
   });
   if (pairs) {
-    absl::StrAppend(&notes, "* On x86 hosts without VNNI the runtime adds pairs of products in a saturating int16. The golden outputs "
-                            "are those of a host with VNNI.\n");
+    absl::StrAppend(&notes, "* The runtime can add pairs of products in a saturating int16 on x86 (see accumulator above). Golden inputs "
+                            "have codes up to 127, which never saturate: they hold for either kind of host.\n");
   }
   const bool shared = std::any_of(layers.begin(), layers.end(),
                                   [](const LayerHandoff& layer) { return layer.layer.input_grids.size() > 1; });

@@ -148,6 +148,9 @@ static int64_t requantize(int64_t sum, int c) {
 #elif M(SCALING) == QATGAP_SCALING_ADD_MULTIPLY
   const float t = (float)sum + V(bias_float)[c];
   float v = t * V(multiplier)[c];
+#elif M(SCALING) == QATGAP_SCALING_FUSED_ADD
+  const float t = fmaf(V(bias_float)[c], V(bias_reciprocal)[c], (float)sum);
+  float v = t * V(multiplier)[c];
 #else
 #if M(DEQUANTIZE_BY_PRODUCT)
   const float real = (float)sum * V(multiplier)[c];
