@@ -147,8 +147,8 @@ class Writer {
   }
 
   void Begin() {
-    absl::StrAppend(&out_, "/* ", SafeName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
-                    SafeName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
+    absl::StrAppend(&out_, "/* ", DisplayName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
+                    DisplayName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
     absl::StrAppend(&out_, "#ifndef QATGAP_", upper_, "_H\n#define QATGAP_", upper_, "_H\n\n#include <stdint.h>\n\n",
                     Text(kConstants));
   }
@@ -243,9 +243,13 @@ class Writer {
       default:
         break;
     }
-    Title("M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15).");
+    const std::int64_t last = layer_.layer.output_channels - 1;  // of the tail, if there is one
+    const bool q15 = rule.mode == numerics::RequantMode::kQ15 ||
+                     arithmetic_.target(last).requantization.mode == numerics::RequantMode::kQ15;
+    Title(q15 ? "M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15)."
+              : "M = mantissa * 2^(shift - 31).");
     IntegersPerChannel("mantissa", [&](std::int64_t c) { return constants(c).fixed.mantissa; });
-    IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    if (q15) IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
     IntegersPerChannel("shift", [&](std::int64_t c) { return constants(c).fixed.shift; });
   }
 

@@ -25,6 +25,12 @@ absl::Status Named(const graph::MacLayer& layer, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("layer '", layer.name, "': ", status.message()));
 }
 
+bool DependsOnHost(const numerics::TargetDescription& target) {
+  return std::any_of(target.delegates.begin(), target.delegates.end(), [](const numerics::Delegate& delegate) {
+    return delegate.host != numerics::Delegate::Host::kAny;
+  });
+}
+
 std::size_t ChannelOfWeight(const graph::MacLayer& layer, std::size_t index) {
   const auto elements = static_cast<std::size_t>(layer.weight.elements());
   if (!layer.convolution.transposed) return index / (elements / static_cast<std::size_t>(layer.output_channels));
@@ -170,6 +176,17 @@ std::string SafeName(std::string_view name) {
   return result.empty() ? "unnamed" : result;
 }
 
+std::string DisplayName(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  std::string result;
+  for (const char letter : name.substr(0, kLongest)) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(letter)) ||
+                       std::string_view("._#-/:() ,'").find(letter) != std::string_view::npos;
+    result += plain ? letter : '_';
+  }
+  return result.empty() ? "(root)" : result;
+}
+
 absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t input_index, int number,
                                        const numerics::TargetDescription& target) {
   const numerics::QuantParams& input = layer.input_grids[input_index];
@@ -192,7 +209,7 @@ absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t
   golden.name = absl::StrFormat("layers/%02d_%s", number, name);
   golden.target = target.name;
   golden.version = "arithmetic " + numerics::ArithmeticDigest(*resolved);
-  if (!target.delegates.empty()) golden.host["vnni"] = true;
+  if (DependsOnHost(target)) golden.host["vnni"] = true;
   SetIntegerBias(*arithmetic, golden);
   golden.output_codes = graph::Tensor(graph::DType::kInt32, shapes->output);
 

@@ -1,4 +1,5 @@
 // Handoffs of the demo models: real weights, batch norms and scales.
+#include <ostream>
 #include <string>
 
 #include "analyzers/handoff/handoff.h"
@@ -22,6 +23,7 @@ struct Demo {
   const char* target;
   std::size_t layers;
 };
+void PrintTo(const Demo& demo, std::ostream* out) { *out << demo.folder << "/" << demo.file << " for " << demo.target; }
 
 class DemoHandoff : public ::testing::TestWithParam<Demo> {};
 

@@ -194,6 +194,13 @@ TEST(HandoffTest, EveryRuleReproducesItsGoldenVectorsInC) {
       target.accumulator = {.bits = 20, .overflow = numerics::AccumulatorOverflow::kSaturate};
     });
   }
+  // Six channels: four by the vector kernel, two by scalar code.
+  with([](auto& target) {
+    target.requantization.mode = numerics::RequantMode::kQ31DoubleRounding;
+    target.requantization.multiplier = numerics::MultiplierForm::kDouble;
+    target.requantization.vector_channels = 4;
+    target.requantization.tail_mode = numerics::RequantMode::kQ15;
+  });
   with([](auto& target) { target.requantization.zero_point = numerics::ZeroPointOrder::kBeforeRounding; });
   for (const auto dequantization : {numerics::Dequantization::kSuccessive, numerics::Dequantization::kProduct}) {
     with([&](auto& target) {
