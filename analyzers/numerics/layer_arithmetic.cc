@@ -76,13 +76,6 @@ std::int64_t CodeOfSix(const QuantParams& output, ActivationLimit limit) {
   return zero_point + static_cast<std::int64_t>(Round(std::min(static_cast<double>(steps), kBeyondAnyCode), rounding));
 }
 
-OutputRange MakeRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
-  OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
-  if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
-  if (activation == Activation::kRelu6) range.max = std::min(range.max, CodeOfSix(output, limit));
-  return range;
-}
-
 absl::Status CheckRange(const TargetDescription& target, const OutputRange& range) {
   if (target.requantization.conversion == ConversionOverflow::kInt32MinPack &&
       (range.min < SignedMin(16) || range.max > SignedMax(16))) {
@@ -224,10 +217,17 @@ void AffineCodes(const Reference& reference, double multiplier, double offset, s
 
 }  // namespace
 
+OutputRange MakeOutputRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
+  OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};
+  if (activation != Activation::kNone) range.min = std::max(range.min, range.zero_point);
+  if (activation == Activation::kRelu6) range.max = std::min(range.max, CodeOfSix(output, limit));
+  return range;
+}
+
 LayerArithmetic::LayerArithmetic(TargetDescription target, MacConstants constants)
     : target_(std::move(target)),
       constants_(std::move(constants)),
-      range_(MakeRange(constants_.output, constants_.activation, target_.requantization.activation_limit)) {
+      range_(MakeOutputRange(constants_.output, constants_.activation, target_.requantization.activation_limit)) {
   tail_target_ = target_;
   tail_target_.requantization.mode = target_.requantization.tail_mode;
   const int vector = target_.requantization.vector_channels;

@@ -40,6 +40,10 @@ struct MacConstants {
   MacTraits traits = {};        // what a target that delegates looks at
 };
 
+// The output's codes with the activation folded in: a ReLU raises the lower limit to z_y, a ReLU6 lowers the upper one to the
+// code of 6.0 as `limit` forms it.
+OutputRange MakeOutputRange(const QuantParams& output, Activation activation, ActivationLimit limit);
+
 enum class ArithmeticStage { kReal, kBiasRounded, kBiasStored, kAccumulated, kRequantized };
 
 // How the target holds the bias of one output channel.

@@ -15,14 +15,6 @@
 namespace qatgap::numerics {
 namespace {
 
-template <typename Names, typename Enum>
-std::string_view NameOf(const Names& names, Enum value) {
-  for (const auto& entry : names) {
-    if (entry.value == value) return entry.name;
-  }
-  return "unknown";
-}
-
 // FNV-1a, 64 bits: a digest that a reader can recompute in any language, not a cryptographic one.
 std::uint64_t Fnv1a(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325;
@@ -94,6 +86,16 @@ void AddRequantization(const BiasRule& bias, const RequantRule& rule, DigestText
   if (rule.multiplier_max != 0) text->Add(absl::StrFormat(",multiplier_max=%.17g", rule.multiplier_max));
 }
 
+// Operators of a runtime's own only: a target that says nothing of them keeps the digest it had before they were described.
+void AddOperators(const OperatorRules& rules, DigestText* text) {
+  if (rules == OperatorRules{}) return;
+  text->AddWord(";add=", rules.add);
+  text->AddWord(";mul=", rules.mul);
+  text->AddWord(";concat=", rules.concat);
+  text->AddWord(";average_pool=", rules.average_pool);
+  text->AddWord(";mean=", rules.mean);
+}
+
 void AddDelegate(const Delegate& delegate, DigestText* text) {
   text->AddWord(";delegate=", delegate.layers);
   text->AddWord(",", delegate.host);
@@ -129,12 +131,18 @@ std::string_view ToString(ActivationLimit value) { return NameOf(kActivationLimi
 std::string_view ToString(Delegate::Activations value) { return NameOf(kDelegateActivationsNames, value); }
 std::string_view ToString(Delegate::Weights value) { return NameOf(kDelegateWeightsNames, value); }
 std::string_view ToString(Delegate::OutputPadding value) { return NameOf(kDelegateOutputPaddingNames, value); }
+std::string_view ToString(AddRule value) { return NameOf(kAddRuleNames, value); }
+std::string_view ToString(MulRule value) { return NameOf(kMulRuleNames, value); }
+std::string_view ToString(ConcatRule value) { return NameOf(kConcatRuleNames, value); }
+std::string_view ToString(AveragePoolRule value) { return NameOf(kAveragePoolRuleNames, value); }
+std::string_view ToString(MeanRule value) { return NameOf(kMeanRuleNames, value); }
 std::string_view ToString(Engine value) { return NameOf(kEngineNames, value); }
 std::string_view ToString(EvidenceKind value) { return NameOf(kEvidenceKindNames, value); }
 
 std::string ArithmeticDigest(const TargetDescription& target) {
   DigestText text(absl::StrCat("engine=", Text(ToString(target.engine))));
   for (const Delegate& delegate : target.delegates) AddDelegate(delegate, &text);
+  AddOperators(target.operators, &text);
   if (target.delegates.empty()) {
     if (target.scales != ScaleRequirement::kAny) text.AddWord(";scales=", target.scales);
     AddBias(target.bias, &text);

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "analyzers/numerics/operator_rules.h"
 
 namespace qatgap::numerics {
 
@@ -219,6 +220,7 @@ struct TargetDescription {
   BiasRule bias;
   AccumulatorRule accumulator;
   RequantRule requantization;
+  OperatorRules operators;  // also of a target that delegates
 };
 
 // `target`, or the shipped target it delegates such a layer to, which never delegates itself. NOT_FOUND when no delegate
@@ -262,6 +264,11 @@ std::string_view ToString(Delegate::Host value);
 std::string_view ToString(Delegate::Activations value);
 std::string_view ToString(Delegate::Weights value);
 std::string_view ToString(Delegate::OutputPadding value);
+std::string_view ToString(AddRule value);
+std::string_view ToString(MulRule value);
+std::string_view ToString(ConcatRule value);
+std::string_view ToString(AveragePoolRule value);
+std::string_view ToString(MeanRule value);
 std::string_view ToString(Engine value);
 std::string_view ToString(EvidenceKind value);
 

@@ -293,6 +293,76 @@ void AppendRules(const TargetDescription& target, std::string* out) {
   AppendRequantization(target, out);
 }
 
+std::string Words(AddRule rule) {
+  switch (rule) {
+    case AddRule::kFloat: return "dequantize, add, requantize in binary32";
+    case AddRule::kPytorch: return "binary32, fused products; after the last whole block of 64 elements unfused ones";
+    case AddRule::kQnnpack: return "22-bit multipliers, one shift, half away from zero";
+    case AddRule::kTflite: return "inputs << 20 (int16: 15), three Q31 multipliers with two roundings each";
+    case AddRule::kXnnpack: return "21-bit multipliers, one shift, half up";
+    case AddRule::kOnnxRuntime: return "RNE(fma(a, s_a / s_y, fma(b, s_b / s_y, constant)))";
+  }
+  return "unknown";
+}
+
+std::string Words(MulRule rule) {
+  switch (rule) {
+    case MulRule::kFloat: return "dequantize, multiply, requantize in binary32";
+    case MulRule::kPytorch: return "RNE(fl(p * fl(fl(s_a * s_b) * fl(1 / s_y)))) + z_y, p the product of the codes";
+    case MulRule::kTflite: return "a Q31 multiplier of fl(fl(s_a * s_b) / s_y) with two roundings";
+    case MulRule::kTfliteMicro: return "a Q31 multiplier of s_a * s_b / s_y in binary64 with two roundings";
+    case MulRule::kXnnpack: return "RNE(fl(p * fl(fl(s_a * s_b) / s_y))) + z_y";
+    case MulRule::kOnnxRuntime: return "RNE(fl(fl(p * fl(fl(s_a * s_b) / s_y)) + z_y))";
+  }
+  return "unknown";
+}
+
+std::string Words(ConcatRule rule) {
+  switch (rule) {
+    case ConcatRule::kFloat: return "dequantize, requantize in binary32";
+    case ConcatRule::kCopy: return "copied: all scales are the output's";
+    case ConcatRule::kPytorch: return "RNE(fma(x, fl(1 / s_y), z_y)); channels last in vectors of 16 and a tail";
+    case ConcatRule::kTflite: return "copied, or half away from zero by fl(s_x * fl(1 / s_y))";
+    case ConcatRule::kOnnxRuntime: return "copied, or RNE(fl(x / s_y)) + z_y";
+  }
+  return "unknown";
+}
+
+std::string Words(AveragePoolRule rule) {
+  switch (rule) {
+    case AveragePoolRule::kFloat: return "dequantize, average, requantize in binary32";
+    case AveragePoolRule::kPytorch: return "RNE(fl(fl(A * fl(1 / n)) + z)); other orders when channels last or adaptive";
+    case AveragePoolRule::kQnnpack: return "RNE(fl(A * fl(s / fl(s * n)))) + z, n the whole window";
+    case AveragePoolRule::kTflite: return "integer division by the elements inside the image, half away from zero";
+    case AveragePoolRule::kOnnxRuntime: return "binary32 sum in order, RNE(fl(mean / s_y + z_y))";
+  }
+  return "unknown";
+}
+
+std::string Words(MeanRule rule) {
+  switch (rule) {
+    case MeanRule::kFloat: return "dequantize, average, requantize in binary32";
+    case MeanRule::kPytorch: return "RNE(fl(fl(A * fl(1 / n)) + z))";
+    case MeanRule::kQnnpack: return "RNE(fl(A * fl(s / fl(s * n)))) + z";
+    case MeanRule::kTflite: return "a Q31 multiplier divided by n, two roundings";
+    case MeanRule::kTfliteVector: return "as tflite; over height and width by raw sums in vectors of 16 channels";
+    case MeanRule::kXnnpack: return "RNE(fl(fl(S * M) + constant)), M = fl(fl(s_x / s_y) * fl(1 / n))";
+    case MeanRule::kOnnxRuntime: return "RNE(fl(A * fl(s_x / fl(s_y * n)))) + z_y";
+  }
+  return "unknown";
+}
+
+void AppendOperators(const OperatorRules& rules, std::string* out) {
+  if (rules == OperatorRules{}) {
+    return AppendItem("operators", "add, mul, concat, pools and mean: dequantize, compute, requantize in binary32", out);
+  }
+  AppendItem("operators", absl::StrCat("add: ", Words(rules.add)), out);
+  AppendItem("", absl::StrCat("mul: ", Words(rules.mul)), out);
+  AppendItem("", absl::StrCat("concat: ", Words(rules.concat)), out);
+  AppendItem("", absl::StrCat("average pool: ", Words(rules.average_pool)), out);
+  AppendItem("", absl::StrCat("mean: ", Words(rules.mean)), out);
+}
+
 }  // namespace
 
 std::string Describe(const TargetDescription& target) {
@@ -304,6 +374,7 @@ std::string Describe(const TargetDescription& target) {
   } else {
     AppendDelegates(target.delegates, &out);
   }
+  AppendOperators(target.operators, &out);
   AppendItem("engine",
              target.engine == Engine::kNone ? std::string("none linked in")
                                             : absl::StrCat(Text(ToString(target.engine)), " of the linked LibTorch"),

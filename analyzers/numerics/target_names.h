@@ -5,15 +5,10 @@
 #include <cstddef>
 #include <string_view>
 
+#include "analyzers/numerics/enum_name.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
-
-template <typename Enum>
-struct EnumName {
-  Enum value;
-  std::string_view name;
-};
 
 inline constexpr std::array kBiasModeNames = {
     EnumName<BiasMode>{BiasMode::kFloatBeforeScale, "float_before_scale"},

@@ -267,9 +267,20 @@ absl::Status ParseRules(const YamlSection& root, TargetDescription* target) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<OperatorRules> ParseOperators(const YamlSection& section) {
+  QATGAP_RETURN_IF_ERROR(section.CheckKeys({"add", "mul", "concat", "average_pool", "mean"}));
+  OperatorRules rules;
+  QATGAP_ASSIGN_OR_RETURN(rules.add, section.Enum("add", kAddRuleNames));
+  QATGAP_ASSIGN_OR_RETURN(rules.mul, section.Enum("mul", kMulRuleNames));
+  QATGAP_ASSIGN_OR_RETURN(rules.concat, section.Enum("concat", kConcatRuleNames));
+  QATGAP_ASSIGN_OR_RETURN(rules.average_pool, section.Enum("average_pool", kAveragePoolRuleNames));
+  QATGAP_ASSIGN_OR_RETURN(rules.mean, section.Enum("mean", kMeanRuleNames));
+  return rules;
+}
+
 absl::Status ParseDocument(const YamlSection& root, TargetDescription* target) {
   QATGAP_RETURN_IF_ERROR(root.CheckKeys({"name", "title", "summary", "source", "evidence", "engine", "delegates",
-                                         "scales", "bias", "accumulator", "requantization"}));
+                                         "scales", "bias", "accumulator", "requantization", "operators"}));
   QATGAP_ASSIGN_OR_RETURN(target->name, root.String("name"));
   if (!IsTargetName(target->name)) {
     return root.Error("name", absl::StrCat("is ", YamlSection::Quoted(target->name),
@@ -285,6 +296,11 @@ absl::Status ParseDocument(const YamlSection& root, TargetDescription* target) {
   // Optional: hardware that is not linked in has no engine, and need not say so.
   if (root.Has("engine")) {
     QATGAP_ASSIGN_OR_RETURN(target->engine, root.Enum("engine", kEngineNames));
+  }
+  // Optional: hardware that only multiplies and accumulates has none.
+  if (root.Has("operators")) {
+    QATGAP_ASSIGN_OR_RETURN(const YamlSection operators, root.Child("operators"));
+    QATGAP_ASSIGN_OR_RETURN(target->operators, ParseOperators(operators));
   }
   return root.Has("delegates") ? ParseDelegates(root, target) : ParseRules(root, target);
 }

@@ -24,6 +24,7 @@ enum class CaseOp { kConvolution, kTransposedConvolution, kLinear, kAdd, kMul, k
 struct Case {
   std::string name;       // folder, relative to the directory of vectors
   std::string runtime, version, target;
+  std::string kernel;     // engine, resolver, delegate: free text; "channels last" and "adaptive" in it change roundings
   CaseOp op = CaseOp::kConvolution;
   std::map<std::string, bool> host;          // "vnni": true, where the file says so
   graph::ConvolutionAttributes convolution;  // `padding` before the first element of each spatial axis

@@ -21,8 +21,9 @@ absl::StatusOr<std::vector<double>> ReadRealBias(const Files& files, const std::
 
 struct IntegerBias {
   std::vector<std::int64_t> values;
-  int bits = 0;
+  int bits = 0;  // of the file's type
 };
+
 // int8, int16, int32 or int64.
 absl::StatusOr<IntegerBias> ReadIntegerBias(const Files& files, const std::string& path);
 

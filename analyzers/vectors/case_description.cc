@@ -186,6 +186,7 @@ absl::StatusOr<CaseDescription> ParseDescription(std::string_view text, const st
   const JsonFields root(document, where, "");
   CaseDescription d;
   QATGAP_ASSIGN_OR_RETURN(d.runtime, root.Text({"runtime"}));
+  QATGAP_ASSIGN_OR_RETURN(d.runtime_kernel, root.Text({"kernel"}));
   QATGAP_ASSIGN_OR_RETURN(d.version, root.Text({"version", "runtime_version"}));
   QATGAP_ASSIGN_OR_RETURN(d.target, root.Text({"target"}));
   ParseHost(root, &d);

@@ -30,7 +30,7 @@ struct PaddingDescription {
 enum class Layout { kChannelsFirst, kChannelsLast };
 
 struct CaseDescription {
-  std::string runtime, version, target;
+  std::string runtime_kernel, runtime, version, target;
   std::map<std::string, bool> host;
   OpWord op;
   std::string op_name;  // as it is written

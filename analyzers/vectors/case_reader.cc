@@ -123,6 +123,7 @@ absl::StatusOr<Case> ReadCase(const Files& files, const Folder& folder) {
   Case layer;
   layer.name = folder.name;
   layer.runtime = description.runtime;
+  layer.kernel = description.runtime_kernel;
   layer.version = description.version;
   layer.target = description.target;
   layer.host = description.host;

@@ -104,6 +104,7 @@ bool HasLayout(CaseOp op) {
 
 Json Description(const Case& layer) {
   Json json = {{"runtime", layer.runtime}, {"version", layer.version}, {"target", layer.target}};
+  if (!layer.kernel.empty()) json["kernel"] = layer.kernel;
   if (!layer.host.empty()) json["host"] = layer.host;
   json["op"] = OpName(layer);
   if (HasLayout(layer.op)) json["layout"] = "NCHW";

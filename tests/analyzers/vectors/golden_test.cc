@@ -85,7 +85,8 @@ TEST(EvidenceTest, OnlyTargetsWithVectorsAreVerified) {
                              [&](const auto& delegate) { return delegate.target == target.name; });
         });
     const bool has_vectors = std::find(folders.begin(), folders.end(), target.name) != folders.end();
-    if (!part) EXPECT_EQ(target.evidence.kind == numerics::EvidenceKind::kVerified, has_vectors) << target.name;
+    if (part && !has_vectors) continue;
+    EXPECT_EQ(target.evidence.kind == numerics::EvidenceKind::kVerified, has_vectors) << target.name;
   }
 }
 
