@@ -358,7 +358,6 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   return result;
 }
 
-
 std::string SerializeResult(const report::AnalysisResult& r) { return ToProto(r).SerializeAsString(); }
 
 absl::StatusOr<report::AnalysisResult> ParseResult(const std::string& bytes) {
