@@ -29,6 +29,7 @@ constexpr std::string_view kConstants = R"(#ifndef QATGAP_HANDOFF_CONSTANTS
 #define QATGAP_SCALING_MULTIPLY 0      /* v = fl(fl(A') * M) */
 #define QATGAP_SCALING_ADD_MULTIPLY 1  /* v = fl(fl(fl(A') + bias) * M) */
 #define QATGAP_SCALING_DEQUANTIZE 2    /* d = fl(A' in reals + bias), v = d / s_y or d * (1 / s_y) */
+#define QATGAP_SCALING_FUSED_ADD 3     /* v = fl(fma(bias, bias_reciprocal, fl(A')) * M) */
 #define QATGAP_REQUANT_FLOAT32 0
 #define QATGAP_REQUANT_FLOAT64 1
 #define QATGAP_REQUANT_Q31_DOUBLE_ROUNDING 2
@@ -146,8 +147,8 @@ class Writer {
   }
 
   void Begin() {
-    absl::StrAppend(&out_, "/* ", SafeName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
-                    SafeName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
+    absl::StrAppend(&out_, "/* ", DisplayName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
+                    DisplayName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
     absl::StrAppend(&out_, "#ifndef QATGAP_", upper_, "_H\n#define QATGAP_", upper_, "_H\n\n#include <stdint.h>\n\n",
                     Text(kConstants));
   }
@@ -242,9 +243,13 @@ class Writer {
       default:
         break;
     }
-    Title("M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15).");
+    const std::int64_t last = layer_.layer.output_channels - 1;  // of the tail, if there is one
+    const bool q15 = rule.mode == numerics::RequantMode::kQ15 ||
+                     arithmetic_.target(last).requantization.mode == numerics::RequantMode::kQ15;
+    Title(q15 ? "M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15)."
+              : "M = mantissa * 2^(shift - 31).");
     IntegersPerChannel("mantissa", [&](std::int64_t c) { return constants(c).fixed.mantissa; });
-    IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    if (q15) IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
     IntegersPerChannel("shift", [&](std::int64_t c) { return constants(c).fixed.shift; });
   }
 
@@ -265,7 +270,11 @@ class Writer {
     const auto constants = [&](std::int64_t c) -> const numerics::RequantConstants& {
       return arithmetic_.requant_constants(c);
     };
-    Macro("SCALING", dequantizes                          ? "QATGAP_SCALING_DEQUANTIZE"
+    bool fused = false;
+    for (std::int64_t c = 0; c < layer_.layer.output_channels; ++c) fused |= constants(c).bias_reciprocal != 0;
+    if (fused) PerChannel<float>("float", "bias_reciprocal", [&](std::int64_t c) { return constants(c).bias_reciprocal; });
+    Macro("SCALING", fused                                ? "QATGAP_SCALING_FUSED_ADD"
+                     : dequantizes                        ? "QATGAP_SCALING_DEQUANTIZE"
                      : numerics::HasFloatBias(target.bias) ? "QATGAP_SCALING_ADD_MULTIPLY"
                                                            : "QATGAP_SCALING_MULTIPLY");
     Macro("ROUNDING", Word("QATGAP_ROUND_", numerics::ToString(rule.rounding)));

@@ -80,6 +80,9 @@ Json Bias(const LayerHandoff& layer) {
   }
   if (numerics::HasFloatBias(rule)) {
     json["float"] = PerChannel(layer, [&](std::int64_t c) { return Real(arithmetic.requant_constants(c).bias); });
+    // Not 0: what is added is float * float_reciprocal, unrounded (a fused multiply-add).
+    json["float_reciprocal"] =
+        PerChannel(layer, [&](std::int64_t c) { return Real(arithmetic.requant_constants(c).bias_reciprocal); });
     json["float_bits"] = PerChannel(layer, [&](std::int64_t c) { return Bits(arithmetic.requant_constants(c).bias); });
   } else {
     json["added_to_accumulator"] =

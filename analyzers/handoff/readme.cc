@@ -51,18 +51,6 @@ Names in `layer.h` begin with the layer's identifier (the table of layers has it
 Padded elements are z_x: they add nothing to A.
 )";
 
-// What Markdown and a person can read of a name.
-std::string Display(std::string_view name) {
-  constexpr std::size_t kLongest = 64;
-  std::string result;
-  for (const char letter : name.substr(0, kLongest)) {
-    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(letter)) ||
-                       std::string_view("._#-/:() ,'").find(letter) != std::string_view::npos;
-    result += plain ? letter : '_';
-  }
-  return result.empty() ? "(root)" : result;
-}
-
 std::string Real(double value) { return absl::StrFormat("%.9g", value); }
 
 // A step of the worked example: what is computed, its value, a remark.
@@ -94,8 +82,12 @@ void FloatSteps(const LayerHandoff& layer, const numerics::TargetDescription& ru
   }
   Step("M", multiplier, "binary32", out);
   if (numerics::HasFloatBias(rules.bias)) {
-    Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
-    Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    if (c.bias_reciprocal != 0) {
+      Step("t = fl(fl(A') + b * fl(1 / (s_x * s_w)))", Real(trace.biased), "a fused multiply-add", out);
+    } else {
+      Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
+      Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    }
     Step("v = fl(t * M)", Real(trace.scaled), "", out);
   } else {
     Step("v = fl(fl(A') * M)", Real(trace.scaled), "", out);
@@ -134,7 +126,7 @@ void AppendExample(const LayerHandoff& layer, std::string* out) {
   const numerics::StoredBias& bias = layer.arithmetic.stored_bias(channel);
   const numerics::OutputRange& range = layer.arithmetic.output_range();
   const numerics::RequantConstants& constants = layer.arithmetic.requant_constants(channel);
-  absl::StrAppend(out, "\n## One element, step by step\nLayer ", Display(layer.layer.name), ", output.npy[",
+  absl::StrAppend(out, "\n## One element, step by step\nLayer ", DisplayName(layer.layer.name), ", output.npy[",
                   absl::StrJoin(layer.example.index, ", "), "], channel ", channel,
                   ". `layer.json` has such an element of every layer.\n\n");
   Step("A = sum (x - z_x) * (w - z_w)", absl::StrCat(trace.accumulator), "", out);
@@ -181,7 +173,7 @@ void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
   absl::StrAppend(out, "Folded into weights and bias; `batch_norms` of `layer.json` has the parts of every channel.\n\n",
                   "    s  = gamma / sqrt(var + eps)        w' = w * s      (in the weight codes and scales)\n",
                   "    b' = (b - mean) * s + beta          (bias.npy: each operation rounded to binary32, as convert() does "
-                  "it)\n\nChannel 0 of ", Display(folded->layer.name), ":\n\n");
+                  "it)\n\nChannel 0 of ", DisplayName(folded->layer.name), ":\n\n");
   Step("s = gamma / sqrt(var + eps)", Real(fold.factor[0]),
        absl::StrFormat("%.9g / sqrt(%.9g + %.9g)", fold.gamma[0], fold.variance[0], fold.epsilon), out);
   Step("b' = (b - mean) * s + beta", Real(fold.folded_bias[0]),
@@ -205,31 +197,34 @@ void AppendHeaderUse(const LayerHandoff& layer, std::string* out) {
                   "around the zero point, and a first row of both ends of the range.\n");
 }
 
-std::string PerChannelRange(const std::vector<double>& values) {
+// "least..greatest" over the channels, or the one value.
+template <typename T, typename Format>
+std::string PerChannelRange(const std::vector<T>& values, Format format) {
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  return *least == *greatest ? absl::StrFormat("%.4g", *least) : absl::StrFormat("%.4g..%.4g", *least, *greatest);
+  return *least == *greatest ? format(*least) : absl::StrCat(format(*least), "..", format(*greatest));
 }
 
 void AppendLayers(std::span<const LayerHandoff> layers, std::string* out) {
   absl::StrAppend(out, "\n## Layers\n| folder | identifier | layer | operator | weight | input | output | clamp | M | stored bias |\n"
                        "|---|---|---|---|---|---|---|---|---|---|\n");
   for (const LayerHandoff& layer : layers) {
-    std::vector<double> multipliers, biases;
+    std::vector<double> multipliers;
+    std::vector<std::int64_t> biases;
     for (std::int64_t c = 0; c < layer.layer.output_channels; ++c) {
       multipliers.push_back(layer.arithmetic.multiplier(c));
-      biases.push_back(static_cast<double>(layer.arithmetic.stored_bias(c).stored));
+      biases.push_back(layer.arithmetic.stored_bias(c).stored);
     }
     const numerics::BiasMode mode = layer.arithmetic.target().bias.mode;
     const std::string bias = layer.layer.shipped_bias.empty()             ? "none"
-                             : mode == numerics::BiasMode::kInteger ? PerChannelRange(biases)
+                             : mode == numerics::BiasMode::kInteger ? PerChannelRange(biases, [](std::int64_t value) { return absl::StrCat(value); })
                                                                     : "float";
     const numerics::QuantParams& input = layer.golden.inputs[0];
     const numerics::OutputRange& range = layer.arithmetic.output_range();
-    absl::StrAppend(out, "| `", layer.folder, "` | `", layer.identifier, "` | ", Display(layer.layer.name), " | ",
+    absl::StrAppend(out, "| `", layer.folder, "` | `", layer.identifier, "` | ", DisplayName(layer.layer.name), " | ",
                     vectors::OpName(layer.golden), " | ", graph::ToString(layer.golden.weight_codes.shape()), " | s ",
                     Real(input.scale()), ", z ", input.zero_point(), " | s ", Real(layer.golden.output.scale()), ", z ",
                     layer.golden.output.zero_point(), " | ", range.min, "..", range.max, " | ",
-                    PerChannelRange(multipliers), " | ", bias, " |\n");
+                    PerChannelRange(multipliers, [](double value) { return absl::StrFormat("%.4g", value); }), " | ", bias, " |\n");
   }
 }
 
@@ -237,15 +232,15 @@ void AppendNotes(std::span<const LayerHandoff> layers, std::string* out) {
   std::string notes;
   for (const LayerHandoff& layer : layers) {
     if (layer.adjusted_channels.empty()) continue;
-    absl::StrAppend(&notes, "* ", Display(layer.layer.name), ": the target raised the weight scale of ",
+    absl::StrAppend(&notes, "* ", DisplayName(layer.layer.name), ": the target raised the weight scale of ",
                     layer.adjusted_channels.size(), " channels to make room for their bias, and their weights are rounded anew.\n");
   }
   const bool pairs = std::any_of(layers.begin(), layers.end(), [](const LayerHandoff& layer) {
     return layer.arithmetic.target().accumulator.int16_pairs != numerics::Int16Pairs::kNever;
   });
   if (pairs) {
-    absl::StrAppend(&notes, "* On x86 hosts without VNNI the runtime adds pairs of products in a saturating int16. The golden outputs "
-                            "are those of a host with VNNI.\n");
+    absl::StrAppend(&notes, "* The runtime can add pairs of products in a saturating int16 on x86 (see accumulator above). Golden inputs "
+                            "have codes up to 127, which never saturate: they hold for either kind of host.\n");
   }
   const bool shared = std::any_of(layers.begin(), layers.end(),
                                   [](const LayerHandoff& layer) { return layer.layer.input_grids.size() > 1; });
@@ -260,7 +255,7 @@ void AppendLeftOut(std::string_view title, std::span<const LeftOut> operators, s
   if (operators.empty()) return;
   absl::StrAppend(out, "\n## ", Text(title), "\n| operator | where | reason |\n|---|---|---|\n");
   for (const LeftOut& entry : operators) {
-    absl::StrAppend(out, "| ", Display(entry.source_op), " | ", Display(entry.name), " | ", entry.reason, " |\n");
+    absl::StrAppend(out, "| ", DisplayName(entry.source_op), " | ", DisplayName(entry.name), " | ", entry.reason, " |\n");
   }
 }
 

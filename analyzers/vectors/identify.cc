@@ -45,10 +45,6 @@ struct Found {
 TargetDescription Combine(const BiasChoice& bias, const AccumulatorRule& accumulator, const numerics::RequantRule& requantization) {
   TargetDescription target;
   target.name = "identified";
-  target.title = "Found from captured vectors";
-  target.summary = "Found by qatgap target identify.";
-  target.source = "Captured inputs, weights and outputs";
-  target.evidence.detail = "Found from captured vectors";
   target.bias = bias.rule;
   target.accumulator = accumulator;
   target.requantization = requantization;
@@ -96,18 +92,20 @@ class Search {
  public:
   Search(const std::vector<Case>& cases, Scoring scoring) : cases_(cases), scoring_(std::move(scoring)) {}
 
-  void TryShipped();
-  void TryFamilies();
+  void FindExact();
+  // Where nothing is exact.
+  void FindClosest();
   Identification Result();
+  bool exact() const { return !found_.empty() || !shipped_.empty(); }
 
  private:
   enum class Accumulators { kWide, kNarrow };
-  void TrySpace(const Space& space, Accumulators accumulators, Int16Pairs pairs);
-  // The least of the two hosts where no case says which it was.
-  std::int64_t Score(const TargetDescription& target);
+  void FindExactIn(const Space& space, Accumulators accumulators, Int16Pairs pairs);
+  void Descend(const Space& space, Int16Pairs pairs);
+  // Mismatches, or any number above `limit`; the least of the two hosts where no case says which it was.
+  std::int64_t Score(const TargetDescription& target, std::int64_t limit);
   std::vector<AccumulatorClass> AccumulatorClasses(const BiasClass& bias, Int16Pairs pairs) const;
   void Keep(std::int64_t mismatches, TargetDescription target);
-  std::int64_t Limit() const;
   void WidenAccumulators();
   std::vector<std::pair<const Knob*, std::vector<Alternative>>> Alternatives(const TargetDescription& representative) const;
 
@@ -120,21 +118,18 @@ class Search {
   std::int64_t tried_ = 0;
 };
 
-std::int64_t Search::Limit() const {
-  if (!found_.empty() || !shipped_.empty()) return 0;
-  return closest_.size() < kShown ? std::numeric_limits<std::int64_t>::max() - 1 : closest_.back().first - 1;
-}
-
 void Search::Keep(std::int64_t mismatches, TargetDescription target) {
+  for (const auto& [count, kept] : closest_) {
+    if (count == mismatches && Distance(kept, target) == 0 && kept.delegates.empty() == target.delegates.empty()) return;
+  }
   const auto at = std::upper_bound(closest_.begin(), closest_.end(), mismatches,
                                    [](std::int64_t value, const auto& entry) { return value < entry.first; });
   closest_.insert(at, {mismatches, std::move(target)});
   if (closest_.size() > kShown) closest_.pop_back();
 }
 
-std::int64_t Search::Score(const TargetDescription& target) {
+std::int64_t Search::Score(const TargetDescription& target, std::int64_t limit) {
   ++tried_;
-  const std::int64_t limit = Limit();
   const std::int64_t with = scoring_.Mismatches(target, /*assume_vnni=*/true, limit);
   const bool pairs = !target.delegates.empty() || target.accumulator.int16_pairs != Int16Pairs::kNever;
   if (with == 0 || !pairs) return with;
@@ -159,16 +154,6 @@ std::int64_t BiasMismatches(const TargetDescription& target, const std::vector<C
   return mismatches;
 }
 
-void Search::TryShipped() {
-  for (const TargetDescription& target : numerics::ShippedTargets()) {
-    // A shipped target that fits is worth a name even beside one that fits as well: each is scored to the end.
-    const std::int64_t biases = BiasMismatches(target, cases_);
-    const std::int64_t mismatches = Score(target) + biases;
-    if (mismatches == 0) shipped_.push_back(target);
-    else if (mismatches <= Limit()) Keep(mismatches, target);
-  }
-}
-
 std::vector<AccumulatorClass> Search::AccumulatorClasses(const BiasClass& bias, Int16Pairs pairs) const {
   std::int64_t reach = 0;
   for (const Case& layer : cases_) {
@@ -190,43 +175,91 @@ std::vector<AccumulatorClass> Search::AccumulatorClasses(const BiasClass& bias, 
   return classes;
 }
 
-void Search::TrySpace(const Space& space, Accumulators accumulators, Int16Pairs pairs) {
+// A float bias is added by the float requantization only.
+bool Fits(const BiasClass& bias, const RequantClass& requantization) {
+  return !numerics::HasFloatBias(bias.members.front().rule) ||
+         requantization.members.front().mode == numerics::RequantMode::kFloat32;
+}
+
+void Search::FindExactIn(const Space& space, Accumulators accumulators, Int16Pairs pairs) {
   for (const BiasClass& bias : space.biases) {
-    if (bias.mismatches > Limit()) continue;
+    if (bias.mismatches > 0) continue;
     std::vector<AccumulatorClass> classes = AccumulatorClasses(bias, pairs);
-    const bool only_32_differs = classes.front().front().bits != 32;
-    // Sums beyond 32 bits: wrapping at 32 is as likely as having more.
-    if (accumulators == Accumulators::kWide) classes.resize(only_32_differs ? std::min<std::size_t>(classes.size(), 3) : 1);
-    else classes.erase(classes.begin(), classes.begin() + (only_32_differs ? 3 : 1));
+    // Sums beyond 32 bits: wrapping or saturating there is as likely as having more.
+    const std::size_t wide = classes.front().front().bits == 32 ? 1 : 3;
+    if (accumulators == Accumulators::kWide) classes.resize(std::min(classes.size(), wide));
+    else classes.erase(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(std::min(classes.size(), wide)));
     for (const RequantClass& requantization : space.requantizations) {
-      if (numerics::HasFloatBias(bias.members.front().rule) &&
-          requantization.members.front().mode != numerics::RequantMode::kFloat32) {
-        continue;
-      }
+      if (!Fits(bias, requantization)) continue;
       for (const AccumulatorClass& accumulator : classes) {
-        if (accumulator.empty()) continue;
         Found candidate{.bias = &bias, .requantization = &requantization, .accumulator = accumulator};
-        const std::int64_t mismatches = Score(First(candidate)) + bias.mismatches;
-        if (mismatches == 0) found_.push_back(std::move(candidate));
-        else if (mismatches <= Limit()) Keep(mismatches, First(candidate));
+        if (Score(First(candidate), /*limit=*/0) == 0) found_.push_back(std::move(candidate));
       }
     }
   }
 }
 
-void Search::TryFamilies() {
+void Search::FindExact() {
+  for (const TargetDescription& target : numerics::ShippedTargets()) {
+    if (BiasMismatches(target, cases_) == 0 && Score(target, /*limit=*/0) == 0) shipped_.push_back(target);
+  }
   for (const BiasFamily family : {BiasFamily::kInteger, BiasFamily::kFloatBeforeScale, BiasFamily::kFloatAfterScale}) {
     spaces_.push_back({.biases = BiasClasses(family, cases_), .requantizations = RequantClasses(family, cases_)});
   }
-  for (const Space& space : spaces_) TrySpace(space, Accumulators::kWide, Int16Pairs::kNever);
   for (const Space& space : spaces_) {
+    FindExactIn(space, Accumulators::kWide, Int16Pairs::kNever);
     if (space.biases.empty() || !scoring_.PairsMatter(space.biases.front().members.front().rule.mode)) continue;
-    TrySpace(space, Accumulators::kWide, Int16Pairs::kWithoutVnni);
+    FindExactIn(space, Accumulators::kWide, Int16Pairs::kWithoutVnni);
   }
-  if (found_.empty()) {
-    for (const Space& space : spaces_) TrySpace(space, Accumulators::kNarrow, Int16Pairs::kNever);
+  if (!exact()) {
+    for (const Space& space : spaces_) FindExactIn(space, Accumulators::kNarrow, Int16Pairs::kNever);
   }
   WidenAccumulators();
+}
+
+// One class at a time to the best, the others held: all combinations would have to be counted to the end, which takes
+// minutes where the first mismatch takes seconds.
+void Search::Descend(const Space& space, Int16Pairs pairs) {
+  if (space.biases.empty() || space.requantizations.empty()) return;
+  const BiasClass* bias = &space.biases.front();
+  const RequantClass* requantization = &space.requantizations.front();
+  AccumulatorClass accumulator = AccumulatorClasses(*bias, pairs).front();
+  std::int64_t best = std::numeric_limits<std::int64_t>::max() - 1;
+  const auto try_one = [&](const BiasClass& b, const AccumulatorClass& a, const RequantClass& r) {
+    if (!Fits(b, r) || b.mismatches > best) return false;
+    const TargetDescription target = First({.bias = &b, .requantization = &r, .accumulator = a});
+    const std::int64_t mismatches = Score(target, best) + b.mismatches;
+    if (mismatches > best) return false;
+    Keep(mismatches, target);
+    const bool better = mismatches < best;
+    best = mismatches;
+    return better;
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const RequantClass& r : space.requantizations) {
+      if (try_one(*bias, accumulator, r)) requantization = &r;
+    }
+    for (const BiasClass& b : space.biases) {
+      if (try_one(b, accumulator, *requantization)) bias = &b;
+    }
+    for (const AccumulatorClass& a : AccumulatorClasses(*bias, pairs)) {
+      if (!a.empty() && try_one(*bias, a, *requantization)) accumulator = a;
+    }
+  }
+}
+
+void Search::FindClosest() {
+  for (const TargetDescription& target : numerics::ShippedTargets()) {
+    const std::int64_t limit = closest_.size() < kShown ? std::numeric_limits<std::int64_t>::max() - 1 : closest_.back().first;
+    const std::int64_t mismatches = Score(target, limit) + BiasMismatches(target, cases_);
+    if (mismatches <= limit) Keep(mismatches, target);
+  }
+  for (const Space& space : spaces_) {
+    Descend(space, Int16Pairs::kNever);
+    if (!space.biases.empty() && scoring_.PairsMatter(space.biases.front().members.front().rule.mode)) {
+      Descend(space, Int16Pairs::kWithoutVnni);
+    }
+  }
 }
 
 // Accumulators that overflow only where the output's limits hide it, and int16 pairs that never saturate, are exact too.
@@ -243,7 +276,7 @@ void Search::WidenAccumulators() {
       };
       if (accumulator.empty() || std::any_of(found_.begin(), found_.end(), same)) continue;
       Found candidate{.bias = found_[i].bias, .requantization = found_[i].requantization, .accumulator = accumulator};
-      if (Score(First(candidate)) == 0) found_.push_back(std::move(candidate));
+      if (Score(First(candidate), /*limit=*/0) == 0) found_.push_back(std::move(candidate));
     }
     const numerics::BiasMode mode = found_[i].bias->members.front().rule.mode;
     if (pairs == Int16Pairs::kNever && !scoring_.PairsMatter(mode)) {
@@ -332,6 +365,9 @@ Identification Search::Result() {
     candidate.target = std::move(target);
     candidate.mismatches = mismatches;
     if (candidate.target.name == "identified") {
+      candidate.target.title = "Found from captured vectors";
+      candidate.target.summary = "Found by qatgap target identify.";
+      candidate.target.source = "Captured inputs, weights and outputs";
       candidate.target.name = absl::StrCat("identified-", result.best.size());
       candidate.target.evidence.detail =
           absl::StrCat("Found from ", result.elements, " captured elements of ", result.cases, " cases.");
@@ -340,7 +376,6 @@ Identification Search::Result() {
   if (found_.empty()) {
     for (const TargetDescription& target : shipped_) add(target, 0);
     for (const auto& [mismatches, target] : closest_) {
-      if (!shipped_.empty()) break;
       add(target, mismatches);
       const auto verification = Verify(target, cases_);
       if (!verification.ok()) continue;
@@ -376,8 +411,8 @@ absl::StatusOr<Identification> Identify(const std::vector<Case>& cases) {
   }
   QATGAP_ASSIGN_OR_RETURN(Scoring scoring, Scoring::Create(mac_cases));
   Search search(mac_cases, std::move(scoring));
-  search.TryShipped();
-  search.TryFamilies();
+  search.FindExact();
+  if (!search.exact()) search.FindClosest();
   return search.Result();
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "analyzers/numerics/target_fields.h"
 #include "analyzers/status/string_view.h"
 #include "analyzers/vectors/identify.h"
 #include "analyzers/vectors/knobs.h"
@@ -25,18 +26,25 @@ std::string Field(std::string_view name, const std::string& value) { return absl
 std::string Yaml(const numerics::TargetDescription& target) {
   std::string text = absl::StrCat("name: ", target.name, "\ntitle: ", target.title, "\nsummary: ", target.summary, "\nsource: ",
                                   target.source, "\nevidence:\n  kind: unverified\n  detail: ", target.evidence.detail, "\n");
+  if (target.requantization.mode == numerics::RequantMode::kPowerOfTwoShift) text += "scales: power_of_two\n";
   std::string section;
   for (const Knob& knob : Knobs()) {
     const std::size_t dot = knob.field.find('.');
     const std::optional<std::string> value = knob.value(target);
-    if (!value || knob.field == "requantization.fused_multiply_add") continue;
+    // Of the other section, and a field that is left out where it says nothing.
+    if (!value || knob.field == "requantization.fused_multiply_add" || *value == "0") continue;
     if (const std::string name(knob.field.substr(0, dot)); name != section) {
       section = name;
       text += section + ":\n";
     }
     text += Field(knob.field.substr(dot + 1), *value);
   }
-  if (target.requantization.fused_multiply_add) text += Field("fused_multiply_add", "true");
+  if (ReadsFusedMultiplyAdd(target.bias)) {
+    text += Field("fused_multiply_add", target.requantization.fused_multiply_add ? "true" : "false");
+  }
+  if (target.requantization.vector_channels != 0) {
+    text += Field("tail_mode", std::string(ToString(target.requantization.tail_mode)));
+  }
   return text;
 }
 
@@ -73,25 +81,41 @@ std::string Wrapped(const std::string& text, std::size_t indent) {
   return result + "\n";
 }
 
+// The knobs in which `target` is not `other`.
+std::string Differences(const numerics::TargetDescription& target, const numerics::TargetDescription& other) {
+  std::vector<std::string> parts;
+  for (const Knob& knob : Knobs()) {
+    const std::optional<std::string> value = knob.value(target);
+    if (value && value != knob.value(other)) parts.push_back(absl::StrCat(Text(knob.field), " ", *value));
+  }
+  return absl::StrCat("as ", other.name, " but for ", absl::StrJoin(parts, ", "));
+}
+
 std::string Closest(const Identification& identification) {
   std::string text = "No description reproduces every element. The closest:\n";
+  const Candidate& first = identification.best.front();
   for (const Candidate& candidate : identification.best) {
     text += absl::StrFormat("\n  %s: %d of %d differ\n", candidate.target.name, candidate.mismatches, identification.elements);
-    text += Wrapped(candidate.target.delegates.empty() ? OneLine(candidate.target) : candidate.target.title, 4);
+    const bool delegates = !candidate.target.delegates.empty() || !first.target.delegates.empty();
+    const bool is_first = &candidate == &first;
+    text += Wrapped(!candidate.target.delegates.empty() ? candidate.target.title
+                    : is_first || delegates             ? OneLine(candidate.target)
+                                                        : Differences(candidate.target, first.target), 4);
+    if (!is_first) continue;
     constexpr std::size_t kShownCases = 4;
     for (std::size_t i = 0; i < std::min(candidate.missed.size(), kShownCases); ++i) {
       const CaseOutcome& outcome = candidate.missed[i];
-      text += absl::StrFormat("    misses %d of %d elements of %s", outcome.mismatches, outcome.elements, outcome.name);
-      if (outcome.bias_mismatches > 0) text += absl::StrFormat(" and %d integer biases", outcome.bias_mismatches);
+      std::string line = absl::StrFormat("misses %d of %d elements of %s", outcome.mismatches, outcome.elements, outcome.name);
+      if (outcome.bias_mismatches > 0) line += absl::StrFormat(" and %d integer biases", outcome.bias_mismatches);
       if (!outcome.first.empty()) {
         const Mismatch& m = outcome.first.front();
-        text += absl::StrFormat("; at [%s] accumulator %d becomes %.9g, code %d, the vectors say %d", absl::StrJoin(m.index, ", "),
+        line += absl::StrFormat(": at [%s] accumulator %d becomes %.9g and code %d, the vectors say %d", absl::StrJoin(m.index, ", "),
                                 m.trace.accumulator, m.trace.scaled, m.computed, m.expected);
       }
-      text += "\n";
+      text += Wrapped(line, 6);
     }
     if (candidate.missed.size() > kShownCases) {
-      text += absl::StrFormat("    and elements of %d more cases\n", candidate.missed.size() - kShownCases);
+      text += absl::StrFormat("      and elements of %d more cases\n", candidate.missed.size() - kShownCases);
     }
   }
   return text;
@@ -102,6 +126,9 @@ std::string Exact(const Identification& identification) {
   if (!identification.shipped.empty()) {
     text += absl::StrCat("Reproduced bit for bit by the shipped ", identification.shipped.size() == 1 ? "target " : "targets ",
                          absl::StrJoin(identification.shipped, ", "), ".\n\n");
+  }
+  if (!identification.best.front().target.delegates.empty()) {
+    return text + "Its rules depend on the layer or the host; no single rule reproduces every element.\n";
   }
   text += "A description that reproduces every element, as a target file:\n\n";
   text += Yaml(identification.best.front().target);
@@ -128,10 +155,14 @@ std::string Summary(const Identification& identification) {
                                                    identification.best.front().mismatches, " of ", identification.elements, " different");
     return absl::StrCat("not identified: none of ", Plural(identification.candidates_tried, "description"), " fits; the closest is ", nearest, "\n");
   }
-  const std::string name = identification.shipped.empty() ? identification.best.front().target.name : identification.shipped.front();
-  return absl::StrCat("identified: ", name, " reproduces all ", Plural(identification.elements, "element"), "; ",
-                      identification.open.empty() ? "no knob" : Plural(static_cast<std::int64_t>(identification.open.size()), "knob"),
-                      " left open\n");
+  const std::string names = identification.shipped.empty() ? identification.best.front().target.name
+                                                           : absl::StrJoin(identification.shipped, ", ");
+  const bool several = identification.shipped.size() > 1;
+  std::string text = absl::StrCat("identified: ", names, several ? " each reproduce all " : " reproduces all ", Plural(identification.elements, "element"));
+  if (identification.best.front().target.delegates.empty()) {
+    absl::StrAppend(&text, "; ", identification.open.empty() ? "no knob" : Plural(static_cast<std::int64_t>(identification.open.size()), "knob"), " left open");
+  }
+  return text + "\n";
 }
 
 }  // namespace

@@ -81,7 +81,10 @@ Case MakeProbe(const Case& like, Draw* draw) {
   const bool symmetric_input = like.inputs.front().zero_point() == 0;
   SetScale(s_x, symmetric_input ? 0 : draw->Between(input.quant_min, input.quant_max), &input);
   SetScale(s_w, like.weight.zero_point(), &probe.weight);
-  SetScale(AsFloat(s_x * s_w / multiplier), like.output.zero_point() == 0 && middle == 0 ? 0 : middle + draw->Between(-20, 20), &probe.output);
+  double s_y = AsFloat(s_x * s_w / multiplier);
+  // The code of 6 is a tie.
+  if (probe.activation != numerics::Activation::kNone && draw->Chance(50)) s_y = AsFloat(12.0 / static_cast<double>(2 * draw->Between(1, 40) + 1));
+  SetScale(s_y, like.output.zero_point() == 0 && middle == 0 ? 0 : middle + draw->Between(-20, 20), &probe.output);
   const std::int64_t channels = draw->Chance(25) ? 2 : 1;
   if (channels == 2) {
     probe.weight.scales.push_back(s_w);

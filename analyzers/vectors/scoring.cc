@@ -1,8 +1,10 @@
 #include "analyzers/vectors/scoring.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
+#include <random>
 #include <span>
 #include <utility>
 
@@ -14,41 +16,53 @@
 namespace qatgap::vectors {
 namespace {
 
+// Ascending accumulators begin with those that end at the output's lower limit whatever the rule: mixed, the first few
+// elements tell as much as any.
+void Mix(std::vector<std::size_t>* order) {
+  std::mt19937 random(1);
+  for (std::size_t i = order->size(); i > 1; --i) std::swap((*order)[i - 1], (*order)[random() % i]);
+}
+
 Column MakeColumn(std::span<const std::int64_t> accumulators, std::span<const std::int32_t> codes) {
   std::vector<std::size_t> order(codes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return std::pair(accumulators[a], codes[a]) < std::pair(accumulators[b], codes[b]);
   });
-  Column column;
-  bool narrow = true;
+  std::vector<std::size_t> firsts;  // of each run of equal elements
+  std::vector<std::int32_t> counts;
   for (const std::size_t i : order) {
-    if (!column.codes.empty() && column.accumulators.back() == accumulators[i] && column.codes.back() == codes[i]) {
-      ++column.counts.back();
-      continue;
+    const bool again = !firsts.empty() && accumulators[firsts.back()] == accumulators[i] && codes[firsts.back()] == codes[i];
+    if (again) {
+      ++counts.back();
+    } else {
+      firsts.push_back(i);
+      counts.push_back(1);
     }
-    column.accumulators.push_back(accumulators[i]);
-    column.codes.push_back(codes[i]);
-    column.counts.push_back(1);
-    narrow = narrow && accumulators[i] >= INT32_MIN && accumulators[i] <= INT32_MAX;
+  }
+  Column column;
+  // Of the elements with one accumulator all but those with its commonest code contradict them.
+  for (std::size_t i = 0; i < firsts.size();) {
+    std::int64_t sum = 0, greatest = 0;
+    const std::int64_t accumulator = accumulators[firsts[i]];
+    for (; i < firsts.size() && accumulators[firsts[i]] == accumulator; ++i) {
+      sum += counts[i];
+      greatest = std::max<std::int64_t>(greatest, counts[i]);
+    }
+    column.contradictions += sum - greatest;
+  }
+  std::vector<std::size_t> mixed(firsts.size());
+  std::iota(mixed.begin(), mixed.end(), std::size_t{0});
+  Mix(&mixed);
+  bool narrow = true;
+  for (const std::size_t i : mixed) {
+    column.accumulators.push_back(accumulators[firsts[i]]);
+    column.codes.push_back(codes[firsts[i]]);
+    column.counts.push_back(counts[i]);
+    narrow = narrow && column.accumulators.back() >= INT32_MIN && column.accumulators.back() <= INT32_MAX;
   }
   if (narrow) column.narrow.assign(column.accumulators.begin(), column.accumulators.end());
   return column;
-}
-
-// Of the elements with one accumulator all but those with its commonest code.
-std::int64_t Contradictions(const Column& column) {
-  std::int64_t contradictions = 0;
-  for (std::size_t i = 0; i < column.codes.size();) {
-    std::int64_t sum = 0, greatest = 0;
-    const std::int64_t accumulator = column.accumulators[i];
-    for (; i < column.codes.size() && column.accumulators[i] == accumulator; ++i) {
-      sum += column.counts[i];
-      greatest = std::max<std::int64_t>(greatest, column.counts[i]);
-    }
-    contradictions += sum - greatest;
-  }
-  return contradictions;
 }
 
 absl::StatusOr<std::vector<Column>> MakeColumns(const Case& layer, PairKernel kernel) {
@@ -61,6 +75,27 @@ absl::StatusOr<std::vector<Column>> MakeColumns(const Case& layer, PairKernel ke
     columns.push_back(MakeColumn(accumulators.subspan(first, elements), std::span(codes).subspan(first, elements)));
   }
   return columns;
+}
+
+// Of one channel, in pieces: most descriptions are refuted by the first few elements.
+std::int64_t MismatchesOf(const numerics::LayerArithmetic& arithmetic, std::int64_t channel, const Column& column,
+                          std::int64_t limit) {
+  constexpr auto kStage = numerics::ArithmeticStage::kRequantized;
+  constexpr std::size_t kPiece = 256;
+  std::array<std::int32_t, kPiece> codes;
+  std::int64_t mismatches = 0;
+  for (std::size_t first = 0; first < column.codes.size() && mismatches <= limit;) {
+    const std::size_t count = std::min(first == 0 ? kPiece / 8 : kPiece, column.codes.size() - first);
+    const std::span<std::int32_t> piece = std::span(codes).first(count);
+    if (column.narrow.empty()) {
+      arithmetic.Codes(kStage, channel, std::span(column.accumulators).subspan(first, count), piece);
+    } else {
+      arithmetic.Codes(kStage, channel, std::span(column.narrow).subspan(first, count), piece);
+    }
+    for (std::size_t i = 0; i < count; ++i) mismatches += piece[i] == column.codes[first + i] ? 0 : column.counts[first + i];
+    first += count;
+  }
+  return mismatches;
 }
 
 }  // namespace
@@ -80,8 +115,8 @@ absl::StatusOr<Scoring> Scoring::Create(const std::vector<Case>& cases) {
   for (Entry& entry : scoring.entries_) {
     QATGAP_ASSIGN_OR_RETURN(std::vector<Column> columns, MakeColumns(*entry.layer, PairKernel::kNone));
     for (const Column& column : columns) {
-      scoring.contradictions_ += Contradictions(column);
-      scoring.reach_ = std::max({scoring.reach_, column.accumulators.back(), -column.accumulators.front()});
+      scoring.contradictions_ += column.contradictions;
+      for (const std::int64_t sum : column.accumulators) scoring.reach_ = std::max({scoring.reach_, sum, -sum});
     }
     entry.columns[PairKernel::kNone] = std::move(columns);
   }
@@ -97,7 +132,6 @@ const std::vector<Column>* Scoring::ColumnsOf(Entry* entry, PairKernel kernel) {
 
 std::int64_t Scoring::Mismatches(const numerics::TargetDescription& target, bool assume_vnni, std::int64_t limit) {
   std::int64_t mismatches = 0;
-  std::vector<std::int32_t> codes;
   for (std::size_t e = 0; e < entries_.size(); ++e) {
     Entry& entry = entries_[e];
     const bool vnni = entry.vnni.value_or(assume_vnni);
@@ -106,16 +140,7 @@ std::int64_t Scoring::Mismatches(const numerics::TargetDescription& target, bool
         arithmetic.ok() ? ColumnsOf(&entry, PairKernelOf(arithmetic->target(), *entry.layer, vnni)) : nullptr;
     if (columns == nullptr) mismatches += entry.layer->output_codes.elements();
     for (std::size_t c = 0; columns != nullptr && c < columns->size() && mismatches <= limit; ++c) {
-      const Column& column = (*columns)[c];
-      codes.resize(column.codes.size());
-      const auto channel = static_cast<std::int64_t>(c);
-      constexpr auto kStage = numerics::ArithmeticStage::kRequantized;
-      if (column.narrow.empty()) {
-        arithmetic->Codes(kStage, channel, std::span<const std::int64_t>(column.accumulators), codes);
-      } else {
-        arithmetic->Codes(kStage, channel, std::span<const std::int32_t>(column.narrow), codes);
-      }
-      for (std::size_t i = 0; i < codes.size(); ++i) mismatches += codes[i] == column.codes[i] ? 0 : column.counts[i];
+      mismatches += MismatchesOf(*arithmetic, static_cast<std::int64_t>(c), (*columns)[c], limit - mismatches);
     }
     if (mismatches > limit) {
       // What refuted this description is likely to refute the next one.

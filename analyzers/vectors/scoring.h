@@ -19,6 +19,7 @@ struct Column {
   std::vector<std::int64_t> accumulators;
   std::vector<std::int32_t> narrow;  // the same in 32 bits, where all fit; else empty
   std::vector<std::int32_t> codes, counts;
+  std::int64_t contradictions = 0;   // elements with the accumulator of others and a rarer code
 };
 
 class Scoring {

@@ -9,6 +9,7 @@
 
 #include "analyzers/numerics/bias.h"
 #include "analyzers/numerics/layer_arithmetic.h"
+#include "analyzers/numerics/target_fields.h"
 #include "analyzers/vectors/mac_case.h"
 
 namespace qatgap::vectors {
@@ -32,7 +33,8 @@ constexpr Rounding kRoundings[] = {Rounding::kHalfToEven, Rounding::kHalfAwayFro
                                    Rounding::kTowardZero, Rounding::kFloor, Rounding::kCeiling};
 constexpr BiasDivision kDivisions[] = {BiasDivision::kDivideFloat, BiasDivision::kDivideDouble,
                                        BiasDivision::kMultiplyReciprocal, BiasDivision::kReciprocalIfPerTensor};
-constexpr BiasScale kProductScales[] = {BiasScale::kProductFloat, BiasScale::kProductDouble, BiasScale::kProductDoubleToFloat};
+constexpr BiasScale kProductScales[] = {BiasScale::kProductFloat, BiasScale::kProductDouble, BiasScale::kProductDoubleToFloat,
+                                        BiasScale::kProductDoubleIfPerTensor};
 constexpr int kBiasBits[] = {32, 8, 16, 24, 30, 31, 40, 48, 64};
 
 // Bytes that are equal when what they were made of is.
@@ -201,6 +203,7 @@ std::vector<BiasClass> BeforeScaleClasses(const std::vector<Case>& cases) {
       for (const BiasDivision division : kDivisions) {
         numerics::TargetDescription target;
         target.bias = {.mode = BiasMode::kFloatBeforeScale, .scale = scale, .division = division};
+        if (fused && !ReadsFusedMultiplyAdd(target.bias)) continue;
         target.requantization.fused_multiply_add = fused;
         const auto made = Constants(target, constants);
         if (made) classes.Add(*made, {.rule = target.bias, .fused_multiply_add = fused});
@@ -222,11 +225,10 @@ std::vector<RequantRule> Rounded(const RequantRule& rule) {
 std::vector<RequantRule> Float32Rules(BiasFamily family) {
   std::vector<RequantRule> rules;
   const bool after = family == BiasFamily::kFloatAfterScale;
-  std::vector<MultiplierForm> forms = {MultiplierForm::kProductThenDivide, MultiplierForm::kProductTimesReciprocal};
-  if (!after) forms.insert(forms.end(), {MultiplierForm::kDouble, MultiplierForm::kFloatProduct});
+  constexpr MultiplierForm kForms[] = {MultiplierForm::kProductThenDivide, MultiplierForm::kProductTimesReciprocal};
   for (const ConversionOverflow conversion : {ConversionOverflow::kClampFloat, ConversionOverflow::kInt32MinPack}) {
     for (const ZeroPointOrder order : {ZeroPointOrder::kAfterRounding, ZeroPointOrder::kBeforeRounding}) {
-      for (const MultiplierForm form : forms) {
+      for (const MultiplierForm form : kForms) {
         for (const bool product : {false, true}) {
           for (const bool reciprocal : {false, true}) {
             if ((product || reciprocal) && !after) continue;

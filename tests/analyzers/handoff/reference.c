@@ -148,6 +148,9 @@ static int64_t requantize(int64_t sum, int c) {
 #elif M(SCALING) == QATGAP_SCALING_ADD_MULTIPLY
   const float t = (float)sum + V(bias_float)[c];
   float v = t * V(multiplier)[c];
+#elif M(SCALING) == QATGAP_SCALING_FUSED_ADD
+  const float t = fmaf(V(bias_float)[c], V(bias_reciprocal)[c], (float)sum);
+  float v = t * V(multiplier)[c];
 #else
 #if M(DEQUANTIZE_BY_PRODUCT)
   const float real = (float)sum * V(multiplier)[c];
@@ -235,9 +238,12 @@ static int64_t requantize(int64_t sum, int c) {
       if (narrow) v = wrap((uint64_t)v, 32);
       break;
     }
-    default: /* QATGAP_REQUANT_Q15 */
+#if M(REQUANT) == QATGAP_REQUANT_Q15 || M(TAIL_REQUANT) == QATGAP_REQUANT_Q15
+    case QATGAP_REQUANT_Q15:
       v = shift_half_up(sum * (int128)V(mantissa_q15)[c], 15 - shift);
       break;
+#endif
+    default: abort();
   }
   if (v > INT64_MAX / 2) v = INT64_MAX / 2;
   if (v < INT64_MIN / 2) v = INT64_MIN / 2;
