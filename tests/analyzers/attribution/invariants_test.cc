@@ -62,9 +62,9 @@ TEST_P(InvariantsTest, NoBiasRoundingExceedsItsBound) {
       for (const report::ChannelResult& channel : layer.channels) {
         const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
         const auto& measured = channel.causes[kCause(Cause::kBiasRounding)];
-        ASSERT_LE(static_cast<std::int64_t>(measured.max_abs), bound.codes) << target.name;
+        ASSERT_LE(static_cast<std::int64_t>(measured.max_absolute), bound.codes) << target.name;
         if (bound.codes > 0) {
-          closest = std::max(closest, static_cast<double>(measured.max_abs) / static_cast<double>(bound.codes));
+          closest = std::max(closest, static_cast<double>(measured.max_absolute) / static_cast<double>(bound.codes));
         }
       }
     }
@@ -83,7 +83,7 @@ TEST(BiasBoundTest, IsMetWhereTheBiasIsCoarse) {
     const double output_scale = result.layers[static_cast<std::size_t>(layer.layer)].output.scale();
     for (const report::ChannelResult& channel : layer.channels) {
       const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
-      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_abs);
+      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_absolute);
       ASSERT_LE(measured, bound.codes);
       if (bound.codes < 4) continue;
       largest = std::max(largest, measured);
