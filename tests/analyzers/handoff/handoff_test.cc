@@ -153,10 +153,8 @@ TEST_P(EveryTarget, ReproducesItsGoldenVectorsInC) {
   for (const Style* style : {&kUnsigned, &kUnsignedPerTensor, &kSigned, &kInt16, &kPowerOfTwo}) {
     SCOPED_TRACE(style->name);
     const auto files = MakeHandoff(SmallModel(*style), target);
-    if (!files.ok()) {
-      EXPECT_EQ(files.status().code(), absl::StatusCode::kFailedPrecondition) << files.status();
-      continue;
-    }
+    EXPECT_TRUE(files.ok() || absl::IsFailedPrecondition(files.status())) << files.status();
+    if (!files.ok()) continue;
     ++taken;
     ExpectReproduced(*files, target);
   }
