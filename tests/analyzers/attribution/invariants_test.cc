@@ -14,7 +14,8 @@ using report::Cause;
 using report::Path;
 
 constexpr auto kCause = [](Cause cause) { return static_cast<std::size_t>(cause); };
-const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8"};
+const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8",
+                                           "pytorch-x86",    "pytorch-onednn"};
 
 const report::AnalysisResult& ResultOf(const std::string& folder) {
   static std::map<std::string, report::AnalysisResult> results;
@@ -121,8 +122,7 @@ TEST_P(InvariantsTest, AnIntegerBiasIsRounded) {
 
 // A target's description predicts its engine bit by bit wherever no note says why not.
 TEST_P(InvariantsTest, EngineResidualIsZeroWithoutANote) {
-  for (std::size_t t = 0; t < 2; ++t) {
-    const report::TargetResult& target = result().targets[t];
+  for (const report::TargetResult& target : result().targets) {
     if (!execution::HasEngine(target.engine)) continue;
     for (const report::LayerResult& layer : target.layers) {
       const std::string& name = result().layers[static_cast<std::size_t>(layer.layer)].name;
