@@ -50,8 +50,17 @@ def through_codes(x: torch.Tensor, q: QPair) -> torch.Tensor:
 class Layer(torch.nn.Module):
     """operation(x, w, b) with int8 weights in -127..127, per tensor (sw a scalar) or per channel of `axis`."""
 
-    def __init__(self, operation: Callable[..., torch.Tensor], w: np.ndarray, sw: np.ndarray, b: np.ndarray | None, qx: QPair,
-                 qy: QPair, activation: str, axis: int = 0) -> None:
+    def __init__(
+        self,
+        operation: Callable[..., torch.Tensor],
+        w: np.ndarray,
+        sw: np.ndarray,
+        b: np.ndarray | None,
+        qx: QPair,
+        qy: QPair,
+        activation: str,
+        axis: int = 0,
+    ) -> None:
         super().__init__()
         self.operation, self.qx, self.qy, self.activation, self.axis = operation, qx, qy, activation, axis
         self.register_buffer("w", torch.from_numpy(w))
@@ -89,13 +98,16 @@ def dequantize(codes: np.ndarray, q: QPair) -> np.ndarray:
     return (codes.astype(F) - F(q[1])) * F(q[0])
 
 
-def execute(module: torch.nn.Module, codes: list[np.ndarray], inputs: list[QPair],
-            output: QPair) -> tuple[np.ndarray, np.ndarray | None]:
+def execute(
+    module: torch.nn.Module, codes: list[np.ndarray], inputs: list[QPair], output: QPair
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The output's codes and the int32 bias. Floats cross the boundary: those of codes, which the delegate's own
     quantization returns to the same codes (RNE(x * fl(1/s)) + z), and a float output equal to one code's value."""
     values = tuple(torch.from_numpy(dequantize(c, q)) for c, q in zip(codes, inputs))
     lowered_biases.clear()
-    lowered = to_edge_transform_and_lower(torch.export.export(module.eval(), values), partitioner=[XnnpackPartitioner()])
+    lowered = to_edge_transform_and_lower(
+        torch.export.export(module.eval(), values), partitioner=[XnnpackPartitioner()]
+    )
     calls = [str(n.target) for n in lowered.exported_program().graph.nodes if n.op == "call_function"]
     if [name for name in calls if "getitem" not in name] != ["executorch_call_delegate"]:
         raise RuntimeError(f"not one delegate: {calls}")
