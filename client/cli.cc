@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kFooter[] = R"(Exit codes:
   0    done; a large gap is a result, not an error
+  1    `target verify`: something is not exact; `target identify`: nothing found is
   2    usage or bad input: a wrong option, a missing or unreadable file, a model that cannot be
        analysed, an unknown target or analysis
   4    the service cannot be reached, the analysis failed inside it, or someone else cancelled it
@@ -28,6 +29,9 @@ Environment:
 Examples:
   qatgap analyze --qat model_qat.pt --converted model_int8.pt --samples calib.npz \
       --target pytorch-qnnpack
+  qatgap inspect --qat model_qat.pt --target cmsis-nn
+  qatgap handoff --converted model_int8.pt --target generic-int32 --out handoff
+  qatgap target verify --target my_accelerator.yaml --vectors captures
   qatgap target list
   qatgap list --server 127.0.0.1:50551)";
 
@@ -107,6 +111,8 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
   AddCancel(app, &chosen);
   AddDelete(app, &chosen);
   AddTarget(app, &chosen);
+  AddInspect(app, &chosen);
+  AddHandoff(app, &chosen);
 
   try {
     // CLI11 takes the last argument first.
@@ -130,7 +136,7 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
 
   const absl::Status status = chosen(environment);
   environment.out.stream->flush();
-  if (status.ok()) return kExitDone;
+  if (status.ok()) return environment.verdict;
   if (environment.cancellation->requested()) {
     *environment.err.stream << "interrupted";
     if (!absl::IsCancelled(status)) {

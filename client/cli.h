@@ -16,6 +16,7 @@
 namespace qatgap::cli {
 
 inline constexpr int kExitDone = 0;
+inline constexpr int kExitNotExact = 1;
 inline constexpr int kExitBadInput = 2;
 inline constexpr int kExitFailed = 4;
 inline constexpr int kExitInterrupted = 130;
@@ -28,6 +29,8 @@ struct Environment {
   client::Cancellation* cancellation = nullptr;
   // The qatgapd of private servers.
   std::string qatgapd;
+  // Set by a command that is done and compares: kExitDone or kExitNotExact.
+  int verdict = kExitDone;
 };
 
 // The service a command talks to: the given one, or a private one that ends with the session.

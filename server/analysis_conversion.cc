@@ -13,10 +13,6 @@ void Fill(const ArtifactRef& ref, v1::ArtifactRef& message) {
   message.set_name(ref.name);
 }
 
-ArtifactRef FromMessage(const v1::ArtifactRef& message) {
-  return {.sha256 = message.sha256(), .name = message.name()};
-}
-
 absl::Time FromMessage(const google::protobuf::Timestamp& message) {
   return absl::FromUnixSeconds(message.seconds()) + absl::Nanoseconds(message.nanos());
 }
@@ -27,6 +23,7 @@ void Fill(const AnalysisSpec& spec, v1::AnalysisSpec& message) {
   Fill(spec.samples, *message.mutable_samples());
   if (spec.labels.given()) Fill(spec.labels, *message.mutable_labels());
   for (const std::string& target : spec.targets) message.add_targets(target);
+  for (const std::string& description : spec.target_descriptions) message.add_target_descriptions(description);
   message.set_batch_size(spec.batch_size);
   message.set_max_samples(spec.max_samples);
   message.set_parallel_units(spec.parallel_units);
@@ -80,12 +77,17 @@ v1::Analysis ToProto(const Analysis& analysis) {
   return message;
 }
 
+ArtifactRef FromProto(const v1::ArtifactRef& message) {
+  return {.sha256 = message.sha256(), .name = message.name()};
+}
+
 AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
-  return {.qat_model = FromMessage(message.qat_model()),
-          .converted_model = FromMessage(message.converted_model()),
-          .samples = FromMessage(message.samples()),
-          .labels = FromMessage(message.labels()),
+  return {.qat_model = FromProto(message.qat_model()),
+          .converted_model = FromProto(message.converted_model()),
+          .samples = FromProto(message.samples()),
+          .labels = FromProto(message.labels()),
           .targets = {message.targets().begin(), message.targets().end()},
+          .target_descriptions = {message.target_descriptions().begin(), message.target_descriptions().end()},
           .batch_size = message.batch_size(),
           .max_samples = message.max_samples(),
           .parallel_units = message.parallel_units(),

@@ -14,6 +14,7 @@ v1::AnalysisProgress ToProto(const AnalysisProgress& progress);
 v1::Analysis ToProto(const Analysis& analysis);
 
 // Takes every value as it stands; what a client may ask for is checked in services/request_validation.h.
+ArtifactRef FromProto(const v1::ArtifactRef& message);
 AnalysisSpec FromProto(const v1::AnalysisSpec& message);
 // INVALID_ARGUMENT when the state is not set.
 absl::StatusOr<AnalysisState> FromProto(v1::AnalysisState state);

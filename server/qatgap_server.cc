@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <system_error>
@@ -14,10 +15,13 @@
 #include "server/artifacts/blob_store.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/result_reader.h"
+#include "server/jobs/runner_slots.h"
+#include "server/jobs/synchronous_units.h"
 #include "server/listen_address.h"
 #include "server/metrics/server_metrics.h"
 #include "server/services/analysis_service.h"
 #include "server/services/artifact_service.h"
+#include "server/services/model_service.h"
 #include "server/services/target_service.h"
 #include "server/store/sqlite_store.h"
 #include "server/version.h"
@@ -37,11 +41,14 @@ struct Server::Parts {
   ServerMetrics metrics{kVersion};
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<Store> store;
+  std::unique_ptr<RunnerSlots> slots;
   std::unique_ptr<JobManager> jobs;
+  std::unique_ptr<SynchronousUnits> units;
   std::unique_ptr<ResultReader> results;
   std::unique_ptr<ArtifactServiceImpl> artifact_service;
   std::unique_ptr<AnalysisServiceImpl> analysis_service;
   std::unique_ptr<TargetServiceImpl> target_service;
+  std::unique_ptr<ModelServiceImpl> model_service;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::unique_ptr<grpc::Server> grpc_server;
   std::string address;
@@ -67,19 +74,27 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   QATGAP_ASSIGN_OR_RETURN(
       parts->blobs, BlobStore::Open(options.data_dir + "/blobs", options.max_artifact_bytes));
   QATGAP_ASSIGN_OR_RETURN(parts->store, OpenSqliteStore(options.data_dir + "/qatgap.sqlite"));
+  parts->slots = std::make_unique<RunnerSlots>(std::max(1, options.runners));
   QATGAP_ASSIGN_OR_RETURN(
       parts->jobs,
       JobManager::Start({.runners = options.runners, .max_queued = options.max_queued},
                         {.store = *parts->store,
                          .blobs = *parts->blobs,
                          .launcher = *parts->launcher,
+                         .slots = *parts->slots,
                          .clock = *parts->clock,
                          .observer = parts->metrics}));
+  parts->units = std::make_unique<SynchronousUnits>(options.max_queued,
+                                                    SynchronousUnitsParts{.blobs = *parts->blobs,
+                                                                          .launcher = *parts->launcher,
+                                                                          .slots = *parts->slots,
+                                                                          .observer = parts->metrics});
   parts->results = std::make_unique<ResultReader>(*parts->store, *parts->blobs);
   parts->artifact_service = std::make_unique<ArtifactServiceImpl>(*parts->blobs, parts->metrics);
   parts->analysis_service =
       std::make_unique<AnalysisServiceImpl>(*parts->jobs, *parts->results, parts->metrics);
-  parts->target_service = std::make_unique<TargetServiceImpl>(parts->metrics);
+  parts->target_service = std::make_unique<TargetServiceImpl>(*parts->units, parts->metrics);
+  parts->model_service = std::make_unique<ModelServiceImpl>(*parts->units, parts->metrics);
   if (!options.metrics_listen.empty()) {
     QATGAP_ASSIGN_OR_RETURN(parts->metrics_endpoint,
                             MetricsEndpoint::Start(options.metrics_listen, parts->metrics));
@@ -95,6 +110,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   builder.RegisterService(parts->artifact_service.get());
   builder.RegisterService(parts->analysis_service.get());
   builder.RegisterService(parts->target_service.get());
+  builder.RegisterService(parts->model_service.get());
   parts->grpc_server = builder.BuildAndStart();
   if (parts->grpc_server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -104,7 +120,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   grpc::HealthCheckServiceInterface& health = *parts->grpc_server->GetHealthCheckService();
   for (const char* service : {v1::ArtifactService::service_full_name(),
                               v1::AnalysisService::service_full_name(),
-                              v1::TargetService::service_full_name()}) {
+                              v1::TargetService::service_full_name(),
+                              v1::ModelService::service_full_name()}) {
     health.SetServingStatus(service, true);
   }
   return std::unique_ptr<Server>(new Server(std::move(parts)));
@@ -118,7 +135,9 @@ std::string Server::metrics_address() const {
 
 void Server::Stop() {
   parts_->grpc_server->GetHealthCheckService()->Shutdown();
-  // First the jobs: that ends the watches, which would otherwise last until the drain time is over.
+  // First the units and jobs: that ends the calls and watches, which would otherwise last until the drain time is over.
+  // Units before jobs, whose threads may wait for a slot that a unit holds.
+  parts_->units->Stop();
   parts_->jobs->Stop();
   parts_->grpc_server->Shutdown(std::chrono::system_clock::now() + kDrainTime);
   parts_->grpc_server->Wait();

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "server/target_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -357,7 +358,6 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   return result;
 }
 
-
 std::string SerializeResult(const report::AnalysisResult& r) { return ToProto(r).SerializeAsString(); }
 
 absl::StatusOr<report::AnalysisResult> ParseResult(const std::string& bytes) {
@@ -387,10 +387,11 @@ v1::Target ToProto(const numerics::TargetDescription& target) {
   message.set_summary(target.summary);
   message.set_source(target.source);
   Fill(target.evidence, *message.mutable_evidence());
-  message.set_bias_mode(EnumToProto<v1::BiasMode>(target.bias.mode, 1));
+  if (target.delegates.empty()) message.set_bias_mode(EnumToProto<v1::BiasMode>(target.bias.mode, 1));
   message.set_engine(EnumToProto<v1::Engine>(target.engine, 0));
   message.set_arithmetic_digest(numerics::ArithmeticDigest(target));
   message.set_description(numerics::Describe(target));
+  *message.mutable_rules() = RulesToProto(target);
   return message;
 }
 

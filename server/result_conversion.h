@@ -20,7 +20,7 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result);
 // histogram bins, an index that points nowhere. Such a message comes from a broken runner or another version's data.
 absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& message);
 
-// As the two above, to and from the bytes that are stored.
+// As ToProto and FromProto, to and from the bytes that are stored.
 std::string SerializeResult(const report::AnalysisResult& result);
 absl::StatusOr<report::AnalysisResult> ParseResult(const std::string& bytes);
 

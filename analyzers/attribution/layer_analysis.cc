@@ -20,25 +20,6 @@ std::string KindOf(const graph::MacLayer& layer) {
   return absl::StrCat(depthwise ? "depthwise " : "grouped ", conv);
 }
 
-numerics::MacTraits TraitsOf(const graph::MacLayer& layer, const numerics::QuantParams& input) {
-  const graph::ConvolutionAttributes& conv = layer.convolution;
-  const bool linear = layer.kind == graph::OpKind::kLinear;
-  const std::int64_t groups = linear ? 1 : conv.groups;
-  const auto is_zero = [](std::int64_t value) { return value == 0; };
-  return {.linear = linear,
-          .transposed = conv.transposed,
-          .depthwise = !linear && conv.groups > 1 && layer.weight.dim(1) == 1,
-          .groups = groups,
-          .group_inputs = conv.transposed ? layer.weight.dim(0) / groups : layer.weight.dim(1),
-          .group_outputs = layer.output_channels / groups,
-          .output_padding = !std::all_of(conv.output_padding.begin(), conv.output_padding.end(), is_zero),
-          .symmetric_weights = std::all_of(layer.weight_params.zero_points.begin(),
-                                           layer.weight_params.zero_points.end(), is_zero),
-          .unsigned_activations = input.quant_min >= 0,
-          .wide_activations = input.quant_max - input.quant_min > 255,
-          .host_has_vnni = execution::HostHasVnni()};
-}
-
 numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::QuantParams& input) {
   return {.input = input,
           .weight = layer.weight_params,
@@ -46,7 +27,7 @@ numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::Q
           .bias = {},
           .activation = layer.activation,
           .channels = layer.output_channels,
-          .traits = TraitsOf(layer, input)};
+          .traits = graph::TraitsOf(layer, input, execution::HostHasVnni())};
 }
 
 constexpr char kInt16Pairs[] =

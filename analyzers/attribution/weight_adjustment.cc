@@ -8,29 +8,6 @@
 #include "analyzers/numerics/bias.h"
 
 namespace qatgap::attribution {
-namespace {
-
-// Output channel of each weight code, in storage order.
-std::vector<std::size_t> ChannelOfWeights(const graph::MacLayer& layer) {
-  const graph::Shape& shape = layer.weight.shape();
-  const auto count = static_cast<std::size_t>(layer.weight.elements());
-  std::vector<std::size_t> channels(count);
-  // [out, in / groups, ...], or transposed [in, out / groups, ...] with `in` in `groups` blocks.
-  const auto leading = static_cast<std::size_t>(shape[0]);
-  const std::size_t row = leading == 0 ? 0 : count / leading;
-  const auto out_per_group = static_cast<std::size_t>(layer.convolution.transposed ? shape[1] : 1);
-  const std::size_t in_per_group = leading / static_cast<std::size_t>(layer.convolution.groups);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t first = i / row;
-    channels[i] = layer.convolution.transposed
-                      ? first / in_per_group * out_per_group + i % row / (row / out_per_group)
-                      : first;
-  }
-  return channels;
-}
-
-}  // namespace
-
 std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const numerics::TargetDescription& target,
                                              const numerics::QuantParams& input) {
   const numerics::MacConstants constants = DeployedConstants(layer, input);
@@ -42,7 +19,7 @@ std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const
   adjusted.weight = graph::Tensor(graph::DType::kInt32, layer.weight.shape());
   const auto before = layer.weight.data<std::int32_t>();
   const auto after = adjusted.weight.mutable_data<std::int32_t>();
-  const std::vector<std::size_t> channels = ChannelOfWeights(layer);
+  const std::vector<std::size_t> channels = graph::ChannelOfWeights(layer);
   const numerics::QuantParams& params = layer.weight_params;
   for (std::size_t i = 0; i < after.size(); ++i) {
     const std::size_t c = channels[i];

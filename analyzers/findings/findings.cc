@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "analyzers/findings/arithmetic_checks.h"
 
 namespace qatgap::findings {
 namespace {
@@ -143,6 +144,7 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
 
 void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& target,
                  const report::LayerResult& result, std::vector<Finding>& findings) {
+  const numerics::BiasRule rules = numerics::RepresentativeBias(target);
   Finding saturated = Make(facts, "QG001", Severity::kError, "Bias saturates");
   Finding headroom = Make(facts, "QG002", Severity::kWarning, "Bias leaves the accumulator no headroom");
   Finding multiplier = Make(facts, "QG003", Severity::kWarning, "Requantization multiplier is 1 or more");
@@ -153,7 +155,7 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
     const numerics::StoredBias& bias = result.channels[i].bias;
     if (bias.saturated) {
       saturated.channels.push_back(channel);
-    } else if (target.bias.mode == numerics::BiasMode::kInteger && target.accumulator.bits == 32 &&
+    } else if (rules.mode == numerics::BiasMode::kInteger && target.accumulator.bits == 32 &&
                std::abs(static_cast<double>(bias.stored)) > kHeadroom) {
       headroom.channels.push_back(channel);
     }
@@ -163,12 +165,13 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
     largest_multiplier = std::max(largest_multiplier, result.channels[i].multiplier);
     if (!bias.saturated) largest_residual = std::max(largest_residual, std::abs(bias.residual_lsb));
   }
-  saturated.detail = absl::StrFormat("%d channel(s) need up to %.4g steps, more than %d bits hold",
-                                     saturated.channels.size(), largest_stored, target.bias.bits);
+  saturated.detail = absl::StrFormat("%d channel(s) need up to %.4g steps, %.1f bits more than the %d there are",
+                                     saturated.channels.size(), largest_stored,
+                                     std::log2(largest_stored) - (rules.bits - 1), rules.bits);
   saturated.advice = "a tiny weight scale (dead or nearly dead channel) or a wrong input scale makes the step too "
                      "small: give the weight scale a floor, or adjust it as TFLite and ONNX Runtime do";
-  headroom.detail = absl::StrFormat("%d channel(s) store up to %.4g, beyond 2^30: bias plus products can wrap int32",
-                                    headroom.channels.size(), largest_stored);
+  headroom.detail = absl::StrFormat("%d channel(s) store up to %.4g, beyond 2^30: %.2f bits of headroom are left in int32",
+                                    headroom.channels.size(), largest_stored, 31 - std::log2(largest_stored));
   headroom.advice = "keep |bias| / (s_x * s_w) below 2^30";
   multiplier.detail = absl::StrFormat("up to M = %.4g in %d channel(s): one accumulator step moves the output by a "
                                       "whole code or more",
@@ -182,11 +185,12 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
     finding->target = target.name;
     findings.push_back(std::move(*finding));
   }
+  CheckArithmetic(facts, target, result, findings);
 }
 
 void CheckReachingInputs(const LayerFacts& facts, const numerics::TargetDescription& target,
                          std::vector<Finding>& findings) {
-  if (target.bias.mode != numerics::BiasMode::kInteger || facts.info.inputs.size() < 2) return;
+  if (numerics::RepresentativeBias(target).mode != numerics::BiasMode::kInteger || facts.info.inputs.size() < 2) return;
   std::vector<double> scales;
   for (const numerics::QuantParams& input : facts.info.inputs) scales.push_back(input.scale());
   const auto [low, high] = std::minmax_element(scales.begin(), scales.end());

@@ -43,6 +43,13 @@ struct MacLayer {
   std::vector<numerics::QuantParams> input_grids;
 };
 
+// What targets that delegate look at, for one reaching input.
+numerics::MacTraits TraitsOf(const MacLayer& layer, const numerics::QuantParams& input, bool host_has_vnni);
+
+// The output channel of each weight code, in storage order: of [out, in / groups, ...], or, transposed, of
+// [in, out / groups, ...] with `in` in blocks of groups.
+std::vector<std::size_t> ChannelOfWeights(const MacLayer& layer);
+
 // A MAC operator that cannot be analysed, with the reason for the report.
 struct UnmatchedMac {
   std::string name;

@@ -29,6 +29,7 @@ constexpr std::string_view kConstants = R"(#ifndef QATGAP_HANDOFF_CONSTANTS
 #define QATGAP_SCALING_MULTIPLY 0      /* v = fl(fl(A') * M) */
 #define QATGAP_SCALING_ADD_MULTIPLY 1  /* v = fl(fl(fl(A') + bias) * M) */
 #define QATGAP_SCALING_DEQUANTIZE 2    /* d = fl(A' in reals + bias), v = d / s_y or d * (1 / s_y) */
+#define QATGAP_SCALING_FUSED_ADD 3     /* v = fl(fma(bias, bias_reciprocal, fl(A')) * M) */
 #define QATGAP_REQUANT_FLOAT32 0
 #define QATGAP_REQUANT_FLOAT64 1
 #define QATGAP_REQUANT_Q31_DOUBLE_ROUNDING 2
@@ -54,7 +55,9 @@ std::string Word(std::string_view prefix, std::string_view word) {
 
 std::string Literal(std::int64_t value) {
   if (value == std::numeric_limits<std::int64_t>::min()) return "(-INT64_C(9223372036854775807) - 1)";
-  const bool narrow = value >= -std::numeric_limits<std::int32_t>::max() && value <= std::numeric_limits<std::int32_t>::max();
+  // -2147483648 is no int in C: its 2147483648 is a literal of its own.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const bool narrow = value >= -kMost && value <= kMost;
   return narrow ? absl::StrCat(value) : absl::StrCat("INT64_C(", value, ")");
 }
 // Hexadecimal floats are exact, and C99 reads them.
@@ -131,8 +134,8 @@ class Writer {
   // In the narrowest of int32_t and int64_t that holds them all.
   void Integers(std::string_view name, std::span<const std::int64_t> values) {
     const auto [min, max] = std::minmax_element(values.begin(), values.end());
-    const bool narrow = *min >= std::numeric_limits<std::int32_t>::min() && *max <= std::numeric_limits<std::int32_t>::max();
-    Array(narrow ? "int32_t" : "int64_t", name, values);
+    using Narrow = std::numeric_limits<std::int32_t>;
+    Array(*min >= Narrow::min() && *max <= Narrow::max() ? "int32_t" : "int64_t", name, values);
   }
   template <typename Value>
   void IntegersPerChannel(std::string_view name, Value value) {
@@ -146,8 +149,8 @@ class Writer {
   }
 
   void Begin() {
-    absl::StrAppend(&out_, "/* ", SafeName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
-                    SafeName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
+    absl::StrAppend(&out_, "/* ", DisplayName(layer_.layer.name), ", ", vectors::OpName(layer_.golden), ", for target ",
+                    DisplayName(arithmetic_.target().name), ". Written by qatgap handoff; README.md explains it. */\n");
     absl::StrAppend(&out_, "#ifndef QATGAP_", upper_, "_H\n#define QATGAP_", upper_, "_H\n\n#include <stdint.h>\n\n",
                     Text(kConstants));
   }
@@ -242,9 +245,15 @@ class Writer {
       default:
         break;
     }
-    Title("M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15).");
+    const std::int64_t last = layer_.layer.output_channels - 1;  // of the tail, if there is one
+    const bool q15 = rule.mode == numerics::RequantMode::kQ15 ||
+                     arithmetic_.target(last).requantization.mode == numerics::RequantMode::kQ15;
+    Title(q15 ? "M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15)."
+              : "M = mantissa * 2^(shift - 31).");
     IntegersPerChannel("mantissa", [&](std::int64_t c) { return constants(c).fixed.mantissa; });
-    IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    if (q15) {
+      IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    }
     IntegersPerChannel("shift", [&](std::int64_t c) { return constants(c).fixed.shift; });
   }
 
@@ -265,7 +274,13 @@ class Writer {
     const auto constants = [&](std::int64_t c) -> const numerics::RequantConstants& {
       return arithmetic_.requant_constants(c);
     };
-    Macro("SCALING", dequantizes                          ? "QATGAP_SCALING_DEQUANTIZE"
+    bool fused = false;
+    for (std::int64_t c = 0; c < layer_.layer.output_channels; ++c) fused |= constants(c).bias_reciprocal != 0;
+    if (fused) {
+      PerChannel<float>("float", "bias_reciprocal", [&](std::int64_t c) { return constants(c).bias_reciprocal; });
+    }
+    Macro("SCALING", fused                                ? "QATGAP_SCALING_FUSED_ADD"
+                     : dequantizes                        ? "QATGAP_SCALING_DEQUANTIZE"
                      : numerics::HasFloatBias(target.bias) ? "QATGAP_SCALING_ADD_MULTIPLY"
                                                            : "QATGAP_SCALING_MULTIPLY");
     Macro("ROUNDING", Word("QATGAP_ROUND_", numerics::ToString(rule.rounding)));

@@ -15,6 +15,7 @@
 #include "analyzers/handoff/golden_input.h"
 #include "analyzers/numerics/bias.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/vectors/mac_case.h"
 #include "analyzers/vectors/verify.h"
 
 namespace qatgap::handoff {
@@ -24,19 +25,10 @@ absl::Status Named(const graph::MacLayer& layer, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("layer '", layer.name, "': ", status.message()));
 }
 
-numerics::MacConstants ConstantsOf(const graph::MacLayer& layer, const numerics::QuantParams& input) {
-  numerics::MacConstants constants{.input = input,
-                                   .weight = layer.weight_params,
-                                   .output = layer.output,
-                                   .bias = {layer.shipped_bias.begin(), layer.shipped_bias.end()},
-                                   .activation = layer.activation,
-                                   .channels = layer.output_channels};
-  constants.traits = {.linear = layer.kind == graph::OpKind::kLinear,
-                      .transposed = layer.convolution.transposed,
-                      .depthwise = layer.convolution.groups > 1 && layer.weight.dim(1) == 1,
-                      .groups = layer.convolution.groups,
-                      .unsigned_activations = input.quant_min >= 0};
-  return constants;
+bool DependsOnHost(const numerics::TargetDescription& target) {
+  return std::any_of(target.delegates.begin(), target.delegates.end(), [](const numerics::Delegate& delegate) {
+    return delegate.host != numerics::Delegate::Host::kAny;
+  });
 }
 
 std::size_t ChannelOfWeight(const graph::MacLayer& layer, std::size_t index) {
@@ -73,13 +65,9 @@ std::vector<std::int64_t> AdjustWeights(const std::vector<double>& scales, graph
   return channels;
 }
 
-vectors::Case CaseOf(const LayerHandoff& handoff, const numerics::QuantParams& input, std::string_view target) {
-  const graph::MacLayer& layer = handoff.layer;
+vectors::Case CaseOf(const graph::MacLayer& layer, const numerics::QuantParams& input) {
   vectors::Case result;
-  result.name = handoff.folder;
   result.runtime = "qatgap";
-  result.version = "arithmetic " + numerics::ArithmeticDigest(handoff.arithmetic.target());
-  result.target = target;
   result.op = layer.kind == graph::OpKind::kLinear ? vectors::CaseOp::kLinear
               : layer.convolution.transposed       ? vectors::CaseOp::kTransposedConvolution
                                                    : vectors::CaseOp::kConvolution;
@@ -93,16 +81,21 @@ vectors::Case CaseOf(const LayerHandoff& handoff, const numerics::QuantParams& i
   result.activation = layer.activation;
   result.weight_codes = layer.weight;
   result.bias.assign(layer.shipped_bias.begin(), layer.shipped_bias.end());
-  if (!result.bias.empty() && handoff.arithmetic.target().bias.mode == numerics::BiasMode::kInteger) {
-    for (std::int64_t c = 0; c < layer.output_channels; ++c) {
-      result.bias_integer.push_back(handoff.arithmetic.stored_bias(c).stored);
-    }
-  }
   return result;
 }
 
-// Where element `k` of channel `c` is in an output of this shape: channels are the last axis of a linear, the second of a
-// convolution with one batch.
+// The integers that an integer-bias target makes of the bias, in the width it stores them in.
+void SetIntegerBias(const numerics::LayerArithmetic& arithmetic, vectors::Case& golden) {
+  const numerics::BiasRule& rule = arithmetic.target().bias;
+  if (golden.bias.empty() || rule.mode != numerics::BiasMode::kInteger) return;
+  for (std::int64_t c = 0; c < arithmetic.constants().channels; ++c) {
+    golden.bias_integer.push_back(arithmetic.stored_bias(c).stored);
+  }
+  golden.bias_integer_bits = rule.bits > 32 ? 64 : 32;
+}
+
+// Where element `k` of channel `c` is in an output of this shape: channels are the last axis of a linear, the second
+// of a convolution with one batch.
 std::size_t OutputOffset(const graph::Shape& output, std::size_t c, std::size_t k) {
   const auto elements = static_cast<std::size_t>(graph::ElementCount(output));
   const auto channels = static_cast<std::size_t>(output[1]);
@@ -118,8 +111,8 @@ absl::StatusOr<GoldenOutput> Compute(const vectors::Case& golden, const graph::S
                                      const numerics::LayerArithmetic& arithmetic) {
   QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, vectors::ExactAccumulators(golden));
   if (sums.elements() != graph::ElementCount(shape)) {
-    return absl::InternalError(absl::StrCat("accumulators of shape ", graph::ToString(sums.shape()), " for an output of ",
-                                            graph::ToString(shape)));
+    return absl::InternalError(absl::StrCat("accumulators of shape ", graph::ToString(sums.shape()),
+                                            " for an output of ", graph::ToString(shape)));
   }
   const auto channels = static_cast<std::size_t>(shape[1]);
   const auto all = sums.data<std::int64_t>();
@@ -153,7 +146,7 @@ WorkedExample ExampleOf(const LayerHandoff& handoff) {
   WorkedExample best;
   int best_score = -1;
   for (std::size_t i = 0; i < accumulators.size() && best_score < 3; ++i) {
-    WorkedExample example{.channel = static_cast<std::int64_t>(i) / behind % shape[1]};
+    WorkedExample example{.channel = static_cast<std::int64_t>(i) / behind % shape[1], .index = {}, .trace = {}};
     const numerics::RequantConstants& constants = handoff.arithmetic.requant_constants(example.channel);
     example.trace = numerics::TraceRequantization(handoff.arithmetic.target(example.channel), constants, range,
                                                   accumulators[i]);
@@ -183,49 +176,72 @@ std::string SafeName(std::string_view name) {
   return result.empty() ? "unnamed" : result;
 }
 
+std::string DisplayName(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  std::string result;
+  for (const char letter : name.substr(0, kLongest)) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(letter)) ||
+                       std::string_view("._#-/:() ,'").find(letter) != std::string_view::npos;
+    result += plain ? letter : '_';
+  }
+  return result.empty() ? "(root)" : result;
+}
+
 absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t input_index, int number,
                                        const numerics::TargetDescription& target) {
   const numerics::QuantParams& input = layer.input_grids[input_index];
   const auto shapes = ShapesOf(layer);
   if (!shapes.ok()) return Named(layer, shapes.status());
-  numerics::MacConstants constants = ConstantsOf(layer, input);
+  graph::MacLayer shipped = layer;
+  vectors::Case golden = CaseOf(shipped, input);
+  const numerics::MacConstants constants = vectors::ConstantsOf(golden, /*host_has_vnni=*/true);
   const auto resolved = numerics::ResolveTarget(target, constants.traits);
   if (!resolved.ok()) return Named(layer, resolved.status());
-  graph::MacLayer shipped = layer;
   std::vector<std::int64_t> adjusted =
       AdjustWeights(numerics::AdjustedWeightScales(resolved->bias, constants), shipped);
-  constants.weight = shipped.weight_params;
-  auto arithmetic = numerics::LayerArithmetic::Create(target, std::move(constants));
+  golden.weight = shipped.weight_params;
+  golden.weight_codes = shipped.weight;
+  auto arithmetic = numerics::LayerArithmetic::Create(target, vectors::ConstantsOf(golden, /*host_has_vnni=*/true));
   if (!arithmetic.ok()) return Named(layer, arithmetic.status());
 
   std::string name = SafeName(layer.name);
   if (layer.input_grids.size() > 1) absl::StrAppend(&name, "_input", input_index + 1);
+  golden.name = absl::StrFormat("layers/%02d_%s", number, name);
+  golden.target = target.name;
+  golden.version = "arithmetic " + numerics::ArithmeticDigest(*resolved);
+  if (DependsOnHost(target)) golden.host["vnni"] = true;
+  SetIntegerBias(*arithmetic, golden);
+  golden.output_codes = graph::Tensor(graph::DType::kInt32, shapes->output);
+
+  // Evenly distributed codes can drive every output into its clamps, which would hide the arithmetic in front of them.
+  numerics::QuantParams codes_of = input;
+  // Below 128 no pair of products saturates in int16 (127 * 128 * 2 = 32512): the golden vectors hold on every host.
+  if (resolved->accumulator.int16_pairs != numerics::Int16Pairs::kNever && input.quant_min == 0) {
+    codes_of.quant_max = std::max(std::min<std::int64_t>(input.quant_max, 127), input.zero_point());
+  }
+  GoldenOutput best;
+  graph::Tensor best_input;
+  const auto elements = static_cast<std::size_t>(graph::ElementCount(shapes->output));
+  for (const std::int64_t divisor : {1, 4, 16, 64}) {
+    golden.input_codes = {GoldenInput(shapes->input, codes_of, divisor)};
+    auto output = Compute(golden, shapes->output, *arithmetic);
+    if (!output.ok()) return Named(layer, output.status());
+    if (best_input.defined() && output->inside <= best.inside) continue;
+    best = *std::move(output);
+    best_input = golden.input_codes[0];
+    if (best.inside >= elements / 4) break;
+  }
+  golden.input_codes = {std::move(best_input)};
+  golden.output_codes = std::move(best.codes);
   LayerHandoff result{.layer = std::move(shipped),
                       .input_index = input_index,
-                      .folder = absl::StrFormat("layers/%02d_%s", number, name),
+                      .folder = golden.name,
                       .identifier = absl::StrFormat("layer%02d_%s", number, absl::AsciiStrToLower(name)),
                       .arithmetic = *std::move(arithmetic),
                       .adjusted_channels = std::move(adjusted),
-                      .golden = {},
-                      .accumulators = {},
+                      .golden = std::move(golden),
+                      .accumulators = std::move(best.accumulators),
                       .example = {}};
-  result.golden = CaseOf(result, input, target.name);
-  // Evenly distributed codes can drive every output into its clamps, which would hide the arithmetic in front of them.
-  GoldenOutput best;
-  const auto elements = static_cast<std::size_t>(graph::ElementCount(shapes->output));
-  for (const std::int64_t divisor : {1, 4, 16, 64}) {
-    graph::Tensor codes = GoldenInput(shapes->input, input, divisor);
-    vectors::Case candidate = result.golden;
-    candidate.input_codes = {codes};
-    auto output = Compute(candidate, shapes->output, result.arithmetic);
-    if (!output.ok()) return Named(layer, output.status());
-    if (best.codes.defined() && output->inside <= best.inside) continue;
-    best = *std::move(output);
-    result.golden.input_codes = {std::move(codes)};
-    if (best.inside >= elements / 4) break;
-  }
-  result.golden.output_codes = std::move(best.codes);
-  result.accumulators = std::move(best.accumulators);
   result.example = ExampleOf(result);
   return result;
 }

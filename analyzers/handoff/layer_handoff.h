@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -36,11 +37,15 @@ struct LayerHandoff {
   WorkedExample example;
 };
 
-// `number` counts the layers of the handoff. INVALID_ARGUMENT, FAILED_PRECONDITION naming the layer: the target refuses it.
+// `number` counts the layers of the handoff. INVALID_ARGUMENT, FAILED_PRECONDITION naming the layer: the target
+// refuses it.
 absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t input_index, int number,
                                        const numerics::TargetDescription& target);
 
 // Letters, digits and '_' of a model's name, at most 48: it becomes a path and a C name.
 std::string SafeName(std::string_view name);
+
+// What a person, Markdown and a C comment can read of a name, at most 64 characters: the rest becomes '_'.
+std::string DisplayName(std::string_view name);
 
 }  // namespace qatgap::handoff

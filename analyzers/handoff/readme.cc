@@ -30,8 +30,8 @@ constexpr std::string_view kFiles = R"(
 | `layers/NN_name/layer.json` | multipliers, stored biases, zero points, clamps, the batch-norm fold, one element worked out |
 | `layers/NN_name/layer.h` | all of it as C99: macros and static const arrays, no dependency but `<stdint.h>` |
 
-`bias.npy` is the float bias of the model, `bias_int.npy` what the target stores of it; a target whose bias stays a float has no
-`bias_int.npy`, a layer without a bias has neither.
+`bias.npy` is the float bias of the model, `bias_int.npy` what the target stores of it; a target whose bias stays a
+float has no `bias_int.npy`, a layer without a bias has neither.
 )";
 
 constexpr std::string_view kSymbols = R"(
@@ -50,18 +50,6 @@ Names in `layer.h` begin with the layer's identifier (the table of layers has it
 
 Padded elements are z_x: they add nothing to A.
 )";
-
-// What Markdown and a person can read of a name.
-std::string Display(std::string_view name) {
-  constexpr std::size_t kLongest = 64;
-  std::string result;
-  for (const char letter : name.substr(0, kLongest)) {
-    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(letter)) ||
-                       std::string_view("._#-/:() ,'").find(letter) != std::string_view::npos;
-    result += plain ? letter : '_';
-  }
-  return result.empty() ? "(root)" : result;
-}
 
 std::string Real(double value) { return absl::StrFormat("%.9g", value); }
 
@@ -94,8 +82,12 @@ void FloatSteps(const LayerHandoff& layer, const numerics::TargetDescription& ru
   }
   Step("M", multiplier, "binary32", out);
   if (numerics::HasFloatBias(rules.bias)) {
-    Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
-    Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    if (c.bias_reciprocal != 0) {
+      Step("t = fl(fl(A') + b * fl(1 / (s_x * s_w)))", Real(trace.biased), "a fused multiply-add", out);
+    } else {
+      Step("bias, in steps of s_x * s_w", Real(static_cast<double>(c.bias)), "binary32", out);
+      Step("t = fl(fl(A') + bias)", Real(trace.biased), "", out);
+    }
     Step("v = fl(t * M)", Real(trace.scaled), "", out);
   } else {
     Step("v = fl(fl(A') * M)", Real(trace.scaled), "", out);
@@ -134,7 +126,7 @@ void AppendExample(const LayerHandoff& layer, std::string* out) {
   const numerics::StoredBias& bias = layer.arithmetic.stored_bias(channel);
   const numerics::OutputRange& range = layer.arithmetic.output_range();
   const numerics::RequantConstants& constants = layer.arithmetic.requant_constants(channel);
-  absl::StrAppend(out, "\n## One element, step by step\nLayer ", Display(layer.layer.name), ", output.npy[",
+  absl::StrAppend(out, "\n## One element, step by step\nLayer ", DisplayName(layer.layer.name), ", output.npy[",
                   absl::StrJoin(layer.example.index, ", "), "], channel ", channel,
                   ". `layer.json` has such an element of every layer.\n\n");
   Step("A = sum (x - z_x) * (w - z_w)", absl::StrCat(trace.accumulator), "", out);
@@ -165,7 +157,8 @@ void AppendExample(const LayerHandoff& layer, std::string* out) {
     Step("rounded", absl::StrFormat("%.0f", trace.rounded), "", out);
     Step("+ z_y", absl::StrCat(trace.unclamped), absl::StrCat("z_y = ", range.zero_point), out);
   }
-  Step(absl::StrCat("clamped to ", range.min, "..", range.max), absl::StrCat(trace.code), "the code in output.npy", out);
+  Step(absl::StrCat("clamped to ", range.min, "..", range.max), absl::StrCat(trace.code), "the code in output.npy",
+       out);
 }
 
 void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
@@ -173,15 +166,16 @@ void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
   const auto folded = std::find_if(layers.begin(), layers.end(),
                                    [](const LayerHandoff& layer) { return !layer.layer.batch_norms.empty(); });
   if (folded == layers.end()) {
-    absl::StrAppend(out, "No layer of this model has a batch norm to fold: it has none, or conversion folded it before (hand "
-                         "over the QAT model to see the parts).\n");
+    absl::StrAppend(out, "No layer of this model has a batch norm to fold: it has none, or conversion folded it before "
+                         "(hand over the QAT model to see the parts).\n");
     return;
   }
   const graph::BatchNormFold& fold = folded->layer.batch_norms[0];
-  absl::StrAppend(out, "Folded into weights and bias; `batch_norms` of `layer.json` has the parts of every channel.\n\n",
+  absl::StrAppend(out,
+                  "Folded into weights and bias; `batch_norms` of `layer.json` has the parts of every channel.\n\n",
                   "    s  = gamma / sqrt(var + eps)        w' = w * s      (in the weight codes and scales)\n",
-                  "    b' = (b - mean) * s + beta          (bias.npy: each operation rounded to binary32, as convert() does "
-                  "it)\n\nChannel 0 of ", Display(folded->layer.name), ":\n\n");
+                  "    b' = (b - mean) * s + beta          (bias.npy: each operation rounded to binary32, as convert() "
+                  "does it)\n\nChannel 0 of ", DisplayName(folded->layer.name), ":\n\n");
   Step("s = gamma / sqrt(var + eps)", Real(fold.factor[0]),
        absl::StrFormat("%.9g / sqrt(%.9g + %.9g)", fold.gamma[0], fold.variance[0], fold.epsilon), out);
   Step("b' = (b - mean) * s + beta", Real(fold.folded_bias[0]),
@@ -191,45 +185,54 @@ void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
 void AppendHeaderUse(const LayerHandoff& layer, std::string* out) {
   const std::string upper = absl::AsciiStrToUpper(layer.identifier);
   absl::StrAppend(out, "\n## Using layer.h\n",
-                  "Include the headers of as many layers as you like; nothing in them collides. For the first layer:\n\n",
+                  "Include the headers of as many layers as you like; nothing in them collides. For the first layer:",
+                  "\n\n",
                   "    #include \"", layer.folder, "/layer.h\"\n\n",
                   "    for (c = 0; c < ", upper, "_OUT_CHANNELS; ++c)\n",
                   "      for (y = 0; y < ", upper, "_OUT_H; ++y)\n",
                   "        for (x = 0; x < ", upper, "_OUT_W; ++x)\n",
                   "          /* run your model on ", layer.identifier, "_input, compare with\n",
-                  "             ", layer.identifier, "_output[(c * ", upper, "_OUT_H + y) * ", upper, "_OUT_W + x] */\n\n",
+                  "             ", layer.identifier, "_output[(c * ", upper, "_OUT_H + y) * ", upper,
+                  "_OUT_W + x] */\n\n",
                   "Compare `", layer.identifier, "_accumulator` first: an element that differs there is a fault of the "
                   "convolution loop, padding or zero points; one that differs only in the output is a fault of bias or "
-                  "requantization. `", upper, "_REQUANT`, `_ROUNDING` and `_SCALING` say which rule to implement. A header whose "
-                  "`_HAS_WEIGHT` or `_HAS_GOLDEN` is 0 leaves these arrays in the .npy files. Golden inputs are synthetic: codes "
-                  "around the zero point, and a first row of both ends of the range.\n");
+                  "requantization. `", upper, "_REQUANT`, `_ROUNDING` and `_SCALING` say which rule to implement. A "
+                  "header whose `_HAS_WEIGHT` or `_HAS_GOLDEN` is 0 leaves these arrays in the .npy files. Golden "
+                  "inputs are synthetic: codes around the zero point, and a first row of both ends of the range.\n");
 }
 
-std::string PerChannelRange(const std::vector<double>& values) {
+// "least..greatest" over the channels, or the one value.
+template <typename T, typename Format>
+std::string PerChannelRange(const std::vector<T>& values, Format format) {
   const auto [least, greatest] = std::minmax_element(values.begin(), values.end());
-  return *least == *greatest ? absl::StrFormat("%.4g", *least) : absl::StrFormat("%.4g..%.4g", *least, *greatest);
+  return *least == *greatest ? format(*least) : absl::StrCat(format(*least), "..", format(*greatest));
 }
 
 void AppendLayers(std::span<const LayerHandoff> layers, std::string* out) {
-  absl::StrAppend(out, "\n## Layers\n| folder | identifier | layer | operator | weight | input | output | clamp | M | stored bias |\n"
-                       "|---|---|---|---|---|---|---|---|---|---|\n");
+  absl::StrAppend(out, "\n## Layers\n| folder | identifier | layer | operator | weight | input | output | clamp | M | "
+                       "stored bias |\n|---|---|---|---|---|---|---|---|---|---|\n");
   for (const LayerHandoff& layer : layers) {
-    std::vector<double> multipliers, biases;
+    std::vector<double> multipliers;
+    std::vector<std::int64_t> biases;
     for (std::int64_t c = 0; c < layer.layer.output_channels; ++c) {
       multipliers.push_back(layer.arithmetic.multiplier(c));
-      biases.push_back(static_cast<double>(layer.arithmetic.stored_bias(c).stored));
+      biases.push_back(layer.arithmetic.stored_bias(c).stored);
     }
     const numerics::BiasMode mode = layer.arithmetic.target().bias.mode;
-    const std::string bias = layer.layer.shipped_bias.empty()             ? "none"
-                             : mode == numerics::BiasMode::kInteger ? PerChannelRange(biases)
-                                                                    : "float";
+    std::string bias = "float";
+    if (layer.layer.shipped_bias.empty()) {
+      bias = "none";
+    } else if (mode == numerics::BiasMode::kInteger) {
+      bias = PerChannelRange(biases, [](std::int64_t value) { return absl::StrCat(value); });
+    }
     const numerics::QuantParams& input = layer.golden.inputs[0];
     const numerics::OutputRange& range = layer.arithmetic.output_range();
-    absl::StrAppend(out, "| `", layer.folder, "` | `", layer.identifier, "` | ", Display(layer.layer.name), " | ",
+    absl::StrAppend(out, "| `", layer.folder, "` | `", layer.identifier, "` | ", DisplayName(layer.layer.name), " | ",
                     vectors::OpName(layer.golden), " | ", graph::ToString(layer.golden.weight_codes.shape()), " | s ",
                     Real(input.scale()), ", z ", input.zero_point(), " | s ", Real(layer.golden.output.scale()), ", z ",
                     layer.golden.output.zero_point(), " | ", range.min, "..", range.max, " | ",
-                    PerChannelRange(multipliers), " | ", bias, " |\n");
+                    PerChannelRange(multipliers, [](double value) { return absl::StrFormat("%.4g", value); }), " | ",
+                    bias, " |\n");
   }
 }
 
@@ -237,21 +240,23 @@ void AppendNotes(std::span<const LayerHandoff> layers, std::string* out) {
   std::string notes;
   for (const LayerHandoff& layer : layers) {
     if (layer.adjusted_channels.empty()) continue;
-    absl::StrAppend(&notes, "* ", Display(layer.layer.name), ": the target raised the weight scale of ",
-                    layer.adjusted_channels.size(), " channels to make room for their bias, and their weights are rounded anew.\n");
+    absl::StrAppend(&notes, "* ", DisplayName(layer.layer.name), ": the target raised the weight scale of ",
+                    layer.adjusted_channels.size(), " channel(s) to make room for the bias, and their weights are "
+                    "rounded anew.\n");
   }
   const bool pairs = std::any_of(layers.begin(), layers.end(), [](const LayerHandoff& layer) {
     return layer.arithmetic.target().accumulator.int16_pairs != numerics::Int16Pairs::kNever;
   });
   if (pairs) {
-    absl::StrAppend(&notes, "* On x86 hosts without VNNI the runtime adds pairs of products in a saturating int16. The golden outputs "
-                            "are those of a host with VNNI.\n");
+    absl::StrAppend(&notes, "* The runtime can add pairs of products in a saturating int16 on x86 (see accumulator "
+                            "above). Golden inputs have codes up to 127, which never saturate: they hold for "
+                            "either kind of host.\n");
   }
   const bool shared = std::any_of(layers.begin(), layers.end(),
                                   [](const LayerHandoff& layer) { return layer.layer.input_grids.size() > 1; });
   if (shared) {
-    absl::StrAppend(&notes, "* A layer that more than one input scale reaches has a folder for each: its stored bias and "
-                            "multiplier depend on it.\n");
+    absl::StrAppend(&notes, "* A layer that more than one input scale reaches has a folder for each: its stored bias "
+                            "and multiplier depend on it.\n");
   }
   if (!notes.empty()) absl::StrAppend(out, "\n## Note\n", notes);
 }
@@ -260,7 +265,8 @@ void AppendLeftOut(std::string_view title, std::span<const LeftOut> operators, s
   if (operators.empty()) return;
   absl::StrAppend(out, "\n## ", Text(title), "\n| operator | where | reason |\n|---|---|---|\n");
   for (const LeftOut& entry : operators) {
-    absl::StrAppend(out, "| ", Display(entry.source_op), " | ", Display(entry.name), " | ", entry.reason, " |\n");
+    absl::StrAppend(out, "| ", DisplayName(entry.source_op), " | ", DisplayName(entry.name), " | ", entry.reason,
+                    " |\n");
   }
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cctype>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,9 +11,10 @@
 #include "client/commands/commands.h"
 #include "client/commands/report_files.h"
 #include "client/commands/results.h"
+#include "client/commands/upload.h"
 #include "client/lib/error_details.h"
 #include "client/lib/local_file.h"
-#include "client/terminal/progress.h"
+#include "client/target_argument.h"
 #include "client/terminal/text.h"
 
 namespace qatgap::cli {
@@ -63,11 +63,6 @@ absl::Status Check(const AnalyzeOptions& options) {
     if (absl::Status s = CheckArray("labels", options.labels); !s.ok()) return s;
     inputs.push_back(options.labels);
   }
-  std::set<std::string> seen;
-  for (const std::string& target : options.targets) {
-    if (seen.insert(target).second) continue;
-    return absl::InvalidArgumentError(absl::StrCat("--target is given twice (", target, ")"));
-  }
   if (options.title.size() > kLongestTitle) {
     return absl::InvalidArgumentError(absl::StrCat("--title is too long (", options.title.size(),
                                                    " bytes, at most ", kLongestTitle, ")"));
@@ -86,21 +81,9 @@ absl::Status Check(const AnalyzeOptions& options) {
   return CheckReportFiles(options.files, inputs);
 }
 
-absl::Status Upload(client::Client& client, const terminal::Output& err, bool quiet,
-                    const std::string& path, v1::ArtifactRef* artifact) {
-  if (path.empty()) return absl::OkStatus();
-  terminal::Progress progress(err, quiet);
-  const std::string label = absl::StrCat("uploading ", client::BaseName(path));
-  auto uploaded = client.Upload(path, [&](std::uint64_t sent, std::uint64_t total) {
-    progress.Update(label, sent, total, terminal::Progress::Unit::kBytes);
-  });
-  if (!uploaded.ok()) return uploaded.status();
-  *artifact = std::move(uploaded->artifact);
-  return absl::OkStatus();
-}
-
 absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const terminal::Output& err,
-                                           const AnalyzeOptions& options) {
+                                           const AnalyzeOptions& options,
+                                           const std::vector<v1::TargetRef>& targets) {
   v1::AnalysisSpec spec;
   const auto upload = [&](const std::string& path, v1::ArtifactRef* artifact) {
     return Upload(client, err, options.quiet, path, artifact);
@@ -114,7 +97,13 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
   if (!options.labels.empty()) {
     if (absl::Status s = upload(options.labels, spec.mutable_labels()); !s.ok()) return s;
   }
-  for (const std::string& target : options.targets) spec.add_targets(target);
+  for (const v1::TargetRef& target : targets) {
+    if (target.has_description()) {
+      spec.add_target_descriptions(target.description());
+    } else {
+      spec.add_targets(target.name());
+    }
+  }
   spec.set_batch_size(options.batch_size);
   spec.set_max_samples(options.max_samples);
   spec.set_parallel_units(options.parallel);
@@ -133,12 +122,13 @@ absl::Status Abandon(client::Client& client, const std::string& id) {
 }
 
 absl::Status AnalyzeIn(client::Client& client, Environment& environment,
-                       const AnalyzeOptions& options) {
-  // Unknown targets are told before anything large is sent.
-  for (const std::string& target : options.targets) {
-    if (const auto known = client.GetTarget(target); !known.ok()) return known.status();
+                       const AnalyzeOptions& options, const std::vector<v1::TargetRef>& targets) {
+  // Unknown and malformed targets are told before anything large is sent.
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const auto known = AskForTarget(client, options.targets[i], targets[i]);
+    if (!known.ok()) return known.status();
   }
-  const auto spec = UploadAll(client, environment.err, options);
+  const auto spec = UploadAll(client, environment.err, options, targets);
   if (!spec.ok()) return spec.status();
   const auto created = client.Create(*spec);
   if (!created.ok()) return created.status();
@@ -160,9 +150,11 @@ absl::Status AnalyzeIn(client::Client& client, Environment& environment,
 
 absl::Status Analyze(Environment& environment, const AnalyzeOptions& options) {
   if (absl::Status checked = Check(options); !checked.ok()) return checked;
+  const auto targets = ReadTargets(options.targets);
+  if (!targets.ok()) return targets.status();
   auto session = Session::Open(environment, options.server, options.parallel);
   if (!session.ok()) return session.status();
-  return session->Explain(AnalyzeIn(session->client(), environment, options));
+  return session->Explain(AnalyzeIn(session->client(), environment, options, *targets));
 }
 
 }  // namespace
@@ -185,8 +177,8 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->type_name("FILE");
   command
       ->add_option("--target", options->targets,
-                   "A target of `qatgap target list`; may be repeated")
-      ->type_name("NAME")
+                   "A target of `qatgap target list`, or a file that describes your own; may be repeated")
+      ->type_name("NAME|FILE")
       ->required()
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -217,6 +209,7 @@ Examples:
       --target pytorch-qnnpack
   qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
       --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
+  qatgap analyze --qat model_qat.pt --samples calib.npy --target my_accelerator.yaml
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
       --server 127.0.0.1:50551 --detach)");
   command->callback([chosen, options] {

@@ -19,9 +19,19 @@ void AddWatch(CLI::App& app, Command* chosen);
 void AddCancel(CLI::App& app, Command* chosen);
 void AddDelete(CLI::App& app, Command* chosen);
 void AddTarget(CLI::App& app, Command* chosen);
+void AddInspect(CLI::App& app, Command* chosen);
+void AddHandoff(CLI::App& app, Command* chosen);
+// Below `qatgap target`:
+void AddVerify(CLI::App& group, Command* chosen);
+void AddIdentify(CLI::App& group, Command* chosen);
 
 // --server, which QATGAP_SERVER stands in for.
 void AddServerOption(CLI::App& command, std::string* server);
+
+// --json for commands that print one answer.
+void AddJsonOption(CLI::App& command, std::string* path);
+// --quiet for commands that upload.
+void AddQuietFlag(CLI::App& command, bool* quiet);
 
 // Opens a session for a command that needs a service that lasts. Errors: INVALID_ARGUMENT when
 // `server` is empty.

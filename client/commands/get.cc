@@ -2,7 +2,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "client/commands/commands.h"
 #include "client/commands/report_files.h"
 #include "client/commands/results.h"
@@ -36,7 +35,7 @@ void PrintFacts(const terminal::Output& out, const v1::Analysis& analysis) {
   print("converted", spec.converted_model().name());
   print("data", spec.samples().name());
   print("labels", spec.labels().name());
-  print("targets", absl::StrJoin(spec.targets(), ", "));
+  print("targets", TargetsText(spec, ", "));
   if (analysis.state() == v1::ANALYSIS_STATE_FAILED) print("error", analysis.error().message());
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "client/commands/commands.h"
+#include "client/commands/results.h"
 #include "client/terminal/table.h"
 
 namespace qatgap::cli {
@@ -47,7 +47,7 @@ absl::Status List(Environment& environment, const ListOptions& options) {
     table.AddRow({analysis.id(), std::string(client::StateName(analysis.state())),
                   google::protobuf::util::TimeUtil::ToString(created),
                   ProgressText(analysis.progress()), analysis.spec().qat_model().name(),
-                  absl::StrJoin(analysis.spec().targets(), ","), analysis.spec().title()});
+                  TargetsText(analysis.spec(), ","), analysis.spec().title()});
   }
   for (const std::string& line :
        table.Lines(environment.out.is_terminal ? environment.out.columns : 0)) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/commands/figures.h"
 #include "client/terminal/progress.h"
 #include "client/terminal/text.h"
@@ -43,6 +44,14 @@ void PrintEngineNotes(const terminal::Output& out, const std::vector<v1::LayerSu
 }
 
 }  // namespace
+
+std::string TargetsText(const v1::AnalysisSpec& spec, const char* separator) {
+  std::string text = absl::StrJoin(spec.targets(), separator);
+  if (spec.target_descriptions_size() > 0) {
+    absl::StrAppend(&text, text.empty() ? "" : separator, spec.target_descriptions_size(), " of your own");
+  }
+  return text;
+}
 
 terminal::Table LayerTable(const std::vector<v1::LayerSummary>& layers) {
   using terminal::Align;

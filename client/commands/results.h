@@ -11,6 +11,9 @@
 
 namespace qatgap::cli {
 
+// "pytorch-qnnpack, 1 of your own": the latter's names come with the results.
+std::string TargetsText(const v1::AnalysisSpec& spec, const char* separator);
+
 // One row a layer and reaching input, in execution order.
 terminal::Table LayerTable(const std::vector<v1::LayerSummary>& layers);
 

@@ -9,6 +9,14 @@ void AddServerOption(CLI::App& command, std::string* server) {
       ->envname("QATGAP_SERVER");
 }
 
+void AddJsonOption(CLI::App& command, std::string* path) {
+  command.add_option("--json", *path, "Write the answer as JSON to this file")->type_name("FILE");
+}
+
+void AddQuietFlag(CLI::App& command, bool* quiet) {
+  command.add_flag("--quiet", *quiet, "No progress of uploads");
+}
+
 absl::StatusOr<Session> OpenLasting(Environment& environment, const std::string& server) {
   if (server.empty()) {
     return client::WithRemedy(

@@ -5,6 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/commands/commands.h"
+#include "client/target_argument.h"
 #include "client/terminal/table.h"
 #include "client/terminal/text.h"
 
@@ -75,8 +76,9 @@ absl::Status ListIn(client::Client& client, const terminal::Output& out) {
   return absl::OkStatus();
 }
 
-absl::Status ShowIn(client::Client& client, const terminal::Output& out, const std::string& name) {
-  const auto target = client.GetTarget(name);
+absl::Status ShowIn(client::Client& client, const terminal::Output& out, const std::string& name,
+                    const v1::TargetRef& ref) {
+  const auto target = AskForTarget(client, name, ref);
   if (!target.ok()) return target.status();
   *out.stream << terminal::Styled(out, terminal::Style::kBold, terminal::Sanitize(target->name()))
               << "  " << terminal::Sanitize(target->title()) << "\n\n";
@@ -110,11 +112,13 @@ absl::Status ShowIn(client::Client& client, const terminal::Output& out, const s
 
 void AddTarget(CLI::App& app, Command* chosen) {
   auto options = std::make_shared<TargetOptions>();
-  CLI::App* group = app.add_subcommand("target", "The targets an analysis can be asked for");
+  CLI::App* group = app.add_subcommand("target", "Targets: list, show, hold against vectors, identify");
   group->require_subcommand(1);
   group->footer(R"(Examples:
   qatgap target list
-  qatgap target show pytorch-qnnpack)");
+  qatgap target show pytorch-qnnpack
+  qatgap target verify --target my_accelerator.yaml --vectors captures
+  qatgap target identify --vectors captures)");
 
   CLI::App* list = group->add_subcommand("list", "List the targets");
   AddServerOption(*list, &options->server);
@@ -132,17 +136,23 @@ Examples:
   });
 
   CLI::App* show = group->add_subcommand("show", "Show one target: formula, rounding, limits");
-  show->add_option("NAME", options->name, "The target")->required();
+  show->add_option("NAME|FILE", options->name, "A target of `qatgap target list`, or a file that describes your own")
+      ->required();
   AddServerOption(*show, &options->server);
   show->footer(R"(Examples:
-  qatgap target show pytorch-qnnpack)");
+  qatgap target show pytorch-qnnpack
+  qatgap target show my_accelerator.yaml)");
   show->callback([chosen, options] {
     *chosen = [options](Environment& environment) -> absl::Status {
+      const auto ref = ReadTarget(options->name);
+      if (!ref.ok()) return ref.status();
       auto session = Session::Open(environment, options->server);
       if (!session.ok()) return session.status();
-      return session->Explain(ShowIn(session->client(), environment.out, options->name));
+      return session->Explain(ShowIn(session->client(), environment.out, options->name, *ref));
     };
   });
+  AddVerify(*group, chosen);
+  AddIdentify(*group, chosen);
 }
 
 }  // namespace qatgap::cli

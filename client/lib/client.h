@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "client/lib/cancellation.h"
 #include "qatgap/v1/analysis.pb.h"
+#include "qatgap/v1/model.pb.h"
 #include "qatgap/v1/target.pb.h"
 
 namespace qatgap::client {
@@ -66,6 +67,16 @@ class Client {
 
   absl::StatusOr<std::vector<v1::Target>> ListTargets();
   absl::StatusOr<v1::Target> GetTarget(const std::string& name);
+  // Of a description's text.
+  absl::StatusOr<v1::Target> DescribeTarget(const std::string& description);
+
+  // These wait for the work they ask for, as long as the service lets it run.
+  absl::StatusOr<v1::VerifyTargetResponse> VerifyTarget(const v1::VerifyTargetRequest& request);
+  absl::StatusOr<v1::IdentifyTargetResponse> IdentifyTarget(const v1::IdentifyTargetRequest& request);
+  absl::StatusOr<v1::InspectModelResponse> InspectModel(const v1::InspectModelRequest& request);
+  // Hands the archive's bytes to `sink` in order; stops at its first error and returns it.
+  absl::Status CreateHandoff(const v1::CreateHandoffRequest& request,
+                             const std::function<absl::Status(std::string_view)>& sink);
 
   // Hands the report's bytes to `sink` in order; stops at its first error and returns it.
   absl::Status DownloadReport(const std::string& id, v1::ReportFormat format,

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "analyzers/status/status_macros.h"
 #include "server/jobs/result_reader.h"
+#include "server/jobs/runner_blobs.h"
 #include "server/result_conversion.h"
 
 namespace qatgap::server {
@@ -183,7 +184,12 @@ void JobManager::Stop() {
 }
 
 void JobManager::Work() {
-  while (const std::optional<Task> task = NextTask()) {
+  while (AwaitWork()) {
+    // Before the unit is taken: an analysis that waits for a slot is queued, not running. Whoever holds the slots when
+    // the server stops is ended, so this wait is too.
+    const RunnerSlots::Slot slot = parts_.slots.Acquire();
+    const std::optional<Task> task = TakeTask();
+    if (!task) continue;
     UnitOutcome outcome;
     try {
       outcome = RunUnit(*task);
@@ -195,10 +201,15 @@ void JobManager::Work() {
   }
 }
 
-std::optional<JobManager::Task> JobManager::NextTask() {
+bool JobManager::AwaitWork() {
   std::unique_lock lock(mutex_);
   work_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
-  if (stopping_) return std::nullopt;
+  return !stopping_;
+}
+
+std::optional<JobManager::Task> JobManager::TakeTask() {
+  const std::scoped_lock lock(mutex_);
+  if (stopping_ || queue_.empty()) return std::nullopt;
   const std::shared_ptr<Job> job = queue_.front();
   const std::optional<int> unit = job->TakeUnit();
   if (!job->HasUnitsToTake()) queue_.pop_front();
@@ -216,22 +227,16 @@ absl::StatusOr<UnitOfWork> JobManager::MakeUnit(const Task& task) const {
   const AnalysisSpec& spec = task.job->analysis.spec;  // never changes
   UnitOfWork unit;
   unit.targets = spec.targets;
+  unit.target_descriptions = spec.target_descriptions;
   unit.batch_size = spec.batch_size;
   unit.max_samples = spec.max_samples;
   unit.unit_index = task.unit;
   unit.unit_count = task.job->unit_count();
-  const auto open = [&](const ArtifactRef& ref, BlobFile& file) -> absl::Status {
-    if (!ref.given()) return absl::OkStatus();
-    file.name = ref.name;
-    QATGAP_ASSIGN_OR_RETURN(const Blob blob, parts_.blobs.Find(ref.sha256));
-    QATGAP_ASSIGN_OR_RETURN(file.fd, parts_.blobs.OpenForReading(ref.sha256));
-    parts_.observer.OnBytesToRunner(blob.bytes);
-    return absl::OkStatus();
-  };
-  QATGAP_RETURN_IF_ERROR(open(spec.qat_model, unit.qat_model));
-  QATGAP_RETURN_IF_ERROR(open(spec.converted_model, unit.converted_model));
-  QATGAP_RETURN_IF_ERROR(open(spec.samples, unit.samples));
-  QATGAP_RETURN_IF_ERROR(open(spec.labels, unit.labels));
+  const RunnerBlobs blobs(parts_.blobs, parts_.observer);
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.qat_model, unit.qat_model));
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.converted_model, unit.converted_model));
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.samples, unit.samples));
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.labels, unit.labels));
   return unit;
 }
 
@@ -239,7 +244,8 @@ UnitOutcome JobManager::RunUnit(const Task& task) {
   const auto not_started = [](const absl::Status& status) {
     return UnitOutcome{.exit = RunnerExit::kLaunch,
                        .status = absl::InternalError(std::string(status.message())),
-                       .result = {}};
+                       .result = {},
+                       .answer = {}};
   };
   absl::StatusOr<UnitOfWork> unit = MakeUnit(task);
   if (!unit.ok()) return not_started(unit.status());

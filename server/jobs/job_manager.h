@@ -20,13 +20,14 @@
 #include "server/clock/clock.h"
 #include "server/jobs/job.h"
 #include "server/jobs/job_observer.h"
+#include "server/jobs/runner_slots.h"
 #include "server/jobs/watch_subscription.h"
 #include "server/store/store.h"
 
 namespace qatgap::server {
 
 struct JobManagerOptions {
-  int runners = 1;                // units that run at one time, at least 1
+  int runners = 1;                // units of analyses that run at one time, at least 1
   std::size_t max_queued = 100;   // analyses that may wait
 };
 
@@ -35,6 +36,7 @@ struct JobManagerParts {
   Store& store;
   const BlobStore& blobs;
   RunnerLauncher& launcher;
+  RunnerSlots& slots;  // each unit takes one
   const Clock& clock;
   JobObserver& observer;
 };
@@ -73,7 +75,10 @@ class JobManager {
 
   absl::Status Resume();
   void Work();
-  std::optional<Task> NextTask();
+  // Waits for work; false when stopping.
+  bool AwaitWork();
+  // The next unit; nullopt when there is none any more.
+  std::optional<Task> TakeTask();
   UnitOutcome RunUnit(const Task& task);
   absl::StatusOr<UnitOfWork> MakeUnit(const Task& task) const;
   void CompleteUnit(const Task& task, UnitOutcome outcome);

@@ -20,11 +20,17 @@ enum class Rpc {
   kGetReport,
   kListTargets,
   kGetTarget,
+  kDescribeTarget,
+  kVerifyTarget,
+  kIdentifyTarget,
+  kInspectModel,
+  kCreateHandoff,
 };
 
-inline constexpr std::array<std::string_view, 12> kRpcNames = {
+inline constexpr std::array<std::string_view, 17> kRpcNames = {
     "UploadArtifact", "GetArtifact",    "CreateAnalysis",   "GetAnalysis", "ListAnalyses", "WatchAnalysis",
-    "CancelAnalysis", "DeleteAnalysis", "ListLayerResults", "GetReport",   "ListTargets",  "GetTarget"};
+    "CancelAnalysis", "DeleteAnalysis", "ListLayerResults", "GetReport",   "ListTargets",  "GetTarget",
+    "DescribeTarget", "VerifyTarget",   "IdentifyTarget",   "InspectModel", "CreateHandoff"};
 
 constexpr std::string_view ToString(Rpc rpc) { return kRpcNames[static_cast<std::size_t>(rpc)]; }
 

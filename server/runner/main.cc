@@ -8,11 +8,14 @@
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "analyzers/execution/host.h"
+#include "analyzers/status/status_macros.h"
 #include "server/result_conversion.h"
 #include "server/runner/containment.h"
 #include "server/runner/event_writer.h"
+#include "server/runner/short_units.h"
 #include "server/runner/unit_of_work.h"
 
 namespace qatgap::runner {
@@ -27,19 +30,16 @@ UnitOfWork FromProto(const v1::WorkUnit& message) {
           .converted_model = FromProto(message.converted_model(), message.has_converted_model()),
           .samples = FromProto(message.samples(), message.has_samples()),
           .labels = FromProto(message.labels(), message.has_labels()),
+          .vectors = FromProto(message.vectors(), message.has_vectors()),
           .targets = {message.targets().begin(), message.targets().end()},
-          .batch_size = message.batch_size(),
-          .max_samples = message.max_samples(),
-          .unit_index = message.unit_index(),
-          .unit_count = message.unit_count()};
+          .target_descriptions = {message.target_descriptions().begin(), message.target_descriptions().end()},
+          .batch_size = message.analysis().batch_size(),
+          .max_samples = message.analysis().max_samples(),
+          .unit_index = message.analysis().unit_index(),
+          .unit_count = message.analysis().unit_count()};
 }
 
-absl::StatusOr<report::AnalysisResult> Run(const v1::WorkUnit& message, EventWriter& events) {
-  if (absl::Status contained = Contain({.memory_bytes = message.limits().memory_bytes(),
-                                        .cpu_seconds = message.limits().cpu_seconds()});
-      !contained.ok()) {
-    return contained;
-  }
+absl::StatusOr<report::AnalysisResult> RunAnalysis(const UnitOfWork& unit, EventWriter& events) {
   const UnitProgress progress{
       .started =
           [&](std::uint64_t samples_of_unit, std::uint64_t samples_total) {
@@ -54,11 +54,48 @@ absl::StatusOr<report::AnalysisResult> Run(const v1::WorkUnit& message, EventWri
             event.mutable_progress()->set_samples_done(samples_done);
             return events.Write(event);
           }};
+  return RunUnit(unit, progress);
+}
+
+// The unit's last event, unless it fails.
+absl::StatusOr<v1::RunnerEvent> Run(const v1::WorkUnit& message, EventWriter& events) {
+  const UnitOfWork unit = FromProto(message);
+  v1::RunnerEvent event;
+  absl::StatusOr<std::string> answer;
+  switch (message.task_case()) {
+    case v1::WorkUnit::kAnalysis:
+    case v1::WorkUnit::kInspect: {
+      QATGAP_ASSIGN_OR_RETURN(const report::AnalysisResult result,
+                              message.has_analysis() ? RunAnalysis(unit, events) : RunInspect(unit));
+      *event.mutable_result() = server::ToProto(result);
+      return event;
+    }
+    case v1::WorkUnit::kVerify:
+      answer = RunVerify(unit);
+      break;
+    case v1::WorkUnit::kIdentify:
+      answer = RunIdentify(unit);
+      break;
+    case v1::WorkUnit::kHandoff:
+      answer = RunHandoff(unit);
+      break;
+    case v1::WorkUnit::TASK_NOT_SET:
+      return absl::InternalError("the unit of work has no task; qatgapd and qatgap-runner differ in version");
+  }
+  QATGAP_RETURN_IF_ERROR(answer.status());
+  event.set_answer(*std::move(answer));
+  return event;
+}
+
+absl::StatusOr<v1::RunnerEvent> RunContained(const v1::WorkUnit& message, EventWriter& events) {
+  QATGAP_RETURN_IF_ERROR(Contain({.memory_bytes = message.limits().memory_bytes(),
+                                  .cpu_seconds = message.limits().cpu_seconds()}));
   try {
-    return RunUnit(FromProto(message), progress);
+    return Run(message, events);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
-        "the unit ran out of memory; use a smaller batch, or raise the server's memory limit");
+        message.has_analysis() ? "the unit ran out of memory; use a smaller batch, or raise the server's memory limit"
+                               : "the unit ran out of memory; raise the server's memory limit");
   } catch (const std::exception& error) {
     return absl::InternalError(error.what());
   }
@@ -77,12 +114,12 @@ int Main() {
     last.mutable_failure()->set_message("the unit of work cannot be read; qatgapd and qatgap-runner differ in version");
     return events.Write(last).ok() ? 0 : 1;
   }
-  const absl::StatusOr<report::AnalysisResult> result = Run(message, events);
-  if (result.ok()) {
-    *last.mutable_result() = server::ToProto(*result);
+  absl::StatusOr<v1::RunnerEvent> ended = RunContained(message, events);
+  if (ended.ok()) {
+    last = *std::move(ended);
   } else {
-    last.mutable_failure()->set_code(static_cast<int>(result.status().code()));
-    last.mutable_failure()->set_message(std::string(result.status().message()));
+    last.mutable_failure()->set_code(static_cast<int>(ended.status().code()));
+    last.mutable_failure()->set_message(std::string(ended.status().message()));
   }
   return events.Write(last).ok() ? 0 : 1;
 }

@@ -1,76 +1,17 @@
 #include "server/runner/unit_of_work.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/attribution/analysis_session.h"
-#include "analyzers/execution/host.h"
-#include "analyzers/frontends/torchscript/torchscript_frontend.h"
 #include "analyzers/samples/array_reader.h"
 #include "analyzers/status/status_macros.h"
-#include "server/version.h"
+#include "server/own_targets.h"
+#include "server/runner/model_reader.h"
 
 namespace qatgap::runner {
 namespace {
-
-namespace torchscript = frontends::torchscript;
-
-absl::StatusOr<std::string> ReadAll(const Blob& blob) {
-  std::string bytes;
-  std::string buffer(1U << 20U, '\0');
-  for (off_t offset = 0;;) {
-    const ssize_t got = pread(blob.fd, buffer.data(), buffer.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return absl::InternalError(absl::StrCat("reading '", blob.name, "' failed: ", std::strerror(errno)));
-    if (got == 0) return bytes;
-    bytes.append(buffer, 0, static_cast<std::size_t>(got));
-    offset += got;
-  }
-}
-
-absl::StatusOr<torchscript::Model> ReadModel(const Blob& blob, torchscript::ModelKind wanted) {
-  QATGAP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(blob));
-  QATGAP_ASSIGN_OR_RETURN(torchscript::Model model, torchscript::Import(bytes, blob.name));
-  if (model.kind == wanted) return model;
-  return absl::InvalidArgumentError(
-      wanted == torchscript::ModelKind::kQat
-          ? absl::StrCat("'", blob.name, "' was given as the QAT model but is a converted one; give the model as it was "
-                         "trained, before convert()")
-          : absl::StrCat("'", blob.name, "' was given as the converted model but still has fake-quants; give the output "
-                         "of convert()"));
-}
-
-absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit) {
-  attribution::AnalysisModels models;
-  QATGAP_ASSIGN_OR_RETURN(torchscript::Model qat, ReadModel(unit.qat_model, torchscript::ModelKind::kQat));
-  models.qat = std::move(qat.graph);
-  models.qat_format = std::move(qat.format);
-  if (unit.converted_model.fd >= 0) {
-    QATGAP_ASSIGN_OR_RETURN(torchscript::Model converted,
-                            ReadModel(unit.converted_model, torchscript::ModelKind::kConverted));
-    models.converted = std::move(converted.graph);
-  }
-  models.has_labels = unit.labels.fd >= 0;
-  if (models.qat.inputs.size() != 1) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the QAT model has ", models.qat.inputs.size(), " inputs; models of one input are analysed so far"));
-  }
-  return models;
-}
-
-absl::StatusOr<std::vector<numerics::TargetDescription>> FindTargets(const std::vector<std::string>& names) {
-  std::vector<numerics::TargetDescription> targets;
-  for (const std::string& name : names) {
-    QATGAP_ASSIGN_OR_RETURN(numerics::TargetDescription target, numerics::FindTarget(name));
-    targets.push_back(std::move(target));
-  }
-  return targets;
-}
 
 absl::StatusOr<std::vector<std::int64_t>> ReadLabels(samples::ArrayReader& reader, std::int64_t first, std::int64_t count) {
   QATGAP_ASSIGN_OR_RETURN(const graph::Tensor rows, reader.Read(first, count));
@@ -124,20 +65,11 @@ absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit) {
   return inputs;
 }
 
-report::Environment DescribeEnvironment(std::int64_t batch_size) {
-  const execution::Host host = execution::DescribeHost();
-  return {.tool_version = std::string(server::kVersion),
-          .libtorch_version = host.libtorch_version,
-          .cpu_features = host.cpu_features,
-          .engines = host.engines,
-          .batch_size = batch_size,
-          .threads = 1};
-}
-
 }  // namespace
 
 absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const UnitProgress& progress) {
-  QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets, FindTargets(unit.targets));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets,
+                          server::CollectTargets(unit.targets, unit.target_descriptions, ""));
   QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit));
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
   const std::int64_t limit = models.batch_limit();

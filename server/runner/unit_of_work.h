@@ -1,9 +1,10 @@
-// One unit of work: reads the models and the unit's samples, runs the analysis.
+// One unit of work. Here its values and the unit of an analysis; the others are in short_units.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "analyzers/report/analysis_result.h"
@@ -16,8 +17,10 @@ struct Blob {
 };
 
 struct UnitOfWork {
-  Blob qat_model, converted_model, samples, labels;
-  std::vector<std::string> targets;
+  Blob qat_model, converted_model, samples, labels, vectors;
+  std::vector<std::string> targets;              // shipped ones
+  std::vector<std::string> target_descriptions;  // the client's own, which come after them
+  // Of an analysis:
   std::int64_t batch_size = 32;
   std::uint64_t max_samples = 0;  // 0: all
   // Whole batches are dealt out: batch b belongs to the unit with b * unit_count / batches == unit_index.
@@ -31,7 +34,8 @@ struct UnitProgress {
   std::function<absl::Status(std::uint64_t samples_done)> advanced;
 };
 
-// Errors: those of the frontends, readers and AnalysisSession; NOT_FOUND for a target; INVALID_ARGUMENT for samples or
+// Reads the models and the unit's samples, runs the analysis.
+// Errors: those of the frontends, readers and AnalysisSession; NOT_FOUND or INVALID_ARGUMENT for a target; INVALID_ARGUMENT for samples or
 // labels that do not fit the model or each other; an error of a callback ends the work with it.
 absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const UnitProgress& progress);
 

@@ -20,7 +20,7 @@ struct ChildProcess {
 };
 
 // The descriptors the child gets from number 3 on; -1 leaves its number closed.
-using InheritedFds = std::array<int, 4>;
+using InheritedFds = std::array<int, 5>;
 
 // Starts `path` with `input` as the bytes of its standard input. The child leads a new process group, dies with the
 // calling thread, has default signal handling and no descriptor but 0, 1, 2 and the inherited ones. INTERNAL when it

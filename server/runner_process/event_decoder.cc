@@ -24,6 +24,31 @@ void Fill(const BlobFile& blob, int fd, runner::v1::BlobDescriptor& message) {
   message.set_name(blob.name);
 }
 
+void FillTask(const UnitOfWork& unit, runner::v1::WorkUnit& message) {
+  switch (unit.kind) {
+    case UnitKind::kAnalysis: {
+      runner::v1::AnalysisTask& task = *message.mutable_analysis();
+      task.set_batch_size(unit.batch_size);
+      task.set_max_samples(unit.max_samples);
+      task.set_unit_index(unit.unit_index);
+      task.set_unit_count(unit.unit_count);
+      return;
+    }
+    case UnitKind::kVerify:
+      message.mutable_verify();
+      return;
+    case UnitKind::kIdentify:
+      message.mutable_identify();
+      return;
+    case UnitKind::kInspect:
+      message.mutable_inspect();
+      return;
+    case UnitKind::kHandoff:
+      message.mutable_handoff();
+      return;
+  }
+}
+
 absl::Status Garbage(const std::string& what) {
   return absl::InternalError(absl::StrCat("the runner wrote what is no event: ", what));
 }
@@ -49,11 +74,10 @@ std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits) {
   Fill(unit.converted_model, kFirstBlobFd + 1, *message.mutable_converted_model());
   Fill(unit.samples, kFirstBlobFd + 2, *message.mutable_samples());
   Fill(unit.labels, kFirstBlobFd + 3, *message.mutable_labels());
+  Fill(unit.vectors, kFirstBlobFd + 4, *message.mutable_vectors());
   for (const std::string& target : unit.targets) message.add_targets(target);
-  message.set_batch_size(unit.batch_size);
-  message.set_max_samples(unit.max_samples);
-  message.set_unit_index(unit.unit_index);
-  message.set_unit_count(unit.unit_count);
+  for (const std::string& description : unit.target_descriptions) message.add_target_descriptions(description);
+  FillTask(unit, message);
   message.mutable_limits()->set_memory_bytes(limits.memory_bytes);
   message.mutable_limits()->set_cpu_seconds(limits.cpu_seconds);
   return message.SerializeAsString();
@@ -96,6 +120,8 @@ absl::StatusOr<std::optional<RunnerEvent>> EventDecoder::Next() {
       if (!result.ok()) return Garbage(std::string(result.status().message()));
       return std::optional<RunnerEvent>(*std::move(result));
     }
+    case runner::v1::RunnerEvent::kAnswer:
+      return std::optional<RunnerEvent>(AnswerEvent{.bytes = std::move(*event.mutable_answer())});
     case runner::v1::RunnerEvent::EVENT_NOT_SET:
       break;
   }

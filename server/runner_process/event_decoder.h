@@ -18,7 +18,7 @@ struct RunnerLimits {
   std::uint64_t cpu_seconds = 0;
 };
 
-// The bytes of the WorkUnit. The blob files have the numbers 3, 4, 5, 6 in the child; -1 stands for one not given.
+// The bytes of the WorkUnit. The blob files have the numbers 3 to 7 in the child; -1 stands for one not given.
 std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits);
 inline constexpr int kFirstBlobFd = 3;
 
@@ -32,7 +32,10 @@ struct ProgressEvent {
 struct FailureEvent {
   absl::Status status;  // never OK
 };
-using RunnerEvent = std::variant<StartedEvent, ProgressEvent, FailureEvent, report::AnalysisResult>;
+struct AnswerEvent {
+  std::string bytes;
+};
+using RunnerEvent = std::variant<StartedEvent, ProgressEvent, FailureEvent, report::AnalysisResult, AnswerEvent>;
 
 // Cuts a byte stream into events.
 class EventDecoder {

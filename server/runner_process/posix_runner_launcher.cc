@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 #include "server/runner_process/child_process.h"
 #include "server/runner_process/event_decoder.h"
 
@@ -29,11 +30,44 @@ constexpr std::size_t kReadBytes = 1U << 16;
 // Kept of standard error; what is shown of it is shorter.
 constexpr std::size_t kErrorBytes = 1U << 14;
 
+// "unit 1 of 3": what messages call the work.
+std::string NameOf(const UnitOfWork& unit) {
+  switch (unit.kind) {
+    case UnitKind::kVerify:
+      return "the verification";
+    case UnitKind::kIdentify:
+      return "the identification";
+    case UnitKind::kInspect:
+      return "the inspection";
+    case UnitKind::kHandoff:
+      return "the handoff";
+    case UnitKind::kAnalysis:
+      break;
+  }
+  return absl::StrCat("unit ", unit.unit_index + 1, " of ", unit.unit_count);
+}
+
+// What makes such work shorter.
+constexpr std::string_view LessWork(UnitKind kind) {
+  switch (kind) {
+    case UnitKind::kVerify:
+    case UnitKind::kIdentify:
+      return "use fewer or smaller vectors";
+    case UnitKind::kInspect:
+    case UnitKind::kHandoff:
+      return "use a smaller model";
+    case UnitKind::kAnalysis:
+      break;
+  }
+  return "use fewer samples or more units";
+}
+
 class PosixRunnerProcess final : public RunnerProcess {
  public:
-  PosixRunnerProcess(ChildProcess child, std::string unit_name, PosixRunnerOptions options)
+  PosixRunnerProcess(ChildProcess child, const UnitOfWork& unit, PosixRunnerOptions options)
       : child_(std::move(child)),
-        unit_name_(std::move(unit_name)),
+        kind_(unit.kind),
+        unit_name_(NameOf(unit)),
         options_(std::move(options)),
         deadline_(SteadyClock::now() + absl::ToChronoMilliseconds(options_.timeout)) {}
 
@@ -114,6 +148,9 @@ class PosixRunnerProcess final : public RunnerProcess {
       } else if (const auto* progress = std::get_if<ProgressEvent>(&**event)) {
         progress_.samples_done = progress->samples_done;
         on_progress(progress_);
+      } else if (!std::holds_alternative<FailureEvent>(**event) &&
+                 std::holds_alternative<report::AnalysisResult>(**event) != GivesResult(kind_)) {
+        return Reject(absl::InternalError("the runner gave what was not asked for"));
       } else {
         last_event_ = *std::move(*event);
       }
@@ -161,10 +198,13 @@ class PosixRunnerProcess final : public RunnerProcess {
     const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
     if (last_event_ && protocol_error_.ok()) {
       if (auto* result = std::get_if<report::AnalysisResult>(&*last_event_); result && clean) {
-        return {.exit = RunnerExit::kSuccess, .status = {}, .result = std::move(*result)};
+        return {.exit = RunnerExit::kSuccess, .status = {}, .result = std::move(*result), .answer = {}};
+      }
+      if (auto* answer = std::get_if<AnswerEvent>(&*last_event_); answer && clean) {
+        return {.exit = RunnerExit::kSuccess, .status = {}, .result = {}, .answer = std::move(answer->bytes)};
       }
       if (const auto* failure = std::get_if<FailureEvent>(&*last_event_)) {
-        return {.exit = RunnerExit::kFailure, .status = failure->status, .result = {}};
+        return Fail(RunnerExit::kFailure, failure->status);
       }
     }
     {
@@ -175,8 +215,7 @@ class PosixRunnerProcess final : public RunnerProcess {
       return Fail(RunnerExit::kTimeout,
                   absl::ResourceExhaustedError(absl::StrCat(
                       unit_name_, " took longer than ", absl::FormatDuration(options_.timeout),
-                      "; use fewer samples or more units, or start the server with a larger "
-                      "--unit-timeout")));
+                      "; ", Text(LessWork(kind_)), ", or start the server with a larger --unit-timeout")));
     }
     if (!protocol_error_.ok()) {
       return Fail(RunnerExit::kProtocol,
@@ -203,18 +242,19 @@ class PosixRunnerProcess final : public RunnerProcess {
     if (number == SIGKILL) {
       return Fail(RunnerExit::kSignal,
                   absl::ResourceExhaustedError(absl::StrCat(
-                      what, ", most likely for want of memory; use a smaller batch", ErrorText())));
+                      what, ", most likely for want of memory; ",
+                      kind_ == UnitKind::kAnalysis ? "use a smaller batch" : Text(LessWork(kind_)), ErrorText())));
     }
     if (number == SIGXCPU) {
       return Fail(RunnerExit::kSignal,
                   absl::ResourceExhaustedError(absl::StrCat(
-                      what, ": its processor time is over; use fewer samples or more units")));
+                      what, ": its processor time is over; ", Text(LessWork(kind_)))));
     }
     return Fail(RunnerExit::kSignal, absl::InternalError(absl::StrCat(what, ErrorText())));
   }
 
   static UnitOutcome Fail(RunnerExit exit, absl::Status status) {
-    return {.exit = exit, .status = std::move(status), .result = {}};
+    return {.exit = exit, .status = std::move(status), .result = {}, .answer = {}};
   }
 
   std::string ErrorText() const {
@@ -223,6 +263,7 @@ class PosixRunnerProcess final : public RunnerProcess {
   }
 
   ChildProcess child_;
+  const UnitKind kind_;
   const std::string unit_name_;
   const PosixRunnerOptions options_;
   const SteadyClock::time_point deadline_;
@@ -255,11 +296,9 @@ class PosixRunnerLauncher final : public RunnerLauncher {
         ChildProcess child,
         StartChild(options_.path, EncodeWorkUnit(unit, limits),
                    {unit.qat_model.fd.get(), unit.converted_model.fd.get(), unit.samples.fd.get(),
-                    unit.labels.fd.get()},
+                    unit.labels.fd.get(), unit.vectors.fd.get()},
                    RunnerEnvironment()));
-    return std::make_unique<PosixRunnerProcess>(
-        std::move(child), absl::StrCat("unit ", unit.unit_index + 1, " of ", unit.unit_count),
-        options_);
+    return std::make_unique<PosixRunnerProcess>(std::move(child), unit, options_);
   }
 
  private:

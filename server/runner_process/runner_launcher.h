@@ -22,9 +22,21 @@ struct BlobFile {
   std::string name;
 };
 
+enum class UnitKind {
+  kAnalysis,  // gives a result: a share of an analysis
+  kVerify,    // gives an answer: a serialized qatgap.v1.VerifyTargetResponse
+  kIdentify,  // gives an answer: a serialized qatgap.v1.IdentifyTargetResponse
+  kInspect,   // gives a result without measurements
+  kHandoff,   // gives an answer: a zip archive
+};
+constexpr bool GivesResult(UnitKind kind) { return kind == UnitKind::kAnalysis || kind == UnitKind::kInspect; }
+
 struct UnitOfWork {
-  BlobFile qat_model, converted_model, samples, labels;
-  std::vector<std::string> targets;
+  UnitKind kind = UnitKind::kAnalysis;
+  BlobFile qat_model, converted_model, samples, labels, vectors;
+  std::vector<std::string> targets;              // shipped ones
+  std::vector<std::string> target_descriptions;  // the client's own, which come after them
+  // Of an analysis:
   std::int64_t batch_size = 0;
   std::uint64_t max_samples = 0;
   int unit_index = 0;
@@ -58,7 +70,8 @@ constexpr std::string_view ToString(RunnerExit exit) {
 struct UnitOutcome {
   RunnerExit exit = RunnerExit::kSuccess;
   absl::Status status;            // for the client; OK exactly when exit is kSuccess
-  report::AnalysisResult result;  // when OK
+  report::AnalysisResult result;  // when OK and GivesResult
+  std::string answer;             // when OK and not GivesResult: what the client gets, not looked into
   std::uint64_t peak_bytes = 0;   // largest resident memory; 0 when unknown
 };
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
 #include "server/analysis_conversion.h"
+#include "server/services/chunk_writer.h"
 #include "server/services/layer_page.h"
 #include "server/services/page_token.h"
 #include "server/services/report_rendering.h"
@@ -17,7 +18,6 @@
 namespace qatgap::server {
 namespace {
 constexpr std::size_t kDefaultAnalyses = 50;
-constexpr std::size_t kReportChunkBytes = 1U << 20;
 }  // namespace
 
 grpc::Status AnalysisServiceImpl::CreateAnalysis(grpc::ServerContext* /*context*/,
@@ -115,13 +115,7 @@ grpc::Status AnalysisServiceImpl::GetReport(grpc::ServerContext* /*context*/,
     QATGAP_RETURN_IF_ERROR(ValidateId(request->id()));
     QATGAP_RETURN_IF_ERROR(ValidateFormat(request->format()));
     QATGAP_ASSIGN_OR_RETURN(const report::Report report, results_.ReadReport(request->id()));
-    const std::string text = Render(report, request->format());
-    v1::GetReportResponse response;
-    for (std::size_t start = 0; start < text.size(); start += kReportChunkBytes) {
-      response.set_chunk(text.substr(start, kReportChunkBytes));
-      if (!writer->Write(response)) return absl::CancelledError("the client is gone");
-    }
-    return absl::OkStatus();
+    return WriteChunks(Render(report, request->format()), *writer);
   });
 }
 

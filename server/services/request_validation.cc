@@ -1,13 +1,14 @@
 #include "server/services/request_validation.h"
 
 #include <cstddef>
-#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/status/status_macros.h"
 #include "server/analysis_conversion.h"
 #include "server/artifacts/sha256.h"
+#include "server/own_targets.h"
 
 namespace qatgap::server {
 namespace {
@@ -20,6 +21,10 @@ constexpr std::size_t kMaxTitleBytes = 200;
 constexpr std::int64_t kDefaultBatch = 32;
 constexpr std::int64_t kMaxBatch = 4096;
 constexpr int kMaxUnits = 64;
+constexpr int kMaxDescriptions = 16;
+constexpr int kMaxInspectedTargets = 32;
+// Where no target is named: the most common rule, so that the biases are looked at.
+constexpr char kDefaultInspectedTarget[] = "generic-int32";
 
 absl::Status Violation(const std::string& field, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -52,6 +57,19 @@ absl::Status CheckRange(std::int64_t value, std::int64_t last, const std::string
   return Violation(field, absl::StrCat("must be 1 to ", last, ", or 0 for the default, is ", value));
 }
 
+// Adds the target to the unit.
+absl::Status AddTarget(const v1::TargetRef& ref, const std::string& field, ShortUnit& unit) {
+  if (ref.has_name()) {
+    QATGAP_RETURN_IF_ERROR(ValidateTarget(ref.name(), absl::StrCat(field, ".name")));
+    unit.targets.push_back(ref.name());
+    return absl::OkStatus();
+  }
+  if (!ref.has_description()) return Violation(field, "a name or a description is required");
+  QATGAP_RETURN_IF_ERROR(ParseOwnTarget(ref.description(), absl::StrCat(field, ".description")).status());
+  unit.target_descriptions.push_back(ref.description());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message) {
@@ -61,18 +79,21 @@ absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message) {
                                   "spec.converted_model"));
   QATGAP_RETURN_IF_ERROR(CheckRef(message.has_samples(), message.samples(), true, "spec.samples"));
   QATGAP_RETURN_IF_ERROR(CheckRef(message.has_labels(), message.labels(), false, "spec.labels"));
-  if (message.targets().empty()) return Violation("spec.targets", "at least one is required");
-  std::set<std::string> seen;
+  if (message.targets().empty() && message.target_descriptions().empty()) {
+    return Violation("spec.targets", "at least one is required");
+  }
   for (const std::string& target : message.targets()) {
     QATGAP_RETURN_IF_ERROR(ValidateTarget(target, "spec.targets"));
-    if (!seen.insert(target).second) {
-      return Violation("spec.targets", absl::StrCat("'", target, "' is named twice"));
-    }
+  }
+  if (message.target_descriptions_size() > kMaxDescriptions) {
+    return Violation("spec.target_descriptions", absl::StrCat("must be at most ", kMaxDescriptions, ", are ",
+                                                              message.target_descriptions_size()));
   }
   QATGAP_RETURN_IF_ERROR(CheckRange(message.batch_size(), kMaxBatch, "spec.batch_size"));
   QATGAP_RETURN_IF_ERROR(CheckRange(message.parallel_units(), kMaxUnits, "spec.parallel_units"));
   QATGAP_RETURN_IF_ERROR(CheckLength(message.title(), kMaxTitleBytes, "spec.title"));
   AnalysisSpec spec = FromProto(message);
+  QATGAP_RETURN_IF_ERROR(CollectTargets(spec.targets, spec.target_descriptions, "spec.").status());
   if (spec.batch_size == 0) spec.batch_size = kDefaultBatch;
   if (spec.parallel_units == 0) spec.parallel_units = 1;
   return spec;
@@ -92,6 +113,53 @@ absl::Status ValidateTarget(const std::string& name, const std::string& field) {
   QATGAP_RETURN_IF_ERROR(CheckLength(name, kMaxTargetBytes, field));
   const absl::Status status = numerics::FindTarget(name).status();
   return absl::Status(status.code(), absl::StrCat(field, ": ", std::string(status.message())));
+}
+
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::VerifyTargetRequest& message) {
+  ShortUnit unit;
+  unit.kind = UnitKind::kVerify;
+  QATGAP_RETURN_IF_ERROR(AddTarget(message.target(), "target", unit));
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_vectors(), message.vectors(), true, "vectors"));
+  unit.vectors = FromProto(message.vectors());
+  return unit;
+}
+
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::IdentifyTargetRequest& message) {
+  ShortUnit unit;
+  unit.kind = UnitKind::kIdentify;
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_vectors(), message.vectors(), true, "vectors"));
+  unit.vectors = FromProto(message.vectors());
+  return unit;
+}
+
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::InspectModelRequest& message) {
+  ShortUnit unit;
+  unit.kind = UnitKind::kInspect;
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model(), message.qat_model(), true, "qat_model"));
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_converted_model(), message.converted_model(), false, "converted_model"));
+  if (message.targets_size() > kMaxInspectedTargets) {
+    return Violation("targets", absl::StrCat("must be at most ", kMaxInspectedTargets, ", are ", message.targets_size()));
+  }
+  for (int i = 0; i < message.targets_size(); ++i) {
+    QATGAP_RETURN_IF_ERROR(AddTarget(message.targets(i), absl::StrCat("targets[", i, "]"), unit));
+  }
+  QATGAP_RETURN_IF_ERROR(CollectTargets(unit.targets, unit.target_descriptions, "").status());
+  if (message.targets().empty()) unit.targets = {kDefaultInspectedTarget};
+  unit.qat_model = FromProto(message.qat_model());
+  unit.converted_model = FromProto(message.converted_model());
+  return unit;
+}
+
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::CreateHandoffRequest& message) {
+  ShortUnit unit;
+  unit.kind = UnitKind::kHandoff;
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model() || message.has_converted_model(),
+                                  message.has_qat_model() ? message.qat_model() : message.converted_model(), true,
+                                  message.has_converted_model() ? "converted_model" : "qat_model"));
+  QATGAP_RETURN_IF_ERROR(AddTarget(message.target(), "target", unit));
+  unit.qat_model = FromProto(message.qat_model());
+  unit.converted_model = FromProto(message.converted_model());
+  return unit;
 }
 
 }  // namespace qatgap::server

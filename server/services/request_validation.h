@@ -6,6 +6,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "qatgap/v1/analysis.pb.h"
+#include "qatgap/v1/model.pb.h"
+#include "qatgap/v1/target.pb.h"
+#include "server/jobs/synchronous_units.h"
 #include "server/store/analysis.h"
 
 namespace qatgap::server {
@@ -18,5 +21,12 @@ absl::Status ValidateRequestId(const std::string& request_id);
 absl::Status ValidateId(const std::string& id);
 // NOT_FOUND names the nearest target; `field` is "spec.targets".
 absl::Status ValidateTarget(const std::string& name, const std::string& field);
+
+// The units that these requests ask for.
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::VerifyTargetRequest& message);
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::IdentifyTargetRequest& message);
+// Fills in the default target.
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::InspectModelRequest& message);
+absl::StatusOr<ShortUnit> ValidateUnit(const v1::CreateHandoffRequest& message);
 
 }  // namespace qatgap::server

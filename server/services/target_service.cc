@@ -4,6 +4,7 @@
 
 #include "analyzers/numerics/target.h"
 #include "analyzers/status/status_macros.h"
+#include "server/own_targets.h"
 #include "server/result_conversion.h"
 #include "server/services/page_token.h"
 #include "server/services/request_validation.h"
@@ -12,7 +13,16 @@
 namespace qatgap::server {
 namespace {
 constexpr std::size_t kDefaultPageSize = 100;
+
+// Runs the unit and reads the answer, a message of this contract that the runner wrote.
+template <typename Response>
+absl::Status Answer(SynchronousUnits& units, const ShortUnit& unit, grpc::ServerContext& context, Response& response) {
+  QATGAP_ASSIGN_OR_RETURN(const ShortUnitOutput output, units.Run(unit, [&] { return context.IsCancelled(); }));
+  if (response.ParseFromString(output.answer)) return absl::OkStatus();
+  return absl::InternalError("the runner's answer cannot be read");
 }
+
+}  // namespace
 
 grpc::Status TargetServiceImpl::ListTargets(grpc::ServerContext* /*context*/,
                                             const v1::ListTargetsRequest* request,
@@ -43,6 +53,33 @@ grpc::Status TargetServiceImpl::GetTarget(grpc::ServerContext* /*context*/,
                             numerics::FindTarget(request->name()));
     *response->mutable_target() = ToProto(target);
     return absl::OkStatus();
+  });
+}
+
+grpc::Status TargetServiceImpl::DescribeTarget(grpc::ServerContext* /*context*/,
+                                               const v1::DescribeTargetRequest* request,
+                                               v1::DescribeTargetResponse* response) {
+  return Handle(metrics_, Rpc::kDescribeTarget, [&]() -> absl::Status {
+    QATGAP_ASSIGN_OR_RETURN(const numerics::TargetDescription target,
+                            ParseOwnTarget(request->description(), "description"));
+    *response->mutable_target() = ToProto(target);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status TargetServiceImpl::VerifyTarget(grpc::ServerContext* context, const v1::VerifyTargetRequest* request,
+                                             v1::VerifyTargetResponse* response) {
+  return Handle(metrics_, Rpc::kVerifyTarget, [&]() -> absl::Status {
+    QATGAP_ASSIGN_OR_RETURN(const ShortUnit unit, ValidateUnit(*request));
+    return Answer(units_, unit, *context, *response);
+  });
+}
+
+grpc::Status TargetServiceImpl::IdentifyTarget(grpc::ServerContext* context, const v1::IdentifyTargetRequest* request,
+                                               v1::IdentifyTargetResponse* response) {
+  return Handle(metrics_, Rpc::kIdentifyTarget, [&]() -> absl::Status {
+    QATGAP_ASSIGN_OR_RETURN(const ShortUnit unit, ValidateUnit(*request));
+    return Answer(units_, unit, *context, *response);
   });
 }
 

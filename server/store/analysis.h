@@ -29,7 +29,8 @@ struct AnalysisSpec {
   ArtifactRef converted_model;  // may be not given
   ArtifactRef samples;
   ArtifactRef labels;           // may be not given
-  std::vector<std::string> targets;
+  std::vector<std::string> targets;              // shipped ones
+  std::vector<std::string> target_descriptions;  // the client's own, which come after them
   std::int64_t batch_size = 32;
   std::uint64_t max_samples = 0;  // 0: all
   int parallel_units = 1;

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/numerics/target_names.h"
+#include "analyzers/status/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -32,19 +35,88 @@ std::set<std::string> Matches(const std::string& text, const char* pattern) {
   return found;
 }
 
-TEST(DocsTest, EveryFindingIsDocumentedAndEveryDocumentedOneExists) {
-  const auto in_code = Matches(ReadFile(kRoot / "analyzers/findings/findings.cc"), "\"(QG[0-9]{3})\"");
-  const auto documented = Matches(ReadFile(kRoot / "docs/findings.md"), "\n## (QG[0-9]{3}) ");
-  EXPECT_GE(in_code.size(), 13U);
-  EXPECT_THAT(documented, ::testing::ContainerEq(in_code));
+TEST(DocsTest, EveryFindingHasAPageAndEveryPageAFinding) {
+  std::set<std::string> in_code;
+  for (const char* file : {"findings.cc", "arithmetic_checks.cc"}) {
+    in_code.merge(Matches(ReadFile(kRoot / "analyzers/findings" / file), "\"(QG[0-9]{3})\""));
+  }
+  EXPECT_GE(in_code.size(), 22U);
+  const std::string index = ReadFile(kRoot / "docs/findings.md");
+  EXPECT_THAT(Matches(index, "\n\\| \\[(QG[0-9]{3})\\]"), ::testing::ContainerEq(in_code));
+  std::set<std::string> pages;
+  for (const auto& entry : std::filesystem::directory_iterator(kRoot / "docs/findings")) {
+    const std::string name = entry.path().stem();
+    if (name.starts_with("QG")) pages.insert(name);
+  }
+  EXPECT_THAT(pages, ::testing::ContainerEq(in_code));
 }
 
-TEST(DocsTest, EveryShippedTargetIsDocumented) {
+// The part of a page below a heading, to the next one of that depth.
+std::string Section(const std::string& text, const std::string& heading) {
+  const std::size_t begin = text.find(absl::StrCat("\n", heading, "\n"));
+  EXPECT_NE(begin, std::string::npos) << heading;
+  if (begin == std::string::npos) return "";
+  const std::string depth = absl::StrCat("\n", heading.substr(0, heading.find(' ') + 1));
+  return text.substr(begin, text.find(depth, begin + 1) - begin);
+}
+
+TEST(DocsTest, TheListOfTargetsIsTheShippedOnes) {
+  const std::string list = Section(ReadFile(kRoot / "docs/targets.md"), "## The shipped targets");
+  std::set<std::string> shipped;
+  for (const numerics::TargetDescription& target : numerics::ShippedTargets()) shipped.insert(target.name);
+  EXPECT_THAT(Matches(list, "\n\\| `([a-z0-9-]+)` \\|"), ::testing::ContainerEq(shipped));
+}
+
+TEST(DocsTest, TheExampleOfATargetIsOne) {
   const std::string text = ReadFile(kRoot / "docs/targets.md");
-  EXPECT_GE(numerics::ShippedTargets().size(), 5U);
-  for (const numerics::TargetDescription& target : numerics::ShippedTargets()) {
-    EXPECT_THAT(text, ::testing::HasSubstr("`" + target.name + "`"));
+  const std::string fence = "```yaml\n";
+  const std::size_t begin = text.find(fence);
+  ASSERT_NE(begin, std::string::npos);
+  const std::size_t first = begin + fence.size();
+  const std::string example = text.substr(first, text.find("```", first) - first);
+  const auto target = numerics::ParseTarget(example, "docs/targets.md");
+  ASSERT_TRUE(target.ok()) << target.status();
+  EXPECT_EQ(target->name, "my-npu");
+  EXPECT_EQ(target->requantization.multiplier_max, 1);
+}
+
+template <typename Names>
+void ExpectWords(const std::string& fields, const Names& names) {
+  for (const auto& entry : names) {
+    EXPECT_THAT(fields, ::testing::HasSubstr(absl::StrCat("`", Text(entry.name), "`")));
   }
+}
+
+TEST(DocsTest, EveryWordOfTheTargetFilesIsDocumented) {
+  const std::string fields = Section(ReadFile(kRoot / "docs/targets.md"), "### Fields");
+  ExpectWords(fields, numerics::kBiasModeNames);
+  ExpectWords(fields, numerics::kRoundingNames);
+  ExpectWords(fields, numerics::kBiasScaleNames);
+  ExpectWords(fields, numerics::kBiasDivisionNames);
+  ExpectWords(fields, numerics::kBiasOverflowNames);
+  ExpectWords(fields, numerics::kBiasAlignmentNames);
+  ExpectWords(fields, numerics::kWeightAdjustmentNames);
+  ExpectWords(fields, numerics::kAccumulatorOverflowNames);
+  ExpectWords(fields, numerics::kInt16PairsNames);
+  ExpectWords(fields, numerics::kRequantModeNames);
+  ExpectWords(fields, numerics::kMultiplierFormNames);
+  ExpectWords(fields, numerics::kDequantizationNames);
+  ExpectWords(fields, numerics::kZeroPointOrderNames);
+  ExpectWords(fields, numerics::kConversionOverflowNames);
+  ExpectWords(fields, numerics::kActivationLimitNames);
+  ExpectWords(fields, numerics::kScaleRequirementNames);
+  ExpectWords(fields, numerics::kDelegateLayersNames);
+  ExpectWords(fields, numerics::kDelegateHostNames);
+  ExpectWords(fields, numerics::kAddRuleNames);
+  ExpectWords(fields, numerics::kMulRuleNames);
+  ExpectWords(fields, numerics::kConcatRuleNames);
+  ExpectWords(fields, numerics::kAveragePoolRuleNames);
+  ExpectWords(fields, numerics::kMeanRuleNames);
+  ExpectWords(fields, numerics::kDelegateActivationsNames);
+  ExpectWords(fields, numerics::kDelegateWeightsNames);
+  ExpectWords(fields, numerics::kDelegateOutputPaddingNames);
+  ExpectWords(fields, numerics::kEngineNames);
+  ExpectWords(fields, numerics::kEvidenceKindNames);
 }
 
 TEST(DocsTest, EveryRelativeLinkHasAFile) {

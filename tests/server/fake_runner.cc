@@ -1,8 +1,13 @@
-// A stand-in for qatgap-runner: speaks the private protocol, and does what the first line of the model blob says.
-//   ok                 a result
+// A stand-in for qatgap-runner: speaks the private protocol, and does what the first line of the model blob (or of the
+// converted model or the vectors, where there is none) says.
+//   ok                 a result, or the answer that was asked for
+//   archive N          an answer of N bytes
+//   unreadable         an answer that is no message
+//   wrong-kind         an answer where a result is due, and the other way round
 //   layers N           a result with N layers
 //   gate               progress with our pid as samples_done, then waits for SIGUSR1, then a result
 //   flood              many progress events, then a result
+//   hang-at FIFO       writes our pid to the FIFO, then waits for ever
 //   hang               progress with our pid, then waits for ever
 //   crash              writes a path to standard error and aborts
 //   kill               dies of SIGKILL, as the kernel's out-of-memory killer would do it
@@ -24,11 +29,14 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "qatgap/runner/v1/unit.pb.h"
+#include "qatgap/v1/target.pb.h"
 
 namespace {
 
@@ -49,13 +57,14 @@ void SendProgress(std::uint64_t samples_done) {
 }
 
 std::uint64_t FirstSample(const WorkUnit& unit, int index) {
-  return kSamples * static_cast<std::uint64_t>(index) / static_cast<std::uint64_t>(unit.unit_count());
+  if (!unit.has_analysis()) return 0;
+  return kSamples * static_cast<std::uint64_t>(index) / static_cast<std::uint64_t>(unit.analysis().unit_count());
 }
 
 void SendStarted(const WorkUnit& unit) {
   RunnerEvent event;
-  event.mutable_started()->set_samples_of_unit(FirstSample(unit, unit.unit_index() + 1) -
-                                               FirstSample(unit, unit.unit_index()));
+  event.mutable_started()->set_samples_of_unit(FirstSample(unit, unit.analysis().unit_index() + 1) -
+                                               FirstSample(unit, unit.analysis().unit_index()));
   event.mutable_started()->set_samples_total(kSamples);
   Send(event);
 }
@@ -63,7 +72,7 @@ void SendStarted(const WorkUnit& unit) {
 // One element a sample: the reference is 10 + s, the difference s % 3 - 1.
 void Measure(const WorkUnit& unit, pb::DifferenceStatistics& statistics) {
   std::array<std::uint64_t, 19> histogram{};
-  for (auto s = FirstSample(unit, unit.unit_index()); s < FirstSample(unit, unit.unit_index() + 1); ++s) {
+  for (auto s = FirstSample(unit, unit.analysis().unit_index()); s < FirstSample(unit, unit.analysis().unit_index() + 1); ++s) {
     const auto d = static_cast<std::int64_t>(s % 3) - 1;
     const auto reference = static_cast<std::int64_t>(10 + s);
     statistics.set_count(statistics.count() + 1);
@@ -92,11 +101,11 @@ void Fill(pb::QuantParams& params) {
 pb::AnalysisResult MakeResult(const WorkUnit& unit, int layers) {
   pb::AnalysisResult result;
   result.mutable_environment()->set_tool_version("fake");
-  result.mutable_environment()->set_batch_size(unit.batch_size());
+  result.mutable_environment()->set_batch_size(unit.analysis().batch_size());
   result.mutable_environment()->set_threads(1);
   result.set_qat_format("fake");
   result.set_mac_layers(layers);
-  result.set_samples(FirstSample(unit, unit.unit_index() + 1) - FirstSample(unit, unit.unit_index()));
+  result.set_samples(FirstSample(unit, unit.analysis().unit_index() + 1) - FirstSample(unit, unit.analysis().unit_index()));
   for (int i = 0; i < layers; ++i) {
     pb::LayerInfo& layer = *result.add_layers();
     layer.set_name("layer" + std::to_string(i));
@@ -108,7 +117,10 @@ pb::AnalysisResult MakeResult(const WorkUnit& unit, int layers) {
     Fill(*layer.mutable_output());
     Fill(*layer.add_inputs());
   }
-  for (const std::string& name : unit.targets()) {
+  std::vector<std::string> names(unit.targets().begin(), unit.targets().end());
+  // The text is not read here: "own:" and its size stand for it.
+  for (const std::string& text : unit.target_descriptions()) names.push_back("own:" + std::to_string(text.size()));
+  for (const std::string& name : names) {
     pb::TargetResult& target = *result.add_targets();
     target.set_name(name);
     target.set_title("Title of " + name);
@@ -131,6 +143,30 @@ pb::AnalysisResult MakeResult(const WorkUnit& unit, int layers) {
 void SendResult(const WorkUnit& unit, int layers = 2) {
   RunnerEvent event;
   *event.mutable_result() = MakeResult(unit, layers);
+  Send(event);
+}
+
+std::string MakeAnswer(const WorkUnit& unit) {
+  if (unit.has_verify()) {
+    pb::VerifyTargetResponse answer;
+    answer.mutable_target()->set_name(unit.targets_size() > 0 ? unit.targets(0) : unit.target_descriptions(0));
+    answer.set_elements(7);
+    answer.set_text("verified " + unit.vectors().name());
+    return answer.SerializeAsString();
+  }
+  if (unit.has_identify()) {
+    pb::IdentifyTargetResponse answer;
+    answer.set_exact(true);
+    answer.add_shipped("tosa");
+    answer.set_text("identified " + unit.vectors().name());
+    return answer.SerializeAsString();
+  }
+  return "archive of " + unit.qat_model().name() + unit.converted_model().name();
+}
+
+void SendAnswer(const std::string& bytes) {
+  RunnerEvent event;
+  event.set_answer(bytes);
   Send(event);
 }
 
@@ -192,11 +228,25 @@ std::string ReadAll(int fd) {
 int main() {
   WorkUnit unit;
   if (!unit.ParseFromString(ReadAll(STDIN_FILENO))) return 2;
-  std::istringstream script(ReadAll(unit.qat_model().fd()));
+  const bool gives_result = unit.has_analysis() || unit.has_inspect();
+  int fd = unit.qat_model().fd();
+  if (fd < 0) fd = unit.converted_model().fd();
+  if (fd < 0) fd = unit.vectors().fd();
+  std::istringstream script(ReadAll(fd));
   std::string verb;
   int number = 0;
   script >> verb;
-  if (verb == "ok") {
+  if (verb == "ok" && !gives_result) {
+    SendAnswer(MakeAnswer(unit));
+  } else if (verb == "archive") {
+    script >> number;
+    SendAnswer(std::string(static_cast<std::size_t>(number), 'z'));
+  } else if (verb == "unreadable") {
+    SendAnswer("\xff\xff\xff");
+  } else if (verb == "wrong-kind") {
+    if (gives_result) SendAnswer("what?");
+    SendResult(unit);
+  } else if (verb == "ok") {
     SendStarted(unit);
     SendResult(unit);
   } else if (verb == "layers") {
@@ -211,6 +261,11 @@ int main() {
     for (std::uint64_t i = 0; i < 20000; ++i) SendProgress(i % kSamples);
     SendProgress(kSamples);
     SendResult(unit);
+  } else if (verb == "hang-at") {
+    std::string fifo;
+    script >> fifo;
+    std::ofstream(fifo) << ::getpid() << std::endl;
+    Hang();
   } else if (verb == "hang") {
     SendStarted(unit);
     SendProgress(static_cast<std::uint64_t>(::getpid()));
@@ -249,7 +304,7 @@ int main() {
   } else if (verb == "inspect") {
     SendFailure(9, Inspect(unit));
   } else if (verb == "second-fails") {
-    if (unit.unit_index() == 1) {
+    if (unit.analysis().unit_index() == 1) {
       SendFailure(13, "the second one fails");
       return 1;
     }

@@ -41,7 +41,7 @@ class OperationsTest : public ServerTest {
 
 TEST_F(OperationsTest, HealthOfEachService) {
   for (const char* service : {"", "qatgap.v1.AnalysisService", "qatgap.v1.ArtifactService",
-                              "qatgap.v1.TargetService"}) {
+                              "qatgap.v1.TargetService", "qatgap.v1.ModelService"}) {
     RawCall call(channel, kHealthCheck, EncodeString(1, service));
     std::string response;
     ASSERT_TRUE(call.Read(&response)) << service << call.Finish().error_message();
@@ -69,7 +69,8 @@ TEST_F(OperationsTest, ReflectionListsTheServices) {
   ASSERT_TRUE(call.Read(&response));
   EXPECT_THAT(response,
               AllOf(HasSubstr("qatgap.v1.AnalysisService"), HasSubstr("qatgap.v1.ArtifactService"),
-                    HasSubstr("qatgap.v1.TargetService"), HasSubstr("grpc.health.v1.Health")));
+                    HasSubstr("qatgap.v1.TargetService"), HasSubstr("qatgap.v1.ModelService"),
+                    HasSubstr("grpc.health.v1.Health")));
   call.Finish();
 }
 

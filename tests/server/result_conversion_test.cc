@@ -119,7 +119,9 @@ TEST(ResultConversionTest, EveryShippedTarget) {
   for (const auto& target : numerics::ShippedTargets()) {
     const v1::Target message = ToProto(target);
     EXPECT_EQ(message.name(), target.name);
-    EXPECT_NE(message.bias_mode(), v1::BIAS_MODE_UNSPECIFIED);
+    EXPECT_EQ(message.bias_mode() == v1::BIAS_MODE_UNSPECIFIED, !target.delegates.empty());
+    EXPECT_EQ(message.rules().delegates_size(), static_cast<int>(target.delegates.size()));
+    EXPECT_EQ(message.rules().has_bias(), target.delegates.empty());
     EXPECT_NE(message.evidence().kind(), v1::EVIDENCE_KIND_UNSPECIFIED);
     EXPECT_EQ(message.arithmetic_digest(), numerics::ArithmeticDigest(target));
   }

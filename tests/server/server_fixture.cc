@@ -32,12 +32,14 @@ void ServerTest::Start() {
   artifacts = v1::ArtifactService::NewStub(channel);
   analyses = v1::AnalysisService::NewStub(channel);
   targets = v1::TargetService::NewStub(channel);
+  models = v1::ModelService::NewStub(channel);
 }
 
 void ServerTest::Stop() {
   artifacts.reset();
   analyses.reset();
   targets.reset();
+  models.reset();
   channel.reset();
   server.reset();
 }
@@ -60,10 +62,16 @@ std::string ServerTest::Upload(const std::string& bytes) {
   return sha256;
 }
 
+v1::ArtifactRef ServerTest::MakeRef(const std::string& script, const std::string& name) {
+  v1::ArtifactRef ref;
+  ref.set_sha256(Upload(script));
+  ref.set_name(name);
+  return ref;
+}
+
 v1::AnalysisSpec ServerTest::MakeSpec(const std::string& script) {
   v1::AnalysisSpec spec;
-  spec.mutable_qat_model()->set_sha256(Upload(script));
-  spec.mutable_qat_model()->set_name("model.pt");
+  *spec.mutable_qat_model() = MakeRef(script, "model.pt");
   spec.mutable_samples()->set_sha256(Upload("samples"));
   spec.mutable_samples()->set_name("samples.npy");
   spec.add_targets("pytorch-qnnpack");
@@ -146,6 +154,35 @@ std::string ServerTest::Report(const std::string& id, v1::ReportFormat format,
   while (reader->Read(&response)) text += response.chunk();
   *status = reader->Finish();
   return text;
+}
+
+std::string OwnTarget(const std::string& name, int bias_bits) {
+  return "name: " + name + R"(
+title: My accelerator
+summary: Made up for a test.
+source: The data sheet
+evidence:
+  kind: verified
+  detail: says its author
+bias:
+  mode: integer
+  bits: )" + std::to_string(bias_bits) + R"(
+  symmetric_clamp: false
+  scale: product_float
+  division: divide_float
+  rounding: half_to_even
+  overflow: saturate
+accumulator:
+  bits: 32
+  overflow: wrap
+  int16_pairs: never
+requantization:
+  mode: float32
+  multiplier: product_then_divide
+  rounding: half_to_even
+  zero_point: after_rounding
+  conversion: clamp_float
+)";
 }
 
 int OpenPid(int pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }

@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "qatgap/v1/analysis.grpc.pb.h"
 #include "qatgap/v1/artifact.grpc.pb.h"
+#include "qatgap/v1/model.grpc.pb.h"
 #include "qatgap/v1/target.grpc.pb.h"
 #include "server/qatgap_server.h"
 #include "tests/server/temporary_directory.h"
@@ -53,6 +54,8 @@ class ServerTest : public ::testing::Test {
 
   // Uploads and returns the digest.
   std::string Upload(const std::string& bytes);
+  // Uploads the script under a name.
+  v1::ArtifactRef MakeRef(const std::string& script, const std::string& name);
   // Uploads the script as the model and a set of samples.
   v1::AnalysisSpec MakeSpec(const std::string& script);
   grpc::Status Create(const v1::AnalysisSpec& spec, v1::Analysis* analysis,
@@ -75,7 +78,11 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<v1::ArtifactService::Stub> artifacts;
   std::unique_ptr<v1::AnalysisService::Stub> analyses;
   std::unique_ptr<v1::TargetService::Stub> targets;
+  std::unique_ptr<v1::ModelService::Stub> models;
 };
+
+// A target of a client's own: generic-int32's arithmetic with a bias of so many bits.
+std::string OwnTarget(const std::string& name, int bias_bits);
 
 // True once the process has ended; waits for it, and does not need to be its parent. `fd` is a pidfd made while it ran.
 int OpenPid(int pid);

@@ -118,7 +118,7 @@ TEST_F(FindingsTest, Qg001BiasSaturates) {
   const Finding finding = Only("QG001", Severity::kError);
   EXPECT_THAT(finding.channels, ElementsAre(0));
   EXPECT_EQ(finding.target, "generic-int32");
-  EXPECT_EQ(finding.detail, "1 channel(s) need up to 1.718e+10 steps, more than 32 bits hold");
+  EXPECT_EQ(finding.detail, "1 channel(s) need up to 1.718e+10 steps, 3.0 bits more than the 32 there are");
 }
 
 // -2 / (0.5 * 2^-28.8) is between 2^30 and 2^31.

@@ -3,8 +3,9 @@
  *   cc -std=c99 -I layers/00_conv1 -DMACRO=LAYER00_CONV1 -DARRAY=layer00_conv1 reference.c -lm
  *   ./a.out layers/00_conv1
  *
- * The argument is only needed for what the header leaves in .npy files. Exit status 0: every element is equal; 1: one is not;
- * 2: a file cannot be read. binary32 must not be evaluated wider (FLT_EVAL_METHOD 0), nor products and sums fused. */
+ * The argument is only needed for what the header leaves in .npy files. Exit status 0: every element is equal; 1:
+ * one is not; 2: a file cannot be read. binary32 must not be evaluated wider (FLT_EVAL_METHOD 0), nor
+ * products and sums fused. */
 #include "layer.h"
 
 #include <inttypes.h>
@@ -148,6 +149,9 @@ static int64_t requantize(int64_t sum, int c) {
 #elif M(SCALING) == QATGAP_SCALING_ADD_MULTIPLY
   const float t = (float)sum + V(bias_float)[c];
   float v = t * V(multiplier)[c];
+#elif M(SCALING) == QATGAP_SCALING_FUSED_ADD
+  const float t = fmaf(V(bias_float)[c], V(bias_reciprocal)[c], (float)sum);
+  float v = t * V(multiplier)[c];
 #else
 #if M(DEQUANTIZE_BY_PRODUCT)
   const float real = (float)sum * V(multiplier)[c];
@@ -235,9 +239,12 @@ static int64_t requantize(int64_t sum, int c) {
       if (narrow) v = wrap((uint64_t)v, 32);
       break;
     }
-    default: /* QATGAP_REQUANT_Q15 */
+#if M(REQUANT) == QATGAP_REQUANT_Q15 || M(TAIL_REQUANT) == QATGAP_REQUANT_Q15
+    case QATGAP_REQUANT_Q15:
       v = shift_half_up(sum * (int128)V(mantissa_q15)[c], 15 - shift);
       break;
+#endif
+    default: abort();
   }
   if (v > INT64_MAX / 2) v = INT64_MAX / 2;
   if (v < INT64_MIN / 2) v = INT64_MIN / 2;
@@ -273,8 +280,8 @@ int main(int argc, char** argv) {
     }
 #endif
     if (code != V(output)[i]) {
-      printf("element %d, channel %d: A %" PRId64 ", A' %" PRId64 ", code %" PRId64 ", golden %d\n", i, c, accumulators[i],
-             sum, code, (int)V(output)[i]);
+      printf("element %d, channel %d: A %" PRId64 ", A' %" PRId64 ", code %" PRId64 ", golden %d\n", i, c,
+             accumulators[i], sum, code, (int)V(output)[i]);
       ++wrong;
     }
   }

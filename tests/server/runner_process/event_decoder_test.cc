@@ -84,8 +84,34 @@ TEST(EncodeWorkUnitTest, BlobsThatAreNotGivenAreMinusOne) {
   runner::v1::WorkUnit message;
   ASSERT_TRUE(message.ParseFromString(EncodeWorkUnit(unit, {.memory_bytes = 1, .cpu_seconds = 2})));
   EXPECT_EQ(message.labels().fd(), -1);
-  EXPECT_EQ(message.unit_count(), 2);
+  EXPECT_EQ(message.vectors().fd(), -1);
+  EXPECT_EQ(message.analysis().unit_count(), 2);
   EXPECT_EQ(message.limits().cpu_seconds(), 2U);
+}
+
+TEST(EncodeWorkUnitTest, EveryKindHasItsTask) {
+  using runner::v1::WorkUnit;
+  for (const auto& [kind, task] :
+       {std::pair(UnitKind::kAnalysis, WorkUnit::kAnalysis), std::pair(UnitKind::kVerify, WorkUnit::kVerify),
+        std::pair(UnitKind::kIdentify, WorkUnit::kIdentify), std::pair(UnitKind::kInspect, WorkUnit::kInspect),
+        std::pair(UnitKind::kHandoff, WorkUnit::kHandoff)}) {
+    UnitOfWork unit;
+    unit.kind = kind;
+    unit.target_descriptions = {"name: mine"};
+    WorkUnit message;
+    ASSERT_TRUE(message.ParseFromString(EncodeWorkUnit(unit, {})));
+    EXPECT_EQ(message.task_case(), task);
+    EXPECT_EQ(message.target_descriptions(0), "name: mine");
+  }
+}
+
+TEST(EventDecoderTest, AnswerIsPassedOnAsItIs) {
+  runner::v1::RunnerEvent event;
+  const std::string bytes("\0\xff not a message", 16);
+  event.set_answer(bytes);
+  EventDecoder decoder;
+  decoder.Append(Delimited(event));
+  EXPECT_EQ(std::get<AnswerEvent>(**decoder.Next()).bytes, bytes);
 }
 
 TEST(PresentableTailTest, CutsPathsAndKeepsTheRest) {

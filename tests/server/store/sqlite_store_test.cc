@@ -26,7 +26,7 @@ class SqliteStoreTest : public ::testing::Test {
     Analysis analysis;
     analysis.id = id;
     analysis.spec = {.qat_model = {"aa", "m.pt"}, .converted_model = {}, .samples = {"bb", "s.npy"},
-                     .labels = {}, .targets = {"t1", "t2"}, .batch_size = 8, .max_samples = 9,
+                     .labels = {}, .targets = {"t1", "t2"}, .target_descriptions = {"name: mine"}, .batch_size = 8, .max_samples = 9,
                      .parallel_units = 3, .title = "title"};
     analysis.state = state;
     analysis.create_time = absl::FromUnixNanos(1'700'000'000'123'456'789);
