@@ -184,6 +184,7 @@ requantization:
   rounding: half_to_even
   zero_point: after_rounding
   conversion: clamp_float
+  activation_limit: reciprocal_half_to_even
 )";
 }
 
