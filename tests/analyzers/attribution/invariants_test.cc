@@ -14,7 +14,8 @@ using report::Cause;
 using report::Path;
 
 constexpr auto kCause = [](Cause cause) { return static_cast<std::size_t>(cause); };
-const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8"};
+const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8",
+                                           "pytorch-x86",    "pytorch-onednn"};
 
 const report::AnalysisResult& ResultOf(const std::string& folder) {
   static std::map<std::string, report::AnalysisResult> results;
@@ -62,9 +63,9 @@ TEST_P(InvariantsTest, NoBiasRoundingExceedsItsBound) {
       for (const report::ChannelResult& channel : layer.channels) {
         const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
         const auto& measured = channel.causes[kCause(Cause::kBiasRounding)];
-        ASSERT_LE(static_cast<std::int64_t>(measured.max_abs), bound.codes) << target.name;
+        ASSERT_LE(static_cast<std::int64_t>(measured.max_absolute), bound.codes) << target.name;
         if (bound.codes > 0) {
-          closest = std::max(closest, static_cast<double>(measured.max_abs) / static_cast<double>(bound.codes));
+          closest = std::max(closest, static_cast<double>(measured.max_absolute) / static_cast<double>(bound.codes));
         }
       }
     }
@@ -83,7 +84,7 @@ TEST(BiasBoundTest, IsMetWhereTheBiasIsCoarse) {
     const double output_scale = result.layers[static_cast<std::size_t>(layer.layer)].output.scale();
     for (const report::ChannelResult& channel : layer.channels) {
       const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
-      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_abs);
+      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_absolute);
       ASSERT_LE(measured, bound.codes);
       if (bound.codes < 4) continue;
       largest = std::max(largest, measured);
@@ -121,8 +122,7 @@ TEST_P(InvariantsTest, AnIntegerBiasIsRounded) {
 
 // A target's description predicts its engine bit by bit wherever no note says why not.
 TEST_P(InvariantsTest, EngineResidualIsZeroWithoutANote) {
-  for (std::size_t t = 0; t < 2; ++t) {
-    const report::TargetResult& target = result().targets[t];
+  for (const report::TargetResult& target : result().targets) {
     if (!execution::HasEngine(target.engine)) continue;
     for (const report::LayerResult& layer : target.layers) {
       const std::string& name = result().layers[static_cast<std::size_t>(layer.layer)].name;
