@@ -37,7 +37,7 @@ std::string BiasModeName(v1::BiasMode mode) {
     case v1::BIAS_MODE_INTEGER:
       return "integer";
     default:
-      return "unknown";
+      return "by layer";  // the target delegates: each layer has the bias of what it is delegated to
   }
 }
 
