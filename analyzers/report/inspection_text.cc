@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "analyzers/report/wording.h"
 
 namespace qatgap::report {
@@ -64,7 +65,7 @@ Row LayerRow(const AnalysisResult& result, const LayerResult& layer) {
 void AppendTarget(const AnalysisResult& result, const TargetResult& target, std::string& text) {
   absl::StrAppend(&text, "\ntarget ", DisplayName(target.name), ": ", DisplayText(target.title), "\n  ",
                   Text(numerics::ToString(target.evidence.kind)), target.evidence.detail.empty() ? "" : ": ",
-                  DisplayText(target.evidence.detail), "; digest ", target.digest, "\n");
+                  absl::StripSuffix(DisplayText(target.evidence.detail), "."), "; digest ", target.digest, "\n");
   if (target.layers.empty()) {
     absl::StrAppend(&text, "  no layer could be inspected\n");
     return;
