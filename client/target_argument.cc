@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/lib/error_details.h"
 #include "client/lib/local_file.h"
+#include "client/terminal/text.h"
 
 namespace qatgap::cli {
 namespace {
@@ -48,7 +49,7 @@ absl::StatusOr<v1::TargetRef> ReadTarget(const std::string& value) {
   }
   ref.set_description(text);
   // A message that is not UTF-8 would be refused without a word on why.
-  if (v1::TargetRef parsed; !parsed.ParseFromString(ref.SerializeAsString())) {
+  if (!terminal::IsUtf8(text)) {
     return client::WithRemedy(absl::InvalidArgumentError(absl::StrCat("the target file is not UTF-8 (", value, ")")),
                               "save it as UTF-8 text");
   }

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/lib/error_details.h"
+#include "client/terminal/text.h"
 
 namespace qatgap::cli {
 namespace {
@@ -129,7 +130,7 @@ absl::StatusOr<VectorsArchive> VectorsArchive::Pack(const std::string& directory
     return absl::InternalError(absl::StrCat("cannot make a temporary directory (", std::strerror(errno), ")"));
   }
   const std::string base = fs::canonical(directory, error).filename().string().substr(0, kLongestName);
-  VectorsArchive archive(temporary, (base.empty() ? "vectors" : base) + ".zip");
+  VectorsArchive archive(temporary, (base.empty() || !terminal::IsUtf8(base) ? "vectors" : base) + ".zip");
   archive.cases_ = static_cast<std::size_t>(cases);
   if (absl::Status written = Write(*files, archive.path()); !written.ok()) return written;
   return archive;

@@ -73,6 +73,12 @@ void Fill(const numerics::BiasRule& bias, const numerics::RequantRule& rule, v1:
 v1::TargetDescription RulesToProto(const TargetDescription& target) {
   v1::TargetDescription message;
   for (const numerics::Delegate& delegate : target.delegates) Fill(delegate, *message.add_delegates());
+  v1::OperatorRules& operators = *message.mutable_operators();
+  operators.set_add(Word<v1::AddRule>(target.operators.add));
+  operators.set_mul(Word<v1::MulRule>(target.operators.mul));
+  operators.set_concat(Word<v1::ConcatRule>(target.operators.concat));
+  operators.set_average_pool(Word<v1::AveragePoolRule>(target.operators.average_pool));
+  operators.set_mean(Word<v1::MeanRule>(target.operators.mean));
   if (!target.delegates.empty()) return message;
   message.set_scales(Word<v1::ScaleRequirement>(target.scales));
   Fill(target.bias, *message.mutable_bias());

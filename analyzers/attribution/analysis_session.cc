@@ -4,6 +4,8 @@
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/attribution/path_analysis.h"
+#include "analyzers/attribution/weight_adjustment.h"
+#include "analyzers/findings/arithmetic_checks.h"
 #include "analyzers/findings/findings.h"
 #include "analyzers/graph/passes/lower.h"
 #include "analyzers/status/status_macros.h"
@@ -42,7 +44,7 @@ struct AnalysisSession::Impl {
   report::AnalysisResult result;
   std::int64_t batch_limit = 0;
 
-  absl::Status Prepare() {
+  absl::Status PairModels() {
     batch_limit = models.batch_limit();  // before the converted graph moves
     if (models.converted) {
       deployed = *std::move(models.converted);
@@ -65,9 +67,14 @@ struct AnalysisSession::Impl {
           "the models do not pair: the QAT model has ", models.qat.body.outputs.size(),
           " outputs, the converted model ", deployed.body.outputs.size()));
     }
+    StartResult();
+    return absl::OkStatus();
+  }
+
+  absl::Status Prepare() {
+    QATGAP_RETURN_IF_ERROR(PairModels());
     QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, qat_layers.layers,
                                                                          execution::ExecutionMode::kFakeQuant));
-    StartResult();
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
                                                         models.has_labels, result.targets));
@@ -83,7 +90,7 @@ struct AnalysisSession::Impl {
       target_result.name = target.name;
       target_result.title = target.title;
       target_result.digest = numerics::ArithmeticDigest(target);
-      target_result.bias_mode = target.bias.mode;
+      target_result.bias_mode = numerics::RepresentativeBias(target).mode;
       target_result.engine = target.engine;
       target_result.evidence = target.evidence;
       result.targets.push_back(std::move(target_result));
@@ -122,6 +129,44 @@ struct AnalysisSession::Impl {
     return absl::OkStatus();
   }
 
+  void InspectLayers() {
+    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+      const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
+      const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
+      result.layers.push_back(DescribeLayer(qat, shipped));
+      const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
+      findings::CheckPair(facts, result.findings);
+      for (std::size_t t = 0; t < targets.size(); ++t) {
+        findings::CheckReachingInputs(facts, targets[t], result.findings);
+        InspectLayer(facts, i, t);
+      }
+    }
+  }
+
+  void InspectLayer(const findings::LayerFacts& facts, std::size_t pair, std::size_t target) {
+    for (std::size_t index = 0; index < facts.deployed.input_grids.size(); ++index) {
+      const numerics::QuantParams& input = facts.deployed.input_grids[index];
+      const numerics::QuantParams& trained =
+          index < facts.qat.input_grids.size() ? facts.qat.input_grids[index] : input;
+      const std::optional<graph::MacLayer> adjusted = AdjustWeights(facts.deployed, targets[target], input);
+      const absl::StatusOr<LayerLadder> ladder =
+          LayerLadder::Create(targets[target], QatConstants(facts.qat, trained), DeployedConstants(facts.deployed, input),
+                              adjusted ? adjusted->weight_params.scales : std::vector<double>{});
+      if (!ladder.ok()) {
+        findings::CheckRefusal(facts, targets[target], ladder.status(), result.findings);
+        result.unmeasured.push_back({.name = facts.info.name,
+                                     .what = absl::StrCat("target ", targets[target].name),
+                                     .reason = std::string(ladder.status().message()),
+                                     .is_mac_layer = false});
+        return;
+      }
+      report::LayerResult layer =
+          ladder->MakeResult(static_cast<std::int64_t>(pair), static_cast<std::int64_t>(index));
+      findings::CheckTarget(facts, targets[target], layer, result.findings);
+      result.targets[target].layers.push_back(std::move(layer));
+    }
+  }
+
   absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
     PathRun run;
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
@@ -152,6 +197,19 @@ absl::StatusOr<std::unique_ptr<AnalysisSession>> AnalysisSession::Create(
   impl->result.converted_given = impl->models.converted.has_value();
   QATGAP_RETURN_IF_ERROR(impl->Prepare());
   return std::unique_ptr<AnalysisSession>(new AnalysisSession(std::move(impl)));
+}
+
+absl::StatusOr<report::AnalysisResult> AnalysisSession::Inspect(AnalysisModels models,
+                                                                std::vector<numerics::TargetDescription> targets,
+                                                                report::Environment environment) {
+  Impl impl;
+  impl.models = std::move(models);
+  impl.targets = std::move(targets);
+  impl.result.environment = std::move(environment);
+  impl.result.converted_given = impl.models.converted.has_value();
+  QATGAP_RETURN_IF_ERROR(impl.PairModels());
+  impl.InspectLayers();
+  return std::move(impl.result);
 }
 
 std::int64_t AnalysisSession::batch_limit() const { return impl_->batch_limit; }

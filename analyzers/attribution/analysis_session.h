@@ -34,6 +34,11 @@ class AnalysisSession {
   static absl::StatusOr<std::unique_ptr<AnalysisSession>> Create(AnalysisModels models,
                                                                  std::vector<numerics::TargetDescription> targets,
                                                                  report::Environment environment);
+  // What is known without samples: layers, what each target stores per channel, findings. A layer that a target refuses
+  // is a finding here, and listed as unmeasured; no layer result stands for it. Errors: the other ones of Create.
+  static absl::StatusOr<report::AnalysisResult> Inspect(AnalysisModels models,
+                                                        std::vector<numerics::TargetDescription> targets,
+                                                        report::Environment environment);
   ~AnalysisSession();
 
   // That of the models it was created from.

@@ -31,7 +31,7 @@ numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::Q
 }
 
 constexpr char kInt16Pairs[] =
-    "int16 pair saturation: this host's FBGEMM kernel adds pairs of products in a saturating int16, and activation "
+    "int16 pair saturation: this host's kernel adds pairs of products in a saturating int16, and activation "
     "codes above 127 reach it; the residual includes that effect, which qatgap does not model yet";
 
 }  // namespace

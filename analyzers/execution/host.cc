@@ -69,7 +69,10 @@ bool HasEngine(numerics::Engine engine) {
   return std::find(supported.begin(), supported.end(), TorchEngine(engine)) != supported.end();
 }
 
-bool HostHasVnni() { return __builtin_cpu_supports("avx512vnni") != 0; }
+bool HostHasVnni() {
+  const fbgemm::inst_set_t set = fbgemm::fbgemmInstructionSet();
+  return set == fbgemm::inst_set_t::avx512_vnni || set == fbgemm::inst_set_t::avx512_vnni_ymm;
+}
 
 void UseOneThread() {
   at::set_num_threads(1);
@@ -77,15 +80,20 @@ void UseOneThread() {
 }
 
 bool MaySaturateInt16Pairs(numerics::Engine engine, const graph::MacLayer& layer, std::int64_t max_code) {
-  if (engine != numerics::Engine::kFbgemm || !SomePairSaturates(layer, max_code)) return false;
+  if (engine == numerics::Engine::kNone || engine == numerics::Engine::kQnnpack || !SomePairSaturates(layer, max_code)) {
+    return false;
+  }
+  // oneDNN is exact with VNNI, and x86 gives it the convolutions then.
+  const bool convolution = layer.kind == graph::OpKind::kConvolution;
+  if (engine == numerics::Engine::kOnednn) return !HostHasVnni();
+  if (engine == numerics::Engine::kX86 && convolution && HostHasVnni() && layer.convolution.groups <= 100) return false;
   if (layer.kind == graph::OpKind::kConvolution && layer.convolution.stride.size() == 2 && !layer.convolution.transposed) {
     const fbgemm::conv_param_t<2> shape = ConvolutionShape(layer);
     // FBGEMM's depthwise kernels are written for AVX2 alone, on every host; its groupwise ones sum in 32 bits.
     if (fbgemm::takeDepthWiseFastPath<2, std::int32_t>(shape)) return true;
     if (fbgemm::fbgemmOptimizedGConv<2>(shape)) return false;
   }
-  const fbgemm::inst_set_t set = fbgemm::fbgemmInstructionSet();
-  return set != fbgemm::inst_set_t::avx512_vnni && set != fbgemm::inst_set_t::avx512_vnni_ymm;
+  return !HostHasVnni();
 }
 
 }  // namespace qatgap::execution

@@ -19,7 +19,8 @@ Host DescribeHost();
 
 bool HasEngine(numerics::Engine engine);
 
-// AVX512-VNNI, by which PyTorch and others choose their kernels.
+// AVX512-VNNI, by which PyTorch and others choose their kernels; as FBGEMM sees it, which an environment variable can make
+// see less than the processor has.
 bool HostHasVnni();
 
 // One thread for the whole process, no gradients: float sums then have one order. Call once, before anything else.

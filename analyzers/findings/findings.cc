@@ -144,6 +144,7 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
 
 void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& target,
                  const report::LayerResult& result, std::vector<Finding>& findings) {
+  const numerics::BiasRule rules = numerics::RepresentativeBias(target);
   Finding saturated = Make(facts, "QG001", Severity::kError, "Bias saturates");
   Finding headroom = Make(facts, "QG002", Severity::kWarning, "Bias leaves the accumulator no headroom");
   Finding multiplier = Make(facts, "QG003", Severity::kWarning, "Requantization multiplier is 1 or more");
@@ -154,7 +155,7 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
     const numerics::StoredBias& bias = result.channels[i].bias;
     if (bias.saturated) {
       saturated.channels.push_back(channel);
-    } else if (target.bias.mode == numerics::BiasMode::kInteger && target.accumulator.bits == 32 &&
+    } else if (rules.mode == numerics::BiasMode::kInteger && target.accumulator.bits == 32 &&
                std::abs(static_cast<double>(bias.stored)) > kHeadroom) {
       headroom.channels.push_back(channel);
     }
@@ -166,7 +167,7 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
   }
   saturated.detail = absl::StrFormat("%d channel(s) need up to %.4g steps, %.1f bits more than the %d there are",
                                      saturated.channels.size(), largest_stored,
-                                     std::log2(largest_stored) - (target.bias.bits - 1), target.bias.bits);
+                                     std::log2(largest_stored) - (rules.bits - 1), rules.bits);
   saturated.advice = "a tiny weight scale (dead or nearly dead channel) or a wrong input scale makes the step too "
                      "small: give the weight scale a floor, or adjust it as TFLite and ONNX Runtime do";
   headroom.detail = absl::StrFormat("%d channel(s) store up to %.4g, beyond 2^30: %.2f bits of headroom are left in int32",
@@ -189,7 +190,7 @@ void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& tar
 
 void CheckReachingInputs(const LayerFacts& facts, const numerics::TargetDescription& target,
                          std::vector<Finding>& findings) {
-  if (target.bias.mode != numerics::BiasMode::kInteger || facts.info.inputs.size() < 2) return;
+  if (numerics::RepresentativeBias(target).mode != numerics::BiasMode::kInteger || facts.info.inputs.size() < 2) return;
   std::vector<double> scales;
   for (const numerics::QuantParams& input : facts.info.inputs) scales.push_back(input.scale());
   const auto [low, high] = std::minmax_element(scales.begin(), scales.end());

@@ -55,7 +55,9 @@ std::string Word(std::string_view prefix, std::string_view word) {
 
 std::string Literal(std::int64_t value) {
   if (value == std::numeric_limits<std::int64_t>::min()) return "(-INT64_C(9223372036854775807) - 1)";
-  const bool narrow = value >= -std::numeric_limits<std::int32_t>::max() && value <= std::numeric_limits<std::int32_t>::max();
+  // -2147483648 is no int in C: its 2147483648 is a literal of its own.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const bool narrow = value >= -kMost && value <= kMost;
   return narrow ? absl::StrCat(value) : absl::StrCat("INT64_C(", value, ")");
 }
 // Hexadecimal floats are exact, and C99 reads them.
@@ -132,8 +134,8 @@ class Writer {
   // In the narrowest of int32_t and int64_t that holds them all.
   void Integers(std::string_view name, std::span<const std::int64_t> values) {
     const auto [min, max] = std::minmax_element(values.begin(), values.end());
-    const bool narrow = *min >= std::numeric_limits<std::int32_t>::min() && *max <= std::numeric_limits<std::int32_t>::max();
-    Array(narrow ? "int32_t" : "int64_t", name, values);
+    using Narrow = std::numeric_limits<std::int32_t>;
+    Array(*min >= Narrow::min() && *max <= Narrow::max() ? "int32_t" : "int64_t", name, values);
   }
   template <typename Value>
   void IntegersPerChannel(std::string_view name, Value value) {
@@ -249,7 +251,9 @@ class Writer {
     Title(q15 ? "M = mantissa * 2^(shift - 31); with 15 bits mantissa_q15 * 2^(shift - 15)."
               : "M = mantissa * 2^(shift - 31).");
     IntegersPerChannel("mantissa", [&](std::int64_t c) { return constants(c).fixed.mantissa; });
-    if (q15) IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    if (q15) {
+      IntegersPerChannel("mantissa_q15", [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+    }
     IntegersPerChannel("shift", [&](std::int64_t c) { return constants(c).fixed.shift; });
   }
 
@@ -272,7 +276,9 @@ class Writer {
     };
     bool fused = false;
     for (std::int64_t c = 0; c < layer_.layer.output_channels; ++c) fused |= constants(c).bias_reciprocal != 0;
-    if (fused) PerChannel<float>("float", "bias_reciprocal", [&](std::int64_t c) { return constants(c).bias_reciprocal; });
+    if (fused) {
+      PerChannel<float>("float", "bias_reciprocal", [&](std::int64_t c) { return constants(c).bias_reciprocal; });
+    }
     Macro("SCALING", fused                                ? "QATGAP_SCALING_FUSED_ADD"
                      : dequantizes                        ? "QATGAP_SCALING_DEQUANTIZE"
                      : numerics::HasFloatBias(target.bias) ? "QATGAP_SCALING_ADD_MULTIPLY"

@@ -15,12 +15,13 @@ struct GoldenShapes {
   graph::Shape output;
 };
 
-// A few pixels beyond the kernel, as many as keep input and output together at 8 Ki elements; then one kernel, then the
-// least that gives an output. FAILED_PRECONDITION: attributes that fit no input, or a layer whose least input is too large.
+// A few pixels beyond the kernel, as many as keep input and output together at 8 Ki elements; then one kernel, then
+// the least that gives an output. FAILED_PRECONDITION: attributes that fit no input, or a layer whose least input is
+// too large.
 absl::StatusOr<GoldenShapes> ShapesOf(const graph::MacLayer& layer);
 
-// Codes around the zero point, from 1 / divisor of the way to either end of the range, evenly distributed. The first row of
-// every plane (linear: the first row) is of the two ends of the whole range only, if it is not the only one.
+// Codes around the zero point, from 1 / divisor of the way to either end of the range, evenly distributed. The first
+// row of every plane (linear: the first row) is of the two ends of the whole range only, if it is not the only one.
 graph::Tensor GoldenInput(const graph::Shape& shape, const numerics::QuantParams& input, std::int64_t divisor);
 
 }  // namespace qatgap::handoff

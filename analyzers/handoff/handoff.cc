@@ -31,7 +31,8 @@ std::string WhyNot(const graph::MacLayer& layer) {
 
 absl::Status NothingToHandOver(const std::vector<LeftOut>& left_out) {
   if (left_out.empty()) {
-    return absl::FailedPreconditionError("the model has no convolution and no linear layer: there is nothing to hand over");
+    return absl::FailedPreconditionError(
+        "the model has no convolution and no linear layer: there is nothing to hand over");
   }
   return absl::FailedPreconditionError(absl::StrCat("none of the model's ", left_out.size(),
                                                     " MAC operators can be handed over; '", left_out[0].name, "': ",

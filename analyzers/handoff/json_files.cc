@@ -113,11 +113,13 @@ Json Requantization(const LayerHandoff& layer) {
       if (arithmetic.target().bias.mode == numerics::BiasMode::kFloatAfterScale) {
         json["dequantization"] = numerics::ToString(rule.dequantization);
         json["input_scale_float32"] = Real(constants(0).input_scale);
-        json["weight_scale_float32"] = PerChannel(layer, [&](std::int64_t c) { return Real(constants(c).weight_scale); });
+        json["weight_scale_float32"] =
+            PerChannel(layer, [&](std::int64_t c) { return Real(constants(c).weight_scale); });
         json["output_scale_float32"] = Real(constants(0).output_scale);
       }
       json["multiplier_float32"] = PerChannel(layer, [&](std::int64_t c) { return Real(constants(c).multiplier); });
-      json["multiplier_float32_bits"] = PerChannel(layer, [&](std::int64_t c) { return Bits(constants(c).multiplier); });
+      json["multiplier_float32_bits"] =
+          PerChannel(layer, [&](std::int64_t c) { return Bits(constants(c).multiplier); });
       break;
     case numerics::RequantMode::kFloat64:
       json["rounding"] = numerics::ToString(rule.rounding);
@@ -130,7 +132,8 @@ Json Requantization(const LayerHandoff& layer) {
     default:
       json["mantissa_q31"] = PerChannel(layer, [&](std::int64_t c) { return constants(c).fixed.mantissa; });
       if (rule.mode == numerics::RequantMode::kQ15) {
-        json["mantissa_q15"] = PerChannel(layer, [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
+        json["mantissa_q15"] =
+            PerChannel(layer, [&](std::int64_t c) { return numerics::ReduceToQ15(constants(c).fixed); });
       }
       json["shift"] = PerChannel(layer, [&](std::int64_t c) { return constants(c).fixed.shift; });
       break;

@@ -9,7 +9,8 @@
 
 namespace qatgap::handoff {
 
-// The members are those of layer.h and of README.md's table of symbols; docs/handoff.md lists them. Reals parse back exactly.
+// The members are those of layer.h and of README.md's table of symbols; docs/handoff.md lists them. Reals parse back
+// exactly.
 std::string LayerJson(const LayerHandoff& layer);
 
 std::string ModelJson(const numerics::TargetDescription& target, std::span<const LayerHandoff> layers,

@@ -94,8 +94,8 @@ void SetIntegerBias(const numerics::LayerArithmetic& arithmetic, vectors::Case& 
   golden.bias_integer_bits = rule.bits > 32 ? 64 : 32;
 }
 
-// Where element `k` of channel `c` is in an output of this shape: channels are the last axis of a linear, the second of a
-// convolution with one batch.
+// Where element `k` of channel `c` is in an output of this shape: channels are the last axis of a linear, the second
+// of a convolution with one batch.
 std::size_t OutputOffset(const graph::Shape& output, std::size_t c, std::size_t k) {
   const auto elements = static_cast<std::size_t>(graph::ElementCount(output));
   const auto channels = static_cast<std::size_t>(output[1]);
@@ -111,8 +111,8 @@ absl::StatusOr<GoldenOutput> Compute(const vectors::Case& golden, const graph::S
                                      const numerics::LayerArithmetic& arithmetic) {
   QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, vectors::ExactAccumulators(golden));
   if (sums.elements() != graph::ElementCount(shape)) {
-    return absl::InternalError(absl::StrCat("accumulators of shape ", graph::ToString(sums.shape()), " for an output of ",
-                                            graph::ToString(shape)));
+    return absl::InternalError(absl::StrCat("accumulators of shape ", graph::ToString(sums.shape()),
+                                            " for an output of ", graph::ToString(shape)));
   }
   const auto channels = static_cast<std::size_t>(shape[1]);
   const auto all = sums.data<std::int64_t>();

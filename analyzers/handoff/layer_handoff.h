@@ -37,7 +37,8 @@ struct LayerHandoff {
   WorkedExample example;
 };
 
-// `number` counts the layers of the handoff. INVALID_ARGUMENT, FAILED_PRECONDITION naming the layer: the target refuses it.
+// `number` counts the layers of the handoff. INVALID_ARGUMENT, FAILED_PRECONDITION naming the layer: the target
+// refuses it.
 absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t input_index, int number,
                                        const numerics::TargetDescription& target);
 

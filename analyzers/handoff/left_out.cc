@@ -95,8 +95,8 @@ class Collector {
       default:
         break;
     }
-    return IsQuantized(current) ? "runs as dequantize, binary32 operator, requantize; no integer rule of the target is handed over"
-                                : "runs in float";
+    if (!IsQuantized(current)) return "runs in float";
+    return "runs as dequantize, binary32 operator, requantize; no integer rule of the target is handed over";
   }
 
   const graph::Graph& graph_;

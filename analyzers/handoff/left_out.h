@@ -16,8 +16,8 @@ struct LeftOut {
   std::string reason;
 };
 
-// The operators of `graph` that are part of no layer in `layers`, in execution order: not constants, quantize and dequantize,
-// not MAC operators (graph::FindMacLayers gives a reason for those) nor what was folded into one.
+// The operators of `graph` that are part of no layer in `layers`, in execution order: not constants, quantize and
+// dequantize, not MAC operators (graph::FindMacLayers gives a reason for those) nor what was folded into one.
 std::vector<LeftOut> OtherOperators(const graph::Graph& graph, const graph::MacLayers& layers);
 
 }  // namespace qatgap::handoff

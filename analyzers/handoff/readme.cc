@@ -30,8 +30,8 @@ constexpr std::string_view kFiles = R"(
 | `layers/NN_name/layer.json` | multipliers, stored biases, zero points, clamps, the batch-norm fold, one element worked out |
 | `layers/NN_name/layer.h` | all of it as C99: macros and static const arrays, no dependency but `<stdint.h>` |
 
-`bias.npy` is the float bias of the model, `bias_int.npy` what the target stores of it; a target whose bias stays a float has no
-`bias_int.npy`, a layer without a bias has neither.
+`bias.npy` is the float bias of the model, `bias_int.npy` what the target stores of it; a target whose bias stays a
+float has no `bias_int.npy`, a layer without a bias has neither.
 )";
 
 constexpr std::string_view kSymbols = R"(
@@ -157,7 +157,8 @@ void AppendExample(const LayerHandoff& layer, std::string* out) {
     Step("rounded", absl::StrFormat("%.0f", trace.rounded), "", out);
     Step("+ z_y", absl::StrCat(trace.unclamped), absl::StrCat("z_y = ", range.zero_point), out);
   }
-  Step(absl::StrCat("clamped to ", range.min, "..", range.max), absl::StrCat(trace.code), "the code in output.npy", out);
+  Step(absl::StrCat("clamped to ", range.min, "..", range.max), absl::StrCat(trace.code), "the code in output.npy",
+       out);
 }
 
 void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
@@ -165,15 +166,16 @@ void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
   const auto folded = std::find_if(layers.begin(), layers.end(),
                                    [](const LayerHandoff& layer) { return !layer.layer.batch_norms.empty(); });
   if (folded == layers.end()) {
-    absl::StrAppend(out, "No layer of this model has a batch norm to fold: it has none, or conversion folded it before (hand "
-                         "over the QAT model to see the parts).\n");
+    absl::StrAppend(out, "No layer of this model has a batch norm to fold: it has none, or conversion folded it before "
+                         "(hand over the QAT model to see the parts).\n");
     return;
   }
   const graph::BatchNormFold& fold = folded->layer.batch_norms[0];
-  absl::StrAppend(out, "Folded into weights and bias; `batch_norms` of `layer.json` has the parts of every channel.\n\n",
+  absl::StrAppend(out,
+                  "Folded into weights and bias; `batch_norms` of `layer.json` has the parts of every channel.\n\n",
                   "    s  = gamma / sqrt(var + eps)        w' = w * s      (in the weight codes and scales)\n",
-                  "    b' = (b - mean) * s + beta          (bias.npy: each operation rounded to binary32, as convert() does "
-                  "it)\n\nChannel 0 of ", DisplayName(folded->layer.name), ":\n\n");
+                  "    b' = (b - mean) * s + beta          (bias.npy: each operation rounded to binary32, as convert() "
+                  "does it)\n\nChannel 0 of ", DisplayName(folded->layer.name), ":\n\n");
   Step("s = gamma / sqrt(var + eps)", Real(fold.factor[0]),
        absl::StrFormat("%.9g / sqrt(%.9g + %.9g)", fold.gamma[0], fold.variance[0], fold.epsilon), out);
   Step("b' = (b - mean) * s + beta", Real(fold.folded_bias[0]),
@@ -183,18 +185,20 @@ void AppendBatchNorm(std::span<const LayerHandoff> layers, std::string* out) {
 void AppendHeaderUse(const LayerHandoff& layer, std::string* out) {
   const std::string upper = absl::AsciiStrToUpper(layer.identifier);
   absl::StrAppend(out, "\n## Using layer.h\n",
-                  "Include the headers of as many layers as you like; nothing in them collides. For the first layer:\n\n",
+                  "Include the headers of as many layers as you like; nothing in them collides. For the first layer:",
+                  "\n\n",
                   "    #include \"", layer.folder, "/layer.h\"\n\n",
                   "    for (c = 0; c < ", upper, "_OUT_CHANNELS; ++c)\n",
                   "      for (y = 0; y < ", upper, "_OUT_H; ++y)\n",
                   "        for (x = 0; x < ", upper, "_OUT_W; ++x)\n",
                   "          /* run your model on ", layer.identifier, "_input, compare with\n",
-                  "             ", layer.identifier, "_output[(c * ", upper, "_OUT_H + y) * ", upper, "_OUT_W + x] */\n\n",
+                  "             ", layer.identifier, "_output[(c * ", upper, "_OUT_H + y) * ", upper,
+                  "_OUT_W + x] */\n\n",
                   "Compare `", layer.identifier, "_accumulator` first: an element that differs there is a fault of the "
                   "convolution loop, padding or zero points; one that differs only in the output is a fault of bias or "
-                  "requantization. `", upper, "_REQUANT`, `_ROUNDING` and `_SCALING` say which rule to implement. A header whose "
-                  "`_HAS_WEIGHT` or `_HAS_GOLDEN` is 0 leaves these arrays in the .npy files. Golden inputs are synthetic: codes "
-                  "around the zero point, and a first row of both ends of the range.\n");
+                  "requantization. `", upper, "_REQUANT`, `_ROUNDING` and `_SCALING` say which rule to implement. A "
+                  "header whose `_HAS_WEIGHT` or `_HAS_GOLDEN` is 0 leaves these arrays in the .npy files. Golden "
+                  "inputs are synthetic: codes around the zero point, and a first row of both ends of the range.\n");
 }
 
 // "least..greatest" over the channels, or the one value.
@@ -205,8 +209,8 @@ std::string PerChannelRange(const std::vector<T>& values, Format format) {
 }
 
 void AppendLayers(std::span<const LayerHandoff> layers, std::string* out) {
-  absl::StrAppend(out, "\n## Layers\n| folder | identifier | layer | operator | weight | input | output | clamp | M | stored bias |\n"
-                       "|---|---|---|---|---|---|---|---|---|---|\n");
+  absl::StrAppend(out, "\n## Layers\n| folder | identifier | layer | operator | weight | input | output | clamp | M | "
+                       "stored bias |\n|---|---|---|---|---|---|---|---|---|---|\n");
   for (const LayerHandoff& layer : layers) {
     std::vector<double> multipliers;
     std::vector<std::int64_t> biases;
@@ -215,16 +219,20 @@ void AppendLayers(std::span<const LayerHandoff> layers, std::string* out) {
       biases.push_back(layer.arithmetic.stored_bias(c).stored);
     }
     const numerics::BiasMode mode = layer.arithmetic.target().bias.mode;
-    const std::string bias = layer.layer.shipped_bias.empty()             ? "none"
-                             : mode == numerics::BiasMode::kInteger ? PerChannelRange(biases, [](std::int64_t value) { return absl::StrCat(value); })
-                                                                    : "float";
+    std::string bias = "float";
+    if (layer.layer.shipped_bias.empty()) {
+      bias = "none";
+    } else if (mode == numerics::BiasMode::kInteger) {
+      bias = PerChannelRange(biases, [](std::int64_t value) { return absl::StrCat(value); });
+    }
     const numerics::QuantParams& input = layer.golden.inputs[0];
     const numerics::OutputRange& range = layer.arithmetic.output_range();
     absl::StrAppend(out, "| `", layer.folder, "` | `", layer.identifier, "` | ", DisplayName(layer.layer.name), " | ",
                     vectors::OpName(layer.golden), " | ", graph::ToString(layer.golden.weight_codes.shape()), " | s ",
                     Real(input.scale()), ", z ", input.zero_point(), " | s ", Real(layer.golden.output.scale()), ", z ",
                     layer.golden.output.zero_point(), " | ", range.min, "..", range.max, " | ",
-                    PerChannelRange(multipliers, [](double value) { return absl::StrFormat("%.4g", value); }), " | ", bias, " |\n");
+                    PerChannelRange(multipliers, [](double value) { return absl::StrFormat("%.4g", value); }), " | ",
+                    bias, " |\n");
   }
 }
 
@@ -233,20 +241,22 @@ void AppendNotes(std::span<const LayerHandoff> layers, std::string* out) {
   for (const LayerHandoff& layer : layers) {
     if (layer.adjusted_channels.empty()) continue;
     absl::StrAppend(&notes, "* ", DisplayName(layer.layer.name), ": the target raised the weight scale of ",
-                    layer.adjusted_channels.size(), " channels to make room for their bias, and their weights are rounded anew.\n");
+                    layer.adjusted_channels.size(), " channel(s) to make room for the bias, and their weights are "
+                    "rounded anew.\n");
   }
   const bool pairs = std::any_of(layers.begin(), layers.end(), [](const LayerHandoff& layer) {
     return layer.arithmetic.target().accumulator.int16_pairs != numerics::Int16Pairs::kNever;
   });
   if (pairs) {
-    absl::StrAppend(&notes, "* The runtime can add pairs of products in a saturating int16 on x86 (see accumulator above). Golden inputs "
-                            "have codes up to 127, which never saturate: they hold for either kind of host.\n");
+    absl::StrAppend(&notes, "* The runtime can add pairs of products in a saturating int16 on x86 (see accumulator "
+                            "above). Golden inputs have codes up to 127, which never saturate: they hold for "
+                            "either kind of host.\n");
   }
   const bool shared = std::any_of(layers.begin(), layers.end(),
                                   [](const LayerHandoff& layer) { return layer.layer.input_grids.size() > 1; });
   if (shared) {
-    absl::StrAppend(&notes, "* A layer that more than one input scale reaches has a folder for each: its stored bias and "
-                            "multiplier depend on it.\n");
+    absl::StrAppend(&notes, "* A layer that more than one input scale reaches has a folder for each: its stored bias "
+                            "and multiplier depend on it.\n");
   }
   if (!notes.empty()) absl::StrAppend(out, "\n## Note\n", notes);
 }
@@ -255,7 +265,8 @@ void AppendLeftOut(std::string_view title, std::span<const LeftOut> operators, s
   if (operators.empty()) return;
   absl::StrAppend(out, "\n## ", Text(title), "\n| operator | where | reason |\n|---|---|---|\n");
   for (const LeftOut& entry : operators) {
-    absl::StrAppend(out, "| ", DisplayName(entry.source_op), " | ", DisplayName(entry.name), " | ", entry.reason, " |\n");
+    absl::StrAppend(out, "| ", DisplayName(entry.source_op), " | ", DisplayName(entry.name), " | ", entry.reason,
+                    " |\n");
   }
 }
 

@@ -227,6 +227,10 @@ struct TargetDescription {
 // fits, naming the traits.
 absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target, const MacTraits& traits);
 
+// The bias rule that stands for the whole target: of one that delegates, the first delegate's that stores integers, else the
+// first's.
+BiasRule RepresentativeBias(const TargetDescription& target);
+
 // Parses one description (YAML, the format of analyzers/numerics/targets/*.yaml). INVALID_ARGUMENT names the
 // field, its value and the accepted ones; unknown keys are errors. `where` stands for the file in messages.
 absl::StatusOr<TargetDescription> ParseTarget(std::string_view yaml, std::string_view where);

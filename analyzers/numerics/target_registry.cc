@@ -152,4 +152,15 @@ absl::StatusOr<TargetDescription> ResolveTarget(const TargetDescription& target,
   return resolved;
 }
 
+BiasRule RepresentativeBias(const TargetDescription& target) {
+  if (target.delegates.empty()) return target.bias;
+  std::vector<BiasRule> rules;
+  for (const Delegate& delegate : target.delegates) {
+    const absl::StatusOr<TargetDescription> part = FindTarget(delegate.target);
+    if (part.ok()) rules.push_back(RepresentativeBias(*part));
+  }
+  const auto integer = std::find_if(rules.begin(), rules.end(), [](const BiasRule& rule) { return rule.mode == BiasMode::kInteger; });
+  return integer != rules.end() ? *integer : rules.empty() ? target.bias : rules.front();
+}
+
 }  // namespace qatgap::numerics

@@ -42,6 +42,8 @@ absl::StatusOr<Files> ReadArchive(std::string_view zip, std::string_view name) {
   const auto bad = [&](const std::string& what) {
     return absl::InvalidArgumentError(absl::StrCat("'", Text(name), "' ", what));
   };
+  // libzip takes no bytes at all for an archive without members.
+  if (zip.empty()) return bad("is empty; send the directory of vectors as a zip archive");
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source = zip_source_buffer_create(zip.data(), zip.size(), 0, &error);
@@ -54,8 +56,12 @@ absl::StatusOr<Files> ReadArchive(std::string_view zip, std::string_view name) {
   const zip_int64_t entries = zip_get_num_entries(archive.get(), 0);
   if (entries > kMaxEntries) return bad(absl::StrCat("holds ", entries, " files, more than ", kMaxEntries));
 
+  const auto too_large = [&] {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("'", Text(name), "' unpacks to more than 512 MiB; send fewer or smaller cases"));
+  };
   Files files;
-  std::uint64_t unpacked = 0;
+  std::uint64_t claimed = 0, unpacked = 0;
   for (zip_int64_t i = 0; i < entries; ++i) {
     zip_stat_t facts;
     zip_stat_init(&facts);
@@ -73,7 +79,9 @@ absl::StatusOr<Files> ReadArchive(std::string_view zip, std::string_view name) {
     }
     Member member(zip_fopen_index(archive.get(), index, 0));
     if (member == nullptr) return bad(absl::StrCat("is damaged: '", path, "' cannot be opened"));
-    // What the entry claims is never believed: the text grows as bytes arrive.
+    if (facts.size > kMaxUnpacked - claimed) return too_large();
+    claimed += facts.size;
+    // What an entry claims takes no memory: the text grows as bytes arrive.
     std::string& bytes = files[path];
     bytes.clear();
     std::array<char, 1U << 16> block;
@@ -82,10 +90,7 @@ absl::StatusOr<Files> ReadArchive(std::string_view zip, std::string_view name) {
       if (got < 0) return bad(absl::StrCat("is damaged: the data or checksum of '", path, "' is wrong"));
       if (got == 0) break;
       unpacked += static_cast<std::uint64_t>(got);
-      if (unpacked > kMaxUnpacked) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("'", Text(name), "' unpacks to more than 512 MiB; send fewer or smaller cases"));
-      }
+      if (unpacked > kMaxUnpacked) return too_large();
       bytes.append(block.data(), static_cast<std::size_t>(got));
     }
   }

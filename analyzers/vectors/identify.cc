@@ -326,7 +326,14 @@ std::vector<std::pair<const Knob*, std::vector<Alternative>>> Search::Alternativ
   std::vector<std::pair<const Knob*, std::vector<Alternative>>> result;
   for (const Knob& knob : Knobs()) {
     std::vector<Alternative>& alternatives = result.emplace_back(&knob, std::vector<Alternative>()).second;
-    for (const std::string& value : order[knob.field]) {
+    std::vector<std::string>& names = order[knob.field];
+    const auto is_number = [](const std::string& value) { return value.find_first_not_of("0123456789") == std::string::npos; };
+    if (std::all_of(names.begin(), names.end(), is_number)) {
+      std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+        return std::pair(a.size(), a) < std::pair(b.size(), b);
+      });
+    }
+    for (const std::string& value : names) {
       alternatives.push_back({.value = value, .target = values[knob.field][value].target});
     }
   }

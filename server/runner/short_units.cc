@@ -54,10 +54,8 @@ absl::StatusOr<report::AnalysisResult> RunInspect(const UnitOfWork& unit) {
   QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets,
                           server::CollectTargets(unit.targets, unit.target_descriptions, ""));
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
-  QATGAP_ASSIGN_OR_RETURN(
-      const auto session,
-      attribution::AnalysisSession::Create(std::move(models), std::move(targets), DescribeEnvironment(/*batch_size=*/1)));
-  return session->result();
+  return attribution::AnalysisSession::Inspect(std::move(models), std::move(targets),
+                                               DescribeEnvironment(/*batch_size=*/1));
 }
 
 absl::StatusOr<std::string> RunHandoff(const UnitOfWork& unit) {

@@ -1,16 +1,7 @@
 // Commands against the services in memory, in this process.
-#include "client/cli.h"
-
-#include <stdlib.h>
-
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "tests/client/fake_service.h"
+#include "tests/client/cli_fixture.h"
 
 namespace qatgap::cli {
 namespace {
@@ -18,61 +9,12 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::Ending;
-using testing::FakeService;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
-
-class CliTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ::unsetenv("QATGAP_SERVER");
-    std::string pattern = ::testing::TempDir() + "/cli_test.XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    Write("model_qat.pt", "qat");
-    Write("calib.npy", "samples");
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  std::string Path(const std::string& name) const { return directory_ + "/" + name; }
-  void Write(const std::string& name, const std::string& bytes) {
-    std::ofstream(Path(name)) << bytes;
-  }
-  std::string Read(const std::string& name) const {
-    std::ifstream file(Path(name));
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  int Run(const std::vector<std::string>& arguments) {
-    out_.str("");
-    err_.str("");
-    Environment environment;
-    environment.out = {&out_, false, false, 100};
-    environment.err = {&err_, false, false, 100};
-    environment.cancellation = &cancellation_;
-    environment.qatgapd = qatgapd_;
-    return RunCli(arguments, environment);
-  }
-
-  std::vector<std::string> Analyze(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments = {"analyze",   "--qat",           Path("model_qat.pt"),
-                                          "--samples", Path("calib.npy"), "--target",
-                                          "alpha",     "--server",        fake_.address()};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return arguments;
-  }
-
-  FakeService fake_;
-  client::Cancellation cancellation_;
-  std::string directory_;
-  std::string qatgapd_ = "/nonexistent/qatgapd";
-  std::ostringstream out_;
-  std::ostringstream err_;
-};
 
 TEST_F(CliTest, AnalyzePrintsLayersAndVerdict) {
   EXPECT_EQ(Run(Analyze()), kExitDone) << err_.str();

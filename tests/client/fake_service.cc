@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tests/client/pages.h"
+
 namespace qatgap::testing {
 namespace {
 
@@ -45,26 +47,6 @@ v1::LayerSummary Layer(const std::string& target, const std::string& name, std::
     }
   }
   return layer;
-}
-
-v1::Target TargetNamed(const std::string& name) {
-  v1::Target target;
-  target.set_name(name);
-  target.set_title("Title of " + name);
-  target.set_summary("A summary.");
-  target.set_description("y = x\n  indented formula");
-  target.set_bias_mode(v1::BIAS_MODE_INTEGER);
-  target.mutable_evidence()->set_kind(v1::EVIDENCE_KIND_VERIFIED);
-  target.mutable_evidence()->set_detail("12 vectors");
-  return target;
-}
-
-// Pages of two items whatever the client asks for.
-template <typename Item, typename Add>
-std::string FillPage(const std::vector<Item>& items, const std::string& token, const Add& add) {
-  std::size_t first = token.empty() ? 0 : std::stoul(token);
-  for (std::size_t i = first; i < items.size() && i < first + 2; ++i) *add() = items[i];
-  return first + 2 < items.size() ? std::to_string(first + 2) : "";
 }
 
 }  // namespace
@@ -224,35 +206,6 @@ class FakeService::Analyses final : public v1::AnalysisService::Service {
   FakeService* fake_;
 };
 
-class FakeService::Targets final : public v1::TargetService::Service {
- public:
-  explicit Targets(FakeService* fake) : fake_(fake) {}
-
-  grpc::Status ListTargets(grpc::ServerContext*, const v1::ListTargetsRequest* request,
-                           v1::ListTargetsResponse* response) override {
-    if (grpc::Status status = fake_->Enter("ListTargets"); !status.ok()) return status;
-    const std::vector<v1::Target> targets = {TargetNamed("alpha"), TargetNamed("beta"),
-                                             TargetNamed("gamma")};
-    response->set_next_page_token(
-        FillPage(targets, request->page_token(), [&] { return response->add_targets(); }));
-    return grpc::Status::OK;
-  }
-
-  grpc::Status GetTarget(grpc::ServerContext*, const v1::GetTargetRequest* request,
-                         v1::GetTargetResponse* response) override {
-    if (grpc::Status status = fake_->Enter("GetTarget"); !status.ok()) return status;
-    if (request->name() != "alpha" && request->name() != "beta") {
-      return {grpc::StatusCode::NOT_FOUND,
-              "no target '" + request->name() + "'; the nearest is 'alpha'"};
-    }
-    *response->mutable_target() = TargetNamed(request->name());
-    return grpc::Status::OK;
-  }
-
- private:
-  FakeService* fake_;
-};
-
 FakeService::FakeService(std::string address) : address_(std::move(address)) {
   if (address_.empty()) {
     std::string pattern = "/tmp/qatgap-fake.XXXXXX";
@@ -262,12 +215,14 @@ FakeService::FakeService(std::string address) : address_(std::move(address)) {
   }
   artifact_service_ = std::make_unique<Artifacts>(this);
   analysis_service_ = std::make_unique<Analyses>(this);
-  target_service_ = std::make_unique<Targets>(this);
+  target_service_ = MakeTargets();
+  model_service_ = MakeModels();
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
   builder.RegisterService(artifact_service_.get());
   builder.RegisterService(analysis_service_.get());
   builder.RegisterService(target_service_.get());
+  builder.RegisterService(model_service_.get());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) std::abort();
 }

@@ -13,6 +13,7 @@
 #include "grpcpp/grpcpp.h"
 #include "qatgap/v1/analysis.grpc.pb.h"
 #include "qatgap/v1/artifact.grpc.pb.h"
+#include "qatgap/v1/model.grpc.pb.h"
 #include "qatgap/v1/target.grpc.pb.h"
 
 namespace qatgap::testing {
@@ -37,6 +38,10 @@ class FakeService {
   void set_failure(int code, std::string message);
   // Every name the service sends starts with this.
   void set_layer_name(std::string name) { layer_name_ = std::move(name); }
+  // What VerifyTarget and IdentifyTarget find.
+  void set_exact(bool exact) { exact_ = exact; }
+  // What CreateHandoff sends and IdentifyTarget proposes; IdentifyTarget proposes nothing when empty.
+  void set_archive(std::string archive) { archive_ = std::move(archive); }
   void Hold(const std::string& sha256) { artifacts_[sha256] = ""; }
 
   // Waits for a client that watches a hanging analysis.
@@ -47,11 +52,19 @@ class FakeService {
   std::vector<v1::CreateAnalysisRequest> created() const;
   std::set<std::string> cancelled() const;
   std::set<std::string> deleted() const;
+  // The last request of each kind.
+  v1::VerifyTargetRequest verified() const;
+  v1::InspectModelRequest inspected() const;
+  v1::CreateHandoffRequest handed_off() const;
 
  private:
   class Artifacts;
   class Analyses;
   class Targets;
+  class Models;
+
+  std::unique_ptr<grpc::Service> MakeTargets();
+  std::unique_ptr<grpc::Service> MakeModels();
 
   // Counts the call; the status scripted for it.
   grpc::Status Enter(const std::string& rpc);
@@ -65,6 +78,11 @@ class FakeService {
   std::vector<v1::CreateAnalysisRequest> created_;
   std::set<std::string> cancelled_;
   std::set<std::string> deleted_;
+  v1::VerifyTargetRequest verified_;
+  v1::InspectModelRequest inspected_;
+  v1::CreateHandoffRequest handed_off_;
+  bool exact_ = true;
+  std::string archive_;
   bool watched_ = false;
   bool broken_ = false;
   Ending ending_ = Ending::kSucceed;
@@ -77,7 +95,8 @@ class FakeService {
   std::string address_;
   std::unique_ptr<Artifacts> artifact_service_;
   std::unique_ptr<Analyses> analysis_service_;
-  std::unique_ptr<Targets> target_service_;
+  std::unique_ptr<grpc::Service> target_service_;
+  std::unique_ptr<grpc::Service> model_service_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -78,6 +78,11 @@ INSTANTIATE_TEST_SUITE_P(
         Pair("DelegateHost", numerics::kDelegateHostNames, v1::DelegateHost_descriptor()),
         Pair("DelegateActivations", numerics::kDelegateActivationsNames, v1::DelegateActivations_descriptor()),
         Pair("DelegateWeights", numerics::kDelegateWeightsNames, v1::DelegateWeights_descriptor()),
+        Pair("AddRule", numerics::kAddRuleNames, v1::AddRule_descriptor()),
+        Pair("MulRule", numerics::kMulRuleNames, v1::MulRule_descriptor()),
+        Pair("ConcatRule", numerics::kConcatRuleNames, v1::ConcatRule_descriptor()),
+        Pair("AveragePoolRule", numerics::kAveragePoolRuleNames, v1::AveragePoolRule_descriptor()),
+        Pair("MeanRule", numerics::kMeanRuleNames, v1::MeanRule_descriptor()),
         Pair("DelegateOutputPadding", numerics::kDelegateOutputPaddingNames,
              v1::DelegateOutputPadding_descriptor())),
     [](const auto& test) { return std::string(test.param.name); });

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "analyzers/execution/host.h"
+#include "analyzers/findings/bias_bound.h"
 #include "gtest/gtest.h"
 #include "tests/analyzers/attribution/demo_analysis.h"
 #include "tests/testing/status_matchers.h"
@@ -13,7 +14,8 @@ using report::Cause;
 using report::Path;
 
 constexpr auto kCause = [](Cause cause) { return static_cast<std::size_t>(cause); };
-const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8"};
+const std::vector<std::string> kTargets = {"pytorch-fbgemm", "pytorch-qnnpack", "generic-int32", "generic-int8",
+                                           "pytorch-x86",    "pytorch-onednn"};
 
 const report::AnalysisResult& ResultOf(const std::string& folder) {
   static std::map<std::string, report::AnalysisResult> results;
@@ -52,6 +54,47 @@ TEST_P(InvariantsTest, CausesAddUpToTheTotal) {
   }
 }
 
+// What was predicted from the constants alone is never exceeded by what was measured; in LSB of the output.
+TEST_P(InvariantsTest, NoBiasRoundingExceedsItsBound) {
+  double closest = 0;
+  for (const report::TargetResult& target : result().targets) {
+    for (const report::LayerResult& layer : target.layers) {
+      const double output_scale = result().layers[static_cast<std::size_t>(layer.layer)].output.scale();
+      for (const report::ChannelResult& channel : layer.channels) {
+        const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
+        const auto& measured = channel.causes[kCause(Cause::kBiasRounding)];
+        ASSERT_LE(static_cast<std::int64_t>(measured.max_absolute), bound.codes) << target.name;
+        if (bound.codes > 0) {
+          closest = std::max(closest, static_cast<double>(measured.max_absolute) / static_cast<double>(bound.codes));
+        }
+      }
+    }
+  }
+  EXPECT_GE(closest, 0.5) << "the bound is reached within a factor of 2 somewhere";
+}
+
+// An int8 bias moves whole codes: there the bound is a number to be met, not just 1.
+TEST(BiasBoundTest, IsMetWhereTheBiasIsCoarse) {
+  double closest = 0;
+  std::int64_t largest = 0;
+  AnalysisModels models = DemoModels("residual_eager_x86");
+  BiasOf(*models.converted, "mix")[0] = 300.0F;  // the others of the layer get steps of 4
+  const report::AnalysisResult result = Analyse(std::move(models), Targets({"generic-int8"}), 16, 8);
+  for (const report::LayerResult& layer : result.targets[0].layers) {
+    const double output_scale = result.layers[static_cast<std::size_t>(layer.layer)].output.scale();
+    for (const report::ChannelResult& channel : layer.channels) {
+      const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
+      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_absolute);
+      ASSERT_LE(measured, bound.codes);
+      if (bound.codes < 4) continue;
+      largest = std::max(largest, measured);
+      closest = std::max(closest, static_cast<double>(measured) / static_cast<double>(bound.codes));
+    }
+  }
+  EXPECT_GE(largest, 4);
+  EXPECT_GE(closest, 0.5);
+}
+
 TEST_P(InvariantsTest, AFloatBiasIsNeverRounded) {
   const report::TargetResult& fbgemm = result().targets[0];
   for (const auto& [name, causes] : ByLayer(result(), 0)) {
@@ -79,8 +122,7 @@ TEST_P(InvariantsTest, AnIntegerBiasIsRounded) {
 
 // A target's description predicts its engine bit by bit wherever no note says why not.
 TEST_P(InvariantsTest, EngineResidualIsZeroWithoutANote) {
-  for (std::size_t t = 0; t < 2; ++t) {
-    const report::TargetResult& target = result().targets[t];
+  for (const report::TargetResult& target : result().targets) {
     if (!execution::HasEngine(target.engine)) continue;
     for (const report::LayerResult& layer : target.layers) {
       const std::string& name = result().layers[static_cast<std::size_t>(layer.layer)].name;

@@ -1,6 +1,5 @@
 #include "analyzers/handoff/handoff.h"
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,9 +22,9 @@ using ::qatgap::testing::GraphBuilder;
 using ::qatgap::testing::PerTensor;
 using ::qatgap::testing::StatusIs;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Key;
 using ::testing::Not;
 using graph::OpKind;
@@ -40,7 +39,7 @@ struct Style {
 };
 
 const Style kUnsigned = {"Unsigned", PerTensor(0.0213, 3), PerTensor(0.0471, 10), PerTensor(0.093, 120), true};
-const Style kUnsignedPerTensor = {"UnsignedPerTensor", PerTensor(0.0213, 3), PerTensor(0.0471, 10), PerTensor(0.093, 120), false};
+const Style kUnsignedPerTensor = {"UnsignedPerTensor", kUnsigned.input, kUnsigned.hidden, kUnsigned.output, false};
 const Style kSigned = {"Signed", PerTensor(0.0213, -5, -128, 127), PerTensor(0.0471, -20, -128, 127),
                        PerTensor(0.093, 7, -128, 127), true};
 const Style kInt16 = {"Int16", PerTensor(0.00021, 0, -32768, 32767), PerTensor(0.00031, 0, -32768, 32767),
@@ -60,7 +59,7 @@ class ModelBuilder {
     if (style_.per_channel) {
       params = {.scales = {}, .zero_points = std::vector<std::int64_t>(static_cast<std::size_t>(channels), 0),
                 .quant_min = -128, .quant_max = 127, .axis = axis};
-      for (std::int64_t c = 0; c < channels; ++c) params.scales.push_back(0.0021 + 0.00037 * static_cast<double>(c % 5));
+      for (int c = 0; c < channels; ++c) params.scales.push_back(0.0021 + 0.00037 * (c % 5));
     }
     return g.Weight(shape, codes, params);
   }
@@ -114,7 +113,7 @@ graph::Graph ShapesModel() {
   up.transposed = true;
   up.output_padding = {1, 0};
   m.Then(m.Convolution("up", {4, 3, 3, 2}, up), kUnsigned.hidden);
-  m.Then(m.g.Convolution({m.x, m.Weight({2, 2, 1, 1}, 2, 0)}, "no_bias", Attributes({1, 1}, {0, 0}, {1, 1})),
+  m.Then(m.g.Convolution({m.x, m.Weight({2, 2, 1, 1}, 2, 0)}, "no_bias", GraphBuilder::Conv2d()),
          kUnsigned.output);
   m.g.Output(m.x);
   return std::move(m.g.graph());
@@ -148,17 +147,14 @@ void ExpectReproduced(const Files& files, const numerics::TargetDescription& tar
 }
 
 class EveryTarget : public ::testing::TestWithParam<std::string> {};
-
 TEST_P(EveryTarget, ReproducesItsGoldenVectorsInC) {
   const numerics::TargetDescription target = Target(GetParam());
   int taken = 0;
   for (const Style* style : {&kUnsigned, &kUnsignedPerTensor, &kSigned, &kInt16, &kPowerOfTwo}) {
     SCOPED_TRACE(style->name);
     const auto files = MakeHandoff(SmallModel(*style), target);
-    if (!files.ok()) {
-      EXPECT_EQ(files.status().code(), absl::StatusCode::kFailedPrecondition) << files.status();
-      continue;
-    }
+    EXPECT_TRUE(files.ok() || absl::IsFailedPrecondition(files.status())) << files.status();
+    if (!files.ok()) continue;
     ++taken;
     ExpectReproduced(*files, target);
   }
@@ -210,8 +206,9 @@ TEST(HandoffTest, EveryRuleReproducesItsGoldenVectorsInC) {
       target.requantization.rounding = numerics::Rounding::kHalfDown;
     });
   }
-  for (const auto rounding : {numerics::Rounding::kHalfAwayFromZero, numerics::Rounding::kHalfUp, numerics::Rounding::kFloor,
-                              numerics::Rounding::kTowardZero, numerics::Rounding::kCeiling}) {
+  using numerics::Rounding;
+  for (const auto rounding : {Rounding::kHalfAwayFromZero, Rounding::kHalfUp, Rounding::kFloor, Rounding::kTowardZero,
+                              Rounding::kCeiling}) {
     numerics::TargetDescription target = base;
     target.requantization.mode = numerics::RequantMode::kPowerOfTwoShift;
     target.requantization.multiplier = numerics::MultiplierForm::kDouble;
@@ -224,8 +221,8 @@ TEST(HandoffTest, EveryRuleReproducesItsGoldenVectorsInC) {
 TEST(HandoffTest, EveryShapeReproducesItsGoldenVectorsInC) {
   const numerics::TargetDescription target = Target("pytorch-qnnpack");
   const Files files = Make(ShapesModel(), target);
-  EXPECT_THAT(LayerFolders(files), ElementsAre("layers/00_conv1d", "layers/01_conv3d", "layers/02_grouped", "layers/03_up",
-                                               "layers/04_no_bias"));
+  EXPECT_THAT(LayerFolders(files), ElementsAre("layers/00_conv1d", "layers/01_conv3d", "layers/02_grouped",
+                                               "layers/03_up", "layers/04_no_bias"));
   ExpectReproduced(files, target);
   EXPECT_THAT(files, Not(Contains(Key("layers/04_no_bias/bias.npy"))));
 }
@@ -248,8 +245,8 @@ TEST(HandoffTest, AChangedMultiplierFailsInTheOutputOnly) {
   std::string& header = files["layers/00_conv/layer.h"];
   const std::size_t array = header.find("_mantissa[6] = {");
   ASSERT_NE(array, std::string::npos);
-  const std::size_t first = header.find_first_of("123456789", header.find('\n', array));
-  header[first] = header[first] == '1' ? '2' : '1';
+  char& first = header[header.find_first_of("123456789", header.find('\n', array))];
+  first = first == '1' ? '2' : '1';
   EXPECT_THAT(ReferenceBench(files).Run("layers/00_conv"),
               ::testing::AllOf(HasSubstr("code"), Not(HasSubstr(": accumulator")), HasSubstr("exit 1")));
 }
@@ -324,11 +321,11 @@ TEST(HandoffTest, LayerJsonHoldsTheHandComputedConstants) {
 
 TEST(HandoffTest, WhatIsNotHandedOverIsListed) {
   ModelBuilder m(kUnsigned);
-  m.Then(m.Convolution("conv", {3, 3, 1, 1}, Attributes({1, 1}, {0, 0}, {1, 1})), kUnsigned.hidden);
+  m.Then(m.Convolution("conv", {3, 3, 1, 1}, GraphBuilder::Conv2d()), kUnsigned.hidden);
   const ValueId sigmoid = m.g.Op(OpKind::kSigmoid, {m.x}, {}, "gate");
   const ValueId weight = m.Weight({3, 3, 1, 1}, 3, 0);
-  m.g.Output(m.g.FakeQuant(m.g.Convolution({sigmoid, weight}, "off_grid", Attributes({1, 1}, {0, 0}, {1, 1})), kUnsigned.output));
-  m.g.Output(m.g.Convolution({m.x, weight}, "float_output", Attributes({1, 1}, {0, 0}, {1, 1})));
+  m.g.Output(m.g.FakeQuant(m.g.Convolution({sigmoid, weight}, "off_grid"), kUnsigned.output));
+  m.g.Output(m.g.Convolution({m.x, weight}, "float_output"));
   const Files files = Make(m.g.graph(), Target("generic-int32"));
   const json model = json::parse(files.at("model.json"));
   EXPECT_EQ(model["layers"].size(), 1U);
@@ -346,7 +343,7 @@ TEST(HandoffTest, ALayerHasAFolderForEachInputThatReachesIt) {
   const ValueId predicate = m.g.Op(OpKind::kGreater, {m.g.Floats({}, {1}), m.g.Floats({}, {0})});
   m.x = m.g.If(predicate, [&] { return m.g.FakeQuant(m.x, PerTensor(0.5, 0)); },
                [&] { return m.g.FakeQuant(m.x, PerTensor(0.25, 0)); });
-  m.Then(m.Convolution("conv", {3, 3, 1, 1}, Attributes({1, 1}, {0, 0}, {1, 1})), kUnsigned.hidden);
+  m.Then(m.Convolution("conv", {3, 3, 1, 1}, GraphBuilder::Conv2d()), kUnsigned.hidden);
   m.g.Output(m.x);
   const numerics::TargetDescription target = Target("generic-int32");
   const Files files = Make(m.g.graph(), target);
@@ -373,17 +370,16 @@ TEST(HandoffTest, ARefusedLayerIsNamed) {
 // Names are a client's: they become paths, C names, C comments and Markdown.
 TEST(HandoffTest, HostileNamesStayNames) {
   ModelBuilder m(kUnsigned);
-  m.Then(m.Convolution("../../etc/*/ \"x\n| `\xff", {3, 3, 1, 1}, Attributes({1, 1}, {0, 0}, {1, 1})), kUnsigned.hidden);
+  m.Then(m.Convolution("../../etc/*/ \"x\n| `\xff", {3, 3, 1, 1}, GraphBuilder::Conv2d()), kUnsigned.hidden);
   m.g.Output(m.x);
   const numerics::TargetDescription target = Target("generic-int32");
   const Files files = Make(m.g.graph(), target);
-  for (const auto& [path, bytes] : files) EXPECT_EQ(path.find_first_of(" \n*`\"|"), std::string::npos) << path;
-  for (const auto& [path, bytes] : files) EXPECT_EQ(path.find(".."), std::string::npos) << path;
+  for (const auto& [path, bytes] : files) EXPECT_THAT(path, Not(ContainsRegex("[^A-Za-z0-9_./]|\\.\\.")));
   ExpectReproduced(files, target);
 }
 
-// A bias of 2000 needs more than half of an int32 at s_x * s_w = 0.0213 * 1e-8: the weight scale is raised, and the header
-// holds the weights on it.
+// A bias of 2000 needs more than half of an int32 at s_x * s_w = 0.0213 * 1e-8: the weight scale is raised, and the
+// header holds the weights on it.
 TEST(HandoffTest, AdjustedWeightsAreHandedOver) {
   ModelBuilder m(kSigned);
   const ValueId weight = m.g.Weight({1, 1, 1, 1}, {100}, PerTensor(1e-8, 0, -128, 127));
@@ -396,7 +392,7 @@ TEST(HandoffTest, AdjustedWeightsAreHandedOver) {
   EXPECT_EQ(layer["weights_adjusted_channels"], json({0}));
   // The quotient is a binary32: at 2^30 its steps are 128.
   EXPECT_NEAR(layer["bias"]["stored"][0].get<double>(), 0x1p30, 128);
-  EXPECT_THAT(files.at("README.md"), HasSubstr("raised the weight scale of 1 channels"));
+  EXPECT_THAT(files.at("README.md"), HasSubstr("raised the weight scale of 1 channel(s)"));
   ExpectReproduced(files, target);
 }
 

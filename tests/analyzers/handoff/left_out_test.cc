@@ -40,7 +40,8 @@ TEST(OtherOperatorsTest, SaysHowEachOneRuns) {
   const auto added = g.FakeQuant(g.Op(graph::OpKind::kAdd, {pooled, pooled}), PerTensor(0.5, 0));
   const auto flat = g.Op(graph::OpKind::kFlatten, {added}, graph::FlattenAttributes{});
   g.Output(g.Op(graph::OpKind::kSigmoid, {flat}));
-  EXPECT_THAT(Reasons(g), ElementsAre(HasSubstr("selects codes"), HasSubstr("dequantize, binary32 operator, requantize"),
+  EXPECT_THAT(Reasons(g), ElementsAre(HasSubstr("selects codes"),
+                                      HasSubstr("dequantize, binary32 operator, requantize"),
                                       HasSubstr("moves elements"), "runs in float"));
 }
 
@@ -49,8 +50,8 @@ TEST(OtherOperatorsTest, BranchesAreListedWithWhatIsInThem) {
   const auto x = g.FakeQuant(g.Input(), PerTensor(0.5, 0));
   const auto predicate = g.Op(graph::OpKind::kGreater, {g.Floats({}, {1}), g.Floats({}, {0})});
   g.Output(g.If(predicate, [&] { return g.Relu(x); }, [&] { return g.Op(graph::OpKind::kSigmoid, {x}); }));
-  EXPECT_THAT(Reasons(g), ElementsAre(HasSubstr("decides a branch"), HasSubstr("a branch on data"), HasSubstr("selects codes"),
-                                      "runs in float"));
+  EXPECT_THAT(Reasons(g), ElementsAre(HasSubstr("decides a branch"), HasSubstr("a branch on data"),
+                                      HasSubstr("selects codes"), "runs in float"));
 }
 
 }  // namespace

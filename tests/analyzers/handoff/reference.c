@@ -3,8 +3,9 @@
  *   cc -std=c99 -I layers/00_conv1 -DMACRO=LAYER00_CONV1 -DARRAY=layer00_conv1 reference.c -lm
  *   ./a.out layers/00_conv1
  *
- * The argument is only needed for what the header leaves in .npy files. Exit status 0: every element is equal; 1: one is not;
- * 2: a file cannot be read. binary32 must not be evaluated wider (FLT_EVAL_METHOD 0), nor products and sums fused. */
+ * The argument is only needed for what the header leaves in .npy files. Exit status 0: every element is equal; 1:
+ * one is not; 2: a file cannot be read. binary32 must not be evaluated wider (FLT_EVAL_METHOD 0), nor
+ * products and sums fused. */
 #include "layer.h"
 
 #include <inttypes.h>
@@ -279,8 +280,8 @@ int main(int argc, char** argv) {
     }
 #endif
     if (code != V(output)[i]) {
-      printf("element %d, channel %d: A %" PRId64 ", A' %" PRId64 ", code %" PRId64 ", golden %d\n", i, c, accumulators[i],
-             sum, code, (int)V(output)[i]);
+      printf("element %d, channel %d: A %" PRId64 ", A' %" PRId64 ", code %" PRId64 ", golden %d\n", i, c,
+             accumulators[i], sum, code, (int)V(output)[i]);
       ++wrong;
     }
   }

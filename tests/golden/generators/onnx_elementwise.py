@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 F = np.float32
 TARGET = "onnxruntime"
 # Found by trying random values: the two orders of that fma and no fma at all give different sums.
-FMA_SCALES = {"uint8": ((0.07644, 114), (0.09828, 239), (0.19656, 195)),
-              "int8": ((0.05362, 55), (0.07277, 88), (0.14554, 75))}
+FMA_SCALES = {
+    "uint8": ((0.07644, 114), (0.09828, 239), (0.19656, 195)),
+    "int8": ((0.05362, 55), (0.07277, 88), (0.14554, 75)),
+}
 
 
 def codes(seed: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,8 +38,9 @@ def qparams(dtype: str, scale: float, zero_point: int) -> dict[str, Any]:
     return {"dtype": dtype, "scale": float(F(scale)), "zero_point": zero_point}
 
 
-def evaluate(operator: str, tensors: list[np.ndarray], inputs: list[dict[str, Any]], output: dict[str, Any],
-             **attributes: Any) -> np.ndarray:
+def evaluate(
+    operator: str, tensors: list[np.ndarray], inputs: list[dict[str, Any]], output: dict[str, Any], **attributes: Any
+) -> np.ndarray:
     """Runs com.microsoft's `operator`. QLinearConcat takes its output's qparams first, the others last."""
     feeds = {f"x{i}": tensor for i, tensor in enumerate(tensors)}
     constants: dict[str, np.ndarray] = {}
@@ -52,11 +55,23 @@ def evaluate(operator: str, tensors: list[np.ndarray], inputs: list[dict[str, An
 
 
 def elementwise_cases(writer: Writer) -> None:
-    def write(name: str, op: str, kernel: str, tensors: list[np.ndarray], inputs: list[dict[str, Any]],
-              output: dict[str, Any], y: np.ndarray, attributes: dict[str, Any] | None = None) -> None:
+    def write(
+        name: str,
+        op: str,
+        kernel: str,
+        tensors: list[np.ndarray],
+        inputs: list[dict[str, Any]],
+        output: dict[str, Any],
+        y: np.ndarray,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
         single = len(tensors) == 1
-        case = writer.base(op, kernel) | {"layout": "NCHW", "attributes": attributes or {},
-                                          "input": inputs[0] if single else inputs, "output": output}
+        case = writer.base(op, kernel) | {
+            "layout": "NCHW",
+            "attributes": attributes or {},
+            "input": inputs[0] if single else inputs,
+            "output": output,
+        }
         arrays = {"input" if single else f"input_{i}": tensor for i, tensor in enumerate(tensors)}
         write_case(writer.out, TARGET, name, case, arrays | {"output": y})
 
@@ -64,38 +79,80 @@ def elementwise_cases(writer: Writer) -> None:
         low = int(np.iinfo(dtype).min)
         for op, operator in (("add", "QLinearAdd"), ("mul", "QLinearMul")):
             for name, (first, second, output) in {
-                    "general": ((0.0231, low + 117), (0.0412, low + 93), (0.0517 if op == "add" else 0.0931, low + 121)),
-                    "ties": ((0.0625, low + 101), (0.03125, low + 130), (0.125, low + 127)),
-                    # s_b / s_y is 1/2: ties, which the last bit of z_y - fma(s_a / s_y, z_a, fl(s_b / s_y * z_b)) decides
-                    "fma": FMA_SCALES[dtype]}.items():
+                "general": ((0.0231, low + 117), (0.0412, low + 93), (0.0517 if op == "add" else 0.0931, low + 121)),
+                "ties": ((0.0625, low + 101), (0.03125, low + 130), (0.125, low + 127)),
+                # s_b / s_y is 1/2: ties, which the last bit of z_y - fma(s_a / s_y, z_a, fl(s_b / s_y * z_b)) decides
+                "fma": FMA_SCALES[dtype],
+            }.items():
                 if op == "mul" and name == "fma":
                     continue
                 inputs, result = [qparams(dtype, *first), qparams(dtype, *second)], qparams(dtype, *output)
                 tensors = list(all_pairs(dtype))
-                write(f"{op}_{dtype}_{name}", op, operator, tensors, inputs, result,
-                      evaluate(operator, tensors, inputs, result))
+                write(
+                    f"{op}_{dtype}_{name}",
+                    op,
+                    operator,
+                    tensors,
+                    inputs,
+                    result,
+                    evaluate(operator, tensors, inputs, result),
+                )
 
         tensors = [codes(70, dtype, (1, 3, 9, 7)), codes(71, dtype, (1, 5, 9, 7)), codes(72, dtype, (1, 2, 9, 7))]
         inputs = [qparams(dtype, 0.0231, low + 117), qparams(dtype, 0.125, low + 100), qparams(dtype, 0.0625, low + 31)]
         output = qparams(dtype, 0.125, low + 100)  # the second input is copied, the third has ties
-        write(f"concat_{dtype}", "concat", "QLinearConcat", tensors, inputs, output,
-              evaluate("QLinearConcat", tensors, inputs, output, axis=1), {"axis": 1})
+        write(
+            f"concat_{dtype}",
+            "concat",
+            "QLinearConcat",
+            tensors,
+            inputs,
+            output,
+            evaluate("QLinearConcat", tensors, inputs, output, axis=1),
+            {"axis": 1},
+        )
 
-        for name, include, scales in (("include_pad", True, (0.0625, 0.0625)), ("exclude_pad", False, (0.0231, 0.0209))):
+        for name, include, scales in (
+            ("include_pad", True, (0.0625, 0.0625)),
+            ("exclude_pad", False, (0.0231, 0.0209)),
+        ):
             x = codes(73, dtype, (1, 8, 17, 16))
             source, output = qparams(dtype, scales[0], low + 117), qparams(dtype, scales[1], low + 121)
             attributes = {"kernel": [2, 4] if include else [3, 2], "stride": [2, 1], "padding": [1, 0, 1, 1]}
-            y = evaluate("QLinearAveragePool", [x], [source], output, kernel_shape=attributes["kernel"],
-                         strides=attributes["stride"], pads=attributes["padding"], count_include_pad=int(include))
-            write(f"avg_pool_{dtype}_{name}", "avg_pool2d", "QLinearAveragePool", [x], [source], output, y,
-                  attributes | {"ceil_mode": False, "count_include_pad": include})
+            y = evaluate(
+                "QLinearAveragePool",
+                [x],
+                [source],
+                output,
+                kernel_shape=attributes["kernel"],
+                strides=attributes["stride"],
+                pads=attributes["padding"],
+                count_include_pad=int(include),
+            )
+            write(
+                f"avg_pool_{dtype}_{name}",
+                "avg_pool2d",
+                "QLinearAveragePool",
+                [x],
+                [source],
+                output,
+                y,
+                attributes | {"ceil_mode": False, "count_include_pad": include},
+            )
 
         x = codes(74, dtype, (8, 67, 4, 4))
         for name, scales in (("ties", (0.0625, 0.0625)), ("general", (0.0231, 0.0039))):
             source, output = qparams(dtype, scales[0], low + 117), qparams(dtype, scales[1], low + 121)
-            write(f"mean_{dtype}_{name}", "mean", "QLinearGlobalAveragePool", [x], [source], output,
-                  evaluate("QLinearGlobalAveragePool", [x], [source], output, channels_last=0),
-                  {"axes": [2, 3], "keep_dims": True})
+            write(
+                f"mean_{dtype}_{name}",
+                "mean",
+                "QLinearGlobalAveragePool",
+                [x],
+                [source],
+                output,
+                evaluate("QLinearGlobalAveragePool", [x], [source], output, channels_last=0),
+                {"axes": [2, 3], "keep_dims": True},
+            )
 
         x = codes(75, dtype, (1, 8, 15, 14))
         attributes = {"kernel": [3, 2], "stride": [2, 1], "padding": [1, 0, 1, 1]}

@@ -14,15 +14,24 @@ from onnx import helper, numpy_helper
 MICROSOFT = "com.microsoft"
 
 
-def build(nodes: list[onnx.NodeProto], inputs: dict[str, np.ndarray], outputs: dict[str, type],
-          constants: dict[str, np.ndarray]) -> onnx.ModelProto:
+def build(
+    nodes: list[onnx.NodeProto],
+    inputs: dict[str, np.ndarray],
+    outputs: dict[str, type],
+    constants: dict[str, np.ndarray],
+) -> onnx.ModelProto:
     """A model whose graph inputs have the shapes and types of `inputs`; everything in `constants` is an initializer."""
+
     def value(name: str, dtype: type, shape: tuple[int, ...] | None) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)
 
-    graph = helper.make_graph(nodes, "golden", [value(n, a.dtype, a.shape) for n, a in inputs.items()],
-                              [value(n, t, None) for n, t in outputs.items()],
-                              [numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()])
+    graph = helper.make_graph(
+        nodes,
+        "golden",
+        [value(n, a.dtype, a.shape) for n, a in inputs.items()],
+        [value(n, t, None) for n, t in outputs.items()],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(MICROSOFT, 1)])
     model.ir_version = 8
     return model
@@ -58,6 +67,7 @@ def conv_attributes(stride: list[int], padding: list[int], dilation: list[int], 
 @dataclass
 class Mac:
     """One layer: x [N, C, ...] or [N, K], w [O, I, ...] or [O, K]; sw and zw are scalars or one value a channel."""
+
     x: np.ndarray
     w: np.ndarray
     b: np.ndarray | None
@@ -70,8 +80,15 @@ class Mac:
     attributes: dict[str, object]
 
     def constants(self, w: np.ndarray) -> dict[str, np.ndarray]:
-        values = {"sx": self.sx, "zx": self.x.dtype.type(self.zx), "w": w, "sw": self.sw,
-                  "zw": np.full_like(self.sw, self.zw).astype(w.dtype), "sy": self.sy, "zy": self.x.dtype.type(self.zy)}
+        values = {
+            "sx": self.sx,
+            "zx": self.x.dtype.type(self.zx),
+            "w": w,
+            "sw": self.sw,
+            "zw": np.full_like(self.sw, self.zw).astype(w.dtype),
+            "sy": self.sy,
+            "zy": self.x.dtype.type(self.zy),
+        }
         return values | ({} if self.b is None else {"b": self.b})
 
 
@@ -96,8 +113,10 @@ def qgemm(mac: Mac) -> np.ndarray:
 def qdq_conv(mac: Mac, activation: str) -> Run:
     """DequantizeLinear -> Conv -> [Relu | Clip] -> QuantizeLinear, which must fuse. An int32 bias has its own
     DequantizeLinear; a float bias has none, and the optimizer quantizes it."""
-    nodes = [helper.make_node("DequantizeLinear", ["x", "sx", "zx"], ["xf"]),
-             helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["wf"], axis=0)]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "sx", "zx"], ["xf"]),
+        helper.make_node("DequantizeLinear", ["w", "sw", "zw"], ["wf"], axis=0),
+    ]
     constants = mac.constants(mac.w)
     bias = []
     if mac.b is not None and mac.b.dtype == np.int32:

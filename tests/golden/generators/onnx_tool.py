@@ -28,14 +28,31 @@ class OneBatch(CalibrationDataReader):
         return next(self.batches, None)
 
 
-def quantize(op: str, x: np.ndarray, w: np.ndarray, bias: np.ndarray, attributes: dict[str, Any], quant_format: QuantFormat,
-             activation: QuantType, per_channel: bool, options: dict[str, Any]) -> onnx.ModelProto:
+def quantize(
+    op: str,
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    attributes: dict[str, Any],
+    quant_format: QuantFormat,
+    activation: QuantType,
+    per_channel: bool,
+    options: dict[str, Any],
+) -> onnx.ModelProto:
     node = helper.make_node(op, ["x", "w", "b"], ["y"], **attributes)
     with tempfile.TemporaryDirectory() as folder:
         source, quantized = str(Path(folder) / "float.onnx"), str(Path(folder) / "quantized.onnx")
         onnx.save(graphs.build([node], {"x": x}, {"y": F}, {"w": w, "b": bias}), source)
-        quantize_static(source, quantized, OneBatch(x), quant_format=quant_format, per_channel=per_channel,
-                        activation_type=activation, weight_type=QuantType.QInt8, extra_options=options)
+        quantize_static(
+            source,
+            quantized,
+            OneBatch(x),
+            quant_format=quant_format,
+            per_channel=per_channel,
+            activation_type=activation,
+            weight_type=QuantType.QInt8,
+            extra_options=options,
+        )
         return onnx.load(quantized)
 
 
@@ -66,8 +83,18 @@ def execute(model: onnx.ModelProto, x: np.ndarray, op: str) -> graphs.Mac:
         raise RuntimeError("a Gemm weight must be [O, K]")
     if zw.any():
         raise RuntimeError("weights are symmetric")
-    return graphs.Mac(x=run.outputs[1], w=w, b=b, sx=F(sx), zx=int(zx), sw=np.asarray(sw, F), zw=0, sy=F(sy), zy=int(zy),
-                      attributes={"y": run.outputs[2]})
+    return graphs.Mac(
+        x=run.outputs[1],
+        w=w,
+        b=b,
+        sx=F(sx),
+        zx=int(zx),
+        sw=np.asarray(sw, F),
+        zw=0,
+        sy=F(sy),
+        zy=int(zy),
+        attributes={"y": run.outputs[2]},
+    )
 
 
 def float_layer(seed: int, channels: int, power_of_two: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,37 +114,73 @@ def float_layer(seed: int, channels: int, power_of_two: bool) -> tuple[np.ndarra
 
 
 def tool_cases(writer: Writer) -> None:
-    halves = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 100.5, -12.5, 7.5, -3.5, 1000.5, 31.5, 40000.5, -70000.5, 5.0, 16777217.0])
-    huge = np.array([1.9e9, 2.2e9, -2.2e9, -4e9, 2147483647.0, 2147.5, -6e9, 12.5, 1e6, 2147483700.0, -5e9, 0.0, 3.5e9,
-                     -2147483648.0, 2.5, 4.4e9])
+    halves = np.array(
+        [0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 100.5, -12.5, 7.5, -3.5, 1000.5, 31.5, 40000.5, -70000.5, 5.0, 16777217.0]
+    )
+    huge = np.array(
+        [
+            1.9e9,
+            2.2e9,
+            -2.2e9,
+            -4e9,
+            2147483647.0,
+            2147.5,
+            -6e9,
+            12.5,
+            1e6,
+            2147483700.0,
+            -5e9,
+            0.0,
+            3.5e9,
+            -2147483648.0,
+            2.5,
+            4.4e9,
+        ]
+    )
     convolution = {"stride": [1, 1], "padding": [1, 1], "dilation": [1, 1], "groups": 1}
     unadjusted = {"QDQDisableWeightAdjustForInt32Bias": True}
     qdq, qoperator = QuantFormat.QDQ, QuantFormat.QOperator
     unsigned, signed = QuantType.QUInt8, QuantType.QInt8
     for name, quant_format, activation, per_channel, power_of_two, steps, options in (
-            ("qdq_bias_ties", qdq, unsigned, True, True, halves, {}),
-            ("qdq_bias_near_ties", qdq, unsigned, True, False, halves, {}),
-            ("qdq_bias_near_ties_per_tensor", qdq, unsigned, False, False, halves, {}),
-            ("qoperator_bias_near_ties", qoperator, signed, True, False, halves, {}),
-            ("qoperator_bias_ties_u8", qoperator, unsigned, True, True, halves, {}),
-            ("qdq_bias_overflow_adjusted", qdq, unsigned, True, False, huge, {}),
-            ("qdq_bias_overflow_adjusted_per_tensor", qdq, signed, False, False, huge / 16, {}),
-            ("qoperator_bias_overflow_adjusted", qoperator, signed, True, False, huge, {}),
-            ("qoperator_bias_overflow_adjusted_per_tensor", qoperator, unsigned, False, False, huge, {}),
-            ("qdq_bias_overflow_clipped", qdq, unsigned, True, False, huge, unadjusted)):
+        ("qdq_bias_ties", qdq, unsigned, True, True, halves, {}),
+        ("qdq_bias_near_ties", qdq, unsigned, True, False, halves, {}),
+        ("qdq_bias_near_ties_per_tensor", qdq, unsigned, False, False, halves, {}),
+        ("qoperator_bias_near_ties", qoperator, signed, True, False, halves, {}),
+        ("qoperator_bias_ties_u8", qoperator, unsigned, True, True, halves, {}),
+        ("qdq_bias_overflow_adjusted", qdq, unsigned, True, False, huge, {}),
+        ("qdq_bias_overflow_adjusted_per_tensor", qdq, signed, False, False, huge / 16, {}),
+        ("qoperator_bias_overflow_adjusted", qoperator, signed, True, False, huge, {}),
+        ("qoperator_bias_overflow_adjusted_per_tensor", qoperator, unsigned, False, False, huge, {}),
+        ("qdq_bias_overflow_clipped", qdq, unsigned, True, False, huge, unadjusted),
+    ):
         x, w, bias_scale = float_layer(60, 16, power_of_two)
         w[13] = 0  # a dead channel gets s_w = 1
         scale = bias_scale if per_channel else bias_scale.max()
         bias = (steps * scale).astype(F)
         attributes = graphs.conv_attributes(*convolution.values())
-        mac = execute(quantize("Conv", x, w, bias, attributes, quant_format, activation, per_channel, options), x, "Conv")
-        writer.mac(f"tool_{name}", "conv2d", f"onnxruntime.quantization, {quant_format.name}", mac, mac.attributes["y"],
-                   attributes=convolution, bias=bias)
+        mac = execute(
+            quantize("Conv", x, w, bias, attributes, quant_format, activation, per_channel, options), x, "Conv"
+        )
+        writer.mac(
+            f"tool_{name}",
+            "conv2d",
+            f"onnxruntime.quantization, {quant_format.name}",
+            mac,
+            mac.attributes["y"],
+            attributes=convolution,
+            bias=bias,
+        )
 
     rng = np.random.default_rng(61)
     x, w = rng.uniform(-2, 3, (40, 37)).astype(F), rng.uniform(-0.3, 0.3, (16, 37)).astype(F)
     for name, quant_format in (("qdq_gemm", qdq), ("qoperator_gemm", qoperator)):
         bias = (halves * F((3 + 2) / 255) * F(0.3 / 127)).astype(F)
         mac = execute(quantize("Gemm", x, w, bias, {"transB": 1}, quant_format, unsigned, False, {}), x, "Gemm")
-        writer.mac(f"tool_{name}", "linear", f"onnxruntime.quantization, {quant_format.name}", mac, mac.attributes["y"],
-                   bias=bias)
+        writer.mac(
+            f"tool_{name}",
+            "linear",
+            f"onnxruntime.quantization, {quant_format.name}",
+            mac,
+            mac.attributes["y"],
+            bias=bias,
+        )
