@@ -76,8 +76,13 @@ double AdjustedScale(const BiasRule& rule, double bias, double input_scale, doub
     if (std::abs(bias) / product <= kTfliteBiasMax) return weight_scale;
     return std::abs(bias) / kTfliteBiasMax / input_scale;
   }
-  const double least = 1.0001 * 2 * std::abs(bias) / 4294967294.0;
-  return product < least ? least / input_scale : weight_scale;
+  // quantize_static's arithmetic: a channel's bias is a binary32 scalar there, and so are the first two products; of
+  // per-tensor weights everything is binary64. The new scale is stored as binary32.
+  const double twice = per_tensor ? 1.0001 * (2 * std::abs(bias))
+                                  : static_cast<double>(1.0001f * (2.0f * static_cast<float>(std::abs(bias))));
+  const double least = twice / 4294967294.0;
+  if (product >= least) return weight_scale;
+  return static_cast<double>(static_cast<float>(weight_scale * (least / product)));
 }
 
 }  // namespace

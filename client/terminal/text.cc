@@ -118,6 +118,15 @@ std::string Sanitize(std::string_view text) { return SanitizeKeeping(text, '\0')
 
 std::string SanitizeLines(std::string_view text) { return SanitizeKeeping(text, '\n'); }
 
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t bytes = Decode(text).bytes;
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
 std::size_t DisplayWidth(std::string_view text) {
   std::size_t width = 0;
   for (const std::string_view character : Characters(text)) {

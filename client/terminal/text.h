@@ -15,6 +15,8 @@ std::string Sanitize(std::string_view text);
 // The same for text of several lines: keeps '\n'.
 std::string SanitizeLines(std::string_view text);
 
+bool IsUtf8(std::string_view text);
+
 // Columns of sanitized text: 0 for combining characters, 2 for wide ones, else 1.
 std::size_t DisplayWidth(std::string_view text);
 

@@ -111,7 +111,7 @@ TEST_F(AnalysisTest, ResidualNetOnBothTargetsPrivatelyAndOnAServer) {
     }
   }
   // A healthy pair: what is found explains numbers, and no more.
-  EXPECT_THAT(Findings(report), ::testing::ElementsAre("QG007", "QG008", "QG009"));
+  EXPECT_THAT(Findings(report), ::testing::ElementsAre("QG007", "QG008", "QG009", "QG015", "QG021"));
   const json* fbgemm = FindTarget(report, "pytorch-fbgemm");
   const json* qnnpack = FindTarget(report, "pytorch-qnnpack");
   ASSERT_NE(fbgemm, nullptr);

@@ -187,7 +187,9 @@ TEST(BiasBoundTest, IsNeverExceededAndIsReached) {
       largest = std::max(largest, static_cast<std::int64_t>(std::abs(std::nearbyint(v + d) - std::nearbyint(v))));
     }
     EXPECT_LE(largest, bound.codes) << d;
-    if (d >= 0.25) EXPECT_EQ(largest, bound.codes) << d;
+    if (d >= 0.25) {
+      EXPECT_EQ(largest, bound.codes) << d;
+    }
   }
   EXPECT_EQ(BoundBiasRounding({.real = 3, .scale = 0.5, .rounded = 6}, 1.0).codes, 0) << "nothing was rounded";
   EXPECT_EQ(BoundBiasRounding({.real = 3}, 1.0).codes, 0) << "a float bias";

@@ -40,7 +40,7 @@ TEST(ShippedTargetsTest, SayWhatTheDesignSays) {
   const auto fbgemm = FindTarget("pytorch-fbgemm");
   QATGAP_ASSERT_OK(fbgemm);
   EXPECT_EQ(fbgemm->engine, Engine::kFbgemm);
-  EXPECT_EQ(fbgemm->evidence.kind, EvidenceKind::kFromSource);
+  EXPECT_EQ(fbgemm->evidence.kind, EvidenceKind::kVerified);
   EXPECT_EQ(fbgemm->bias.mode, BiasMode::kFloatBeforeScale);
   EXPECT_EQ(fbgemm->bias.division, BiasDivision::kReciprocalIfPerTensor);
   EXPECT_TRUE(fbgemm->requantization.fused_multiply_add);

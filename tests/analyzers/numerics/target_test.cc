@@ -219,14 +219,14 @@ TEST(DigestTest, OfTheShippedTargetsIsStable) {
   EXPECT_EQ(ArithmeticDigest(Target("generic-int16")), "61bf32b7b33cb7ce");
   EXPECT_EQ(ArithmeticDigest(Target("generic-int32")), "047c17a098451e40");
   EXPECT_EQ(ArithmeticDigest(Target("generic-int8")), "ca08ad5404e15799");
-  EXPECT_EQ(ArithmeticDigest(Target("pytorch-fbgemm")), "1466d83d69b1c94b");
-  EXPECT_EQ(ArithmeticDigest(Target("pytorch-qnnpack")), "f9f8379f3e44e360");
+  EXPECT_EQ(ArithmeticDigest(Target("pytorch-fbgemm")), "5f77525f8e1dc73c");
+  EXPECT_EQ(ArithmeticDigest(Target("pytorch-qnnpack")), "f9e3fbc5c86b6abc");
 }
 
 TEST(DescribeTest, GivesFormulaRoundingLimitsAndEvidence) {
   EXPECT_THAT(Described("pytorch-fbgemm"),
               AllOf(HasSubstr("bias = fl(b / s_xw)"), HasSubstr("v = fl(fl(fl(A) + bias) * M)"),
-                    HasSubstr("M = fl(fl(s_x * s_w[c]) / s_y)"), HasSubstr("half to even"), HasSubstr("from_source"),
+                    HasSubstr("M = fl(fl(s_x * s_w[c]) / s_y)"), HasSubstr("half to even"), HasSubstr("verified"),
                     HasSubstr("without VNNI"), Not(HasSubstr("q_b"))));
   EXPECT_THAT(Described("pytorch-qnnpack"),
               AllOf(HasSubstr("q_b = round(fl(b * fl(1 / s_b)))"), HasSubstr("-2147483648..2147483647"),
