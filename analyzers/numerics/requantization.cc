@@ -21,6 +21,17 @@ bool FitsKernel(const OutputRange& range) {
          range.zero_point <= kKernelLimit;
 }
 
+// Whether no sum leaves int32: then an accumulator of 32 bits and more neither wraps nor saturates.
+bool SumsFitInt32(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators) {
+  if (rule.bits < 32 || addend < SignedMin(32) || addend > SignedMax(32)) return false;
+  std::int32_t least = 0, greatest = 0;
+  for (const std::int32_t accumulator : accumulators) {
+    least = std::min(least, accumulator);
+    greatest = std::max(greatest, accumulator);
+  }
+  return least + addend >= SignedMin(32) && greatest + addend <= SignedMax(32);
+}
+
 bool MultipliesReciprocal(MultiplierForm form) { return form == MultiplierForm::kProductTimesReciprocal; }
 
 FloatScaling ScalingOf(const TargetDescription& target, const RequantConstants& channel) {
@@ -258,7 +269,7 @@ void Requantize(const TargetDescription& target, const RequantConstants& channel
   const AccumulatorRule& accumulator = target.accumulator;
   const RequantMode mode = target.requantization.mode;
   const bool wraps_32 = accumulator.bits == 32 && accumulator.overflow == AccumulatorOverflow::kWrap;
-  if (wraps_32 && FitsKernel(range)) {
+  if (FitsKernel(range) && (wraps_32 || SumsFitInt32(accumulator, channel.accumulator_bias, accumulators))) {
     if (mode == RequantMode::kFloat32) return RequantizeFloat(target, channel, range, accumulators, codes);
     if (IsQ31(mode)) return RequantizeFixedPoint(target, channel, range, accumulators, codes);
   }

@@ -78,6 +78,7 @@ absl::StatusOr<ArrayReader> ArrayReader::Open(int fd, std::string name) {
   if (header_got < header_size) return bad("ends inside its header");
 
   QATGAP_ASSIGN_OR_RETURN(const NpyHeader array_header, ParseNpyHeader(header, reader.label_));
+  if (array_header.fortran_order) return bad("is in Fortran order; save numpy.ascontiguousarray of it");
   const auto dtype = DTypeOf(array_header.descriptor);
   if (!dtype) {
     return bad(absl::StrCat("has dtype ", array_header.descriptor,

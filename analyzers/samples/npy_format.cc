@@ -55,16 +55,18 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(const std::string& dict, const std::str
   const auto bad = [&](const std::string& what) { return absl::InvalidArgumentError(absl::StrCat(label, " ", what)); };
   const auto descriptor = Field(dict, "descr"), order = Field(dict, "fortran_order"), shape = Field(dict, "shape");
   if (!descriptor || !order || !shape) return bad("has a header without descr, fortran_order or shape");
-  if (*order != "False") return bad("is in Fortran order; save numpy.ascontiguousarray of it");
   const auto parsed = ParseShape(*shape);
   if (!parsed) return bad(absl::StrCat("has shape ", *shape));
   const bool quoted = descriptor->size() > 2;
-  return NpyHeader{.descriptor = quoted ? descriptor->substr(1, descriptor->size() - 2) : *descriptor, .shape = *parsed};
+  return NpyHeader{.descriptor = quoted ? descriptor->substr(1, descriptor->size() - 2) : *descriptor,
+                   .shape = *parsed,
+                   .fortran_order = *order != "False"};
 }
 
 absl::StatusOr<NpyView> ViewNpy(std::string_view bytes, const std::string& label) {
   const auto bad = [&](const std::string& what) { return absl::InvalidArgumentError(absl::StrCat(label, " ", what)); };
-  if (bytes.size() < 10 || bytes.substr(0, 6) != "\x93NUMPY") return bad("is not a NumPy array; save it with numpy.save");
+  if (bytes.size() < 10 || bytes.substr(0, 6) != "\x93NUMPY")
+    return bad("is not a NumPy array; save it with numpy.save");
   const std::size_t start = bytes[6] >= 2 ? 12 : 10;
   if (bytes.size() < start) return bad("ends inside its header");
   const std::size_t size = LittleEndian(bytes.substr(8, start - 8));

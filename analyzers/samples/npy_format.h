@@ -10,12 +10,12 @@
 namespace qatgap::samples {
 
 struct NpyHeader {
-  std::string descriptor;  // "<f4": byte order, kind, bytes an element
-  graph::Shape shape;      // every extent 0..2^31 - 1, at most 8 axes
+  std::string descriptor;      // "<f4": byte order, kind, bytes an element
+  graph::Shape shape;          // every extent 0..2^31 - 1, at most 8 axes
+  bool fortran_order = false;  // first axis fastest
 };
 
-// The dict behind magic, version and length. INVALID_ARGUMENT naming `label`: a key is missing, Fortran order, a shape
-// that is none.
+// The dict behind magic, version and length. INVALID_ARGUMENT naming `label`: a key is missing, a shape that is none.
 absl::StatusOr<NpyHeader> ParseNpyHeader(const std::string& dict, const std::string& label);
 
 // A whole array in memory.

@@ -64,8 +64,7 @@ void Accumulate(const Case& layer, std::span<std::int64_t> accumulators) {
 
 }  // namespace
 
-LayerMatrix::LayerMatrix(const Case& layer)
-    : layer_(&layer), transposed_(layer.op == CaseOp::kTransposedConvolution) {
+LayerMatrix::LayerMatrix(const Case& layer) : layer_(&layer), transposed_(layer.op == CaseOp::kTransposedConvolution) {
   const graph::Shape& input = layer.input_codes.front().shape();
   const graph::Shape& weight = layer.weight_codes.shape();
   if (layer.op == CaseOp::kLinear) {
@@ -87,7 +86,8 @@ LayerMatrix::LayerMatrix(const Case& layer)
     }
     const std::size_t i = axis + axes - 3;
     const graph::ConvolutionAttributes& attributes = layer.convolution;
-    const std::int64_t stride = attributes.stride[i], dilation = attributes.dilation[i], padding = attributes.padding[i];
+    const std::int64_t stride = attributes.stride[i], dilation = attributes.dilation[i],
+                       padding = attributes.padding[i];
     input_[axis] = input[i + 2];
     kernel_[axis] = weight[i + 2];
     output_[axis] = layer.output_codes.dim(i + 2);
@@ -168,8 +168,10 @@ absl::StatusOr<graph::Tensor> ExactAccumulators(const Case& layer) {
   // Whatever the codes, the sum stays inside int32: twice the elements a vector register.
   const bool narrow = Reach(layer.inputs.front()) * Reach(layer.weight) * depth <=
                       static_cast<double>(std::numeric_limits<std::int32_t>::max());
-  if (narrow) Accumulate<std::int32_t>(layer, result.mutable_data<std::int64_t>());
-  else Accumulate<std::int64_t>(layer, result.mutable_data<std::int64_t>());
+  if (narrow)
+    Accumulate<std::int32_t>(layer, result.mutable_data<std::int64_t>());
+  else
+    Accumulate<std::int64_t>(layer, result.mutable_data<std::int64_t>());
   return result;
 }
 

@@ -1,8 +1,8 @@
 // A MAC layer as a matrix product, output channel by output channel. Internal.
 //
-// A group of channels is a matrix of `depth` columns: taps in the kernels' order (last spatial axis fastest), input channels
-// fastest within a tap. Pixels are the output's elements of one channel. A transposed convolution is the convolution of
-// its input stretched by the stride, with the kernel flipped.
+// A group of channels is a matrix of `depth` columns: taps in the kernels' order (last spatial axis fastest), input
+// channels fastest within a tap. Pixels are the output's elements of one channel. A transposed convolution is the
+// convolution of its input stretched by the stride, with the kernel flipped.
 #pragma once
 
 #include <cstdint>

@@ -28,12 +28,14 @@ absl::StatusOr<CodeDescription> ParseCodes(const json& object, const std::string
   const JsonFields fields(object, where, field + ".");
   const bool weight = field == "weight";
   const std::string_view scale_name = weight ? "scales" : "scale", point_name = weight ? "zero_points" : "zero_point";
-  const FieldNames scale_names = {scale_name, "scale", "scales"}, point_names = {point_name, "zero_point", "zero_points"};
+  const FieldNames scale_names = {scale_name, "scale", "scales"},
+                   point_names = {point_name, "zero_point", "zero_points"};
 
   QATGAP_ASSIGN_OR_RETURN(const std::string dtype, fields.Text({"dtype", "type"}));
   if (dtype.empty()) return fields.Missing("dtype", "say which integers the codes are, such as uint8");
   codes.type = FindCodeType(dtype);
-  if (codes.type == nullptr) return fields.Bad("dtype", dtype, "known are uint8, int8, uint16, int16, int32, uint4, int4");
+  if (codes.type == nullptr)
+    return fields.Bad("dtype", dtype, "known are uint8, int8, uint16, int16, int32, uint4, int4");
 
   numerics::QuantParams& params = codes.params;
   QATGAP_ASSIGN_OR_RETURN(params.scales, fields.PositiveNumbers(scale_names));
@@ -45,8 +47,9 @@ absl::StatusOr<CodeDescription> ParseCodes(const json& object, const std::string
   if (params.zero_points.empty()) params.zero_points = {0};
   for (const std::int64_t point : params.zero_points) {
     if (point >= codes.type->min && point <= codes.type->max) continue;
-    return fields.Bad(point_name, point,
-                      absl::StrCat("codes of ", Text(codes.type->name), " go from ", codes.type->min, " to ", codes.type->max));
+    return fields.Bad(
+        point_name, point,
+        absl::StrCat("codes of ", Text(codes.type->name), " go from ", codes.type->min, " to ", codes.type->max));
   }
   if (params.zero_points.size() == 1) params.zero_points.resize(params.scales.size(), params.zero_points.front());
   if (params.zero_points.size() != params.scales.size()) {
@@ -58,14 +61,16 @@ absl::StatusOr<CodeDescription> ParseCodes(const json& object, const std::string
   params.quant_min = min.value_or(codes.type->min);
   params.quant_max = max.value_or(codes.type->max);
   if (params.quant_min < codes.type->min || params.quant_min >= params.quant_max) {
-    return fields.Bad("quant_min", params.quant_min, absl::StrCat("it must be at least ", codes.type->min, " and below quant_max"));
+    return fields.Bad("quant_min", params.quant_min,
+                      absl::StrCat("it must be at least ", codes.type->min, " and below quant_max"));
   }
   if (params.quant_max > codes.type->max) {
     return fields.Bad("quant_max", params.quant_max, absl::StrCat("it must be at most ", codes.type->max));
   }
   for (const std::int64_t point : params.zero_points) {
     if (point >= params.quant_min && point <= params.quant_max) continue;
-    return fields.Bad(point_name, point, absl::StrCat("it must be in quant_min..quant_max, ", params.quant_min, "..", params.quant_max));
+    return fields.Bad(point_name, point,
+                      absl::StrCat("it must be in quant_min..quant_max, ", params.quant_min, "..", params.quant_max));
   }
   QATGAP_ASSIGN_OR_RETURN(const auto axis, fields.Integer({"axis", "channel_axis", "quantized_dimension"}));
   if (axis && weight && params.scales.size() > 1) {
@@ -83,7 +88,8 @@ absl::Status ParseInputs(const JsonFields& root, const std::string& where, CaseD
     description->inputs.push_back(std::move(codes));
     return absl::OkStatus();
   }
-  if (input->empty() || input->size() > kMaxInputs) return root.Bad("input", *input, "an array must have 1 to 64 inputs");
+  if (input->empty() || input->size() > kMaxInputs)
+    return root.Bad("input", *input, "an array must have 1 to 64 inputs");
   for (std::size_t i = 0; i < input->size(); ++i) {
     QATGAP_ASSIGN_OR_RETURN(CodeDescription codes, ParseCodes((*input)[i], where, absl::StrCat("input[", i, "]")));
     description->inputs.push_back(std::move(codes));
@@ -95,14 +101,19 @@ absl::Status ParsePadding(const JsonFields& attributes, PaddingDescription* padd
   const FieldNames names = {"padding", "pads", "pad", "paddings"};
   const json* value = attributes.Find(names);
   const json* automatic = attributes.Find({"auto_pad"});
-  if (automatic != nullptr && automatic->is_string() && Plain(automatic->get<std::string>()) != "notset") value = automatic;
+  if (automatic != nullptr && automatic->is_string() && Plain(automatic->get<std::string>()) != "notset")
+    value = automatic;
   if (value == nullptr) return absl::OkStatus();
   if (value->is_string()) {
     const std::string word = Plain(value->get<std::string>());
-    if (word == "valid") padding->kind = PaddingDescription::Kind::kValid;
-    else if (word == "same" || word == "sameupper") padding->kind = PaddingDescription::Kind::kSame;
-    else if (word == "samelower") padding->kind = PaddingDescription::Kind::kSameLower;
-    else return attributes.Bad("padding", *value, "words are same and valid; else give numbers");
+    if (word == "valid")
+      padding->kind = PaddingDescription::Kind::kValid;
+    else if (word == "same" || word == "sameupper")
+      padding->kind = PaddingDescription::Kind::kSame;
+    else if (word == "samelower")
+      padding->kind = PaddingDescription::Kind::kSameLower;
+    else
+      return attributes.Bad("padding", *value, "words are same and valid; else give numbers");
     return absl::OkStatus();
   }
   QATGAP_ASSIGN_OR_RETURN(padding->begin, attributes.Integers(names));
@@ -123,7 +134,8 @@ absl::StatusOr<std::vector<std::int64_t>> Extents(const JsonFields& attributes, 
   QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> extents, attributes.Integers(names));
   for (const std::int64_t extent : extents) {
     if (extent < least || extent > kMaxAttribute) {
-      return attributes.Bad(*names.begin(), *attributes.Find(names), absl::StrCat("every entry must be ", least, " to 2^20"));
+      return attributes.Bad(*names.begin(), *attributes.Find(names),
+                            absl::StrCat("every entry must be ", least, " to 2^20"));
     }
   }
   return extents;
@@ -138,16 +150,19 @@ absl::Status ParseAttributes(const JsonFields& root, const std::string& where, C
   CaseDescription& d = *description;
   QATGAP_ASSIGN_OR_RETURN(d.stride, Extents(fields, {"stride", "strides"}, 1));
   QATGAP_ASSIGN_OR_RETURN(d.dilation, Extents(fields, {"dilation", "dilations", "dilation_rate"}, 1));
-  QATGAP_ASSIGN_OR_RETURN(d.kernel, Extents(fields, {"kernel", "kernel_size", "kernel_shape", "ksize", "pool_size"}, 1));
+  QATGAP_ASSIGN_OR_RETURN(d.kernel,
+                          Extents(fields, {"kernel", "kernel_size", "kernel_shape", "ksize", "pool_size"}, 1));
   QATGAP_ASSIGN_OR_RETURN(d.output_padding, Extents(fields, {"output_padding"}, 0));
   QATGAP_ASSIGN_OR_RETURN(d.axes, fields.Integers({"axes", "axis", "dim", "dims"}));
   for (const std::int64_t axis : d.axes) {
     if (axis < -8 || axis >= 8) return fields.Bad("axes", axis, "it must be an axis of the input");
   }
   QATGAP_ASSIGN_OR_RETURN(d.groups, fields.Integer({"groups", "group"}));
-  if (d.groups && (*d.groups < 1 || *d.groups > kMaxAttribute)) return fields.Bad("groups", *d.groups, "it must be 1 to 2^20");
+  if (d.groups && (*d.groups < 1 || *d.groups > kMaxAttribute))
+    return fields.Bad("groups", *d.groups, "it must be 1 to 2^20");
   QATGAP_ASSIGN_OR_RETURN(d.divisor_override, fields.Integer({"divisor_override"}));
-  if (d.divisor_override && *d.divisor_override < 1) return fields.Bad("divisor_override", *d.divisor_override, "it must be positive");
+  if (d.divisor_override && *d.divisor_override < 1)
+    return fields.Bad("divisor_override", *d.divisor_override, "it must be positive");
   QATGAP_ASSIGN_OR_RETURN(const auto keep, fields.Flag({"keep_dims", "keepdims", "keepdim"}));
   QATGAP_ASSIGN_OR_RETURN(const auto ceiling, fields.Flag({"ceil_mode"}));
   QATGAP_ASSIGN_OR_RETURN(const auto include, fields.Flag({"count_include_pad"}));
@@ -203,12 +218,14 @@ absl::StatusOr<CaseDescription> ParseDescription(std::string_view text, const st
   QATGAP_RETURN_IF_ERROR(ParseAttributes(root, where, &d));
   QATGAP_RETURN_IF_ERROR(ParseInputs(root, where, &d));
   const json* weight = root.Find({"weight", "weights", "filter"});
-  const bool mac = d.op.op == CaseOp::kConvolution || d.op.op == CaseOp::kTransposedConvolution || d.op.op == CaseOp::kLinear;
+  const bool mac =
+      d.op.op == CaseOp::kConvolution || d.op.op == CaseOp::kTransposedConvolution || d.op.op == CaseOp::kLinear;
   if (mac && weight == nullptr) return root.Missing("weight", "give dtype, scales and zero_points of the weight codes");
   if (mac) {
     QATGAP_ASSIGN_OR_RETURN(d.weight, ParseCodes(*weight, where, "weight"));
   }
-  for (const CodeDescription& codes : mac ? std::vector<CodeDescription>{d.inputs.front(), *d.weight} : std::vector<CodeDescription>{}) {
+  for (const CodeDescription& codes :
+       mac ? std::vector<CodeDescription>{d.inputs.front(), *d.weight} : std::vector<CodeDescription>{}) {
     if (codes.type->bytes <= 2) continue;
     return absl::InvalidArgumentError(absl::StrCat(where, ": ", codes.field, ".dtype is ", Text(codes.type->name),
                                                    "; the factors of a MAC layer have at most 16 bits"));
@@ -217,7 +234,8 @@ absl::StatusOr<CaseDescription> ParseDescription(std::string_view text, const st
   if (output == nullptr) return root.Missing("output", "give dtype, scale and zero_point of the output codes");
   QATGAP_ASSIGN_OR_RETURN(d.output, ParseCodes(*output, where, "output"));
 
-  QATGAP_ASSIGN_OR_RETURN(const std::string activation, root.Text({"activation", "fused_activation", "fused_activation_function"}));
+  QATGAP_ASSIGN_OR_RETURN(const std::string activation,
+                          root.Text({"activation", "fused_activation", "fused_activation_function"}));
   const std::optional<numerics::Activation> found = FindActivation(activation);
   if (!found) return root.Bad("activation", activation, "known are none, relu and relu6");
   d.activation = activation.empty() ? d.op.activation : *found;

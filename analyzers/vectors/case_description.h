@@ -16,9 +16,9 @@
 namespace qatgap::vectors {
 
 struct CodeDescription {
-  std::string field;            // "input", "input[1]", "weight", "output"
+  std::string field;  // "input", "input[1]", "weight", "output"
   const CodeType* type = nullptr;
-  numerics::QuantParams params; // of the weight: `axis` as the file counts it, kPerTensor where there is none
+  numerics::QuantParams params;  // of the weight: `axis` as the file counts it, kPerTensor where there is none
 };
 
 struct PaddingDescription {

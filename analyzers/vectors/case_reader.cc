@@ -41,9 +41,14 @@ std::vector<std::string> InputFiles(const Files& files, const Folder& folder, st
     names.front() = "input.npy";
     return names;
   };
-  std::vector<std::vector<std::string>> spellings = {
-      numbered("input_", 0), numbered("input", 0), bare_first(numbered("input_", 0)), bare_first(numbered("input", 0)),
-      bare_first(numbered("input_", 1)), bare_first(numbered("input", 1)), numbered("input_", 1), numbered("input", 1)};
+  std::vector<std::vector<std::string>> spellings = {numbered("input_", 0),
+                                                     numbered("input", 0),
+                                                     bare_first(numbered("input_", 0)),
+                                                     bare_first(numbered("input", 0)),
+                                                     bare_first(numbered("input_", 1)),
+                                                     bare_first(numbered("input", 1)),
+                                                     numbered("input_", 1),
+                                                     numbered("input", 1)};
   if (count == 1) std::swap(spellings[0], spellings[2]);
   for (const std::vector<std::string>& names : spellings) {
     const auto there = [&](const std::string& name) { return files.contains(folder.File(name)); };
@@ -69,8 +74,9 @@ absl::Status CheckInputCount(const Folder& folder, const CaseDescription& descri
   const CaseOp op = description.op.op;
   const bool several = op == CaseOp::kAdd || op == CaseOp::kMul;
   if (several ? count == 2 : (op == CaseOp::kConcat || count == 1)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(folder.File(kDescriptionFile), ": input describes ", count, " tensors, ",
-                                                 description.op_name, " takes ", several ? "2: give an array of two" : "1"));
+  return absl::InvalidArgumentError(absl::StrCat(folder.File(kDescriptionFile), ": input describes ", count,
+                                                 " tensors, ", description.op_name, " takes ",
+                                                 several ? "2: give an array of two" : "1"));
 }
 
 // Scales stand for output channels; the axis only has to be one that has as many slices.
@@ -83,7 +89,8 @@ absl::Status SetWeightParams(const Folder& folder, const CodeDescription& weight
     return absl::InvalidArgumentError(absl::StrCat(folder.File(kDescriptionFile), ": weight.", what));
   };
   if (count != static_cast<std::size_t>(channels)) {
-    return bad(absl::StrCat("scales has ", count, " entries; give one, or one for each of the ", channels, " output channels"));
+    return bad(absl::StrCat("scales has ", count, " entries; give one, or one for each of the ", channels,
+                            " output channels"));
   }
   if (weight.params.per_channel()) {
     const auto rank = static_cast<int>(file_shape.size());
@@ -138,7 +145,8 @@ absl::StatusOr<Case> ReadCase(const Files& files, const Folder& folder) {
     QATGAP_ASSIGN_OR_RETURN(layer.weight_codes, ReadCodes(files, path, *description.weight));
   }
   const std::string output = folder.File("output.npy");
-  if (!files.contains(output)) return MissingFile(folder, "output.npy", "save the codes there that the runtime returned");
+  if (!files.contains(output))
+    return MissingFile(folder, "output.npy", "save the codes there that the runtime returned");
   QATGAP_ASSIGN_OR_RETURN(layer.output_codes, ReadCodes(files, output, description.output));
   const graph::Shape weight_shape = layer.is_mac() ? layer.weight_codes.shape() : graph::Shape();
   QATGAP_RETURN_IF_ERROR(Arrange(description, where, &layer));

@@ -139,9 +139,8 @@ Files WriteCase(const Case& layer) {
     bool fits = true;
     for (const double value : layer.bias) fits &= static_cast<double>(static_cast<float>(value)) == value;
     const std::span<const double> values(layer.bias);
-    files[folder + "bias.npy"] =
-        samples::NpyBytes(fits ? "<f4" : "<f8", {static_cast<std::int64_t>(values.size())},
-                          fits ? Elements<float>(values) : Elements<double>(values));
+    files[folder + "bias.npy"] = samples::NpyBytes(fits ? "<f4" : "<f8", {static_cast<std::int64_t>(values.size())},
+                                                   fits ? Elements<float>(values) : Elements<double>(values));
   }
   if (!layer.bias_integer.empty()) {
     bool fits = layer.bias_integer_bits <= 32;

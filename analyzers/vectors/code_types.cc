@@ -95,7 +95,8 @@ bool TakeSuffix(std::string_view suffix, std::string* name) {
 std::string Plain(std::string_view name) {
   std::string plain;
   for (const char c : name) {
-    if (c != '_' && c != '-' && c != ' ' && c != '.') plain.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
+    if (c != '_' && c != '-' && c != ' ' && c != '.')
+      plain.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
   }
   return plain;
 }
@@ -175,23 +176,34 @@ std::string OpName(const Case& layer) {
       const bool depthwise = groups > 1 && layer.weight_codes.defined() && layer.weight_codes.dim(1) == 1;
       return (depthwise ? "depthwise_conv" : "conv") + rank;
     }
-    case CaseOp::kTransposedConvolution: return "conv_transpose" + rank;
-    case CaseOp::kLinear: return "linear";
-    case CaseOp::kAdd: return "add";
-    case CaseOp::kMul: return "mul";
-    case CaseOp::kConcat: return "concat";
-    case CaseOp::kAveragePool: return absl::StrCat("avg_pool", layer.pool.kernel.size(), "d");
-    case CaseOp::kMaxPool: return absl::StrCat("max_pool", layer.pool.kernel.size(), "d");
-    case CaseOp::kMean: return "mean";
+    case CaseOp::kTransposedConvolution:
+      return "conv_transpose" + rank;
+    case CaseOp::kLinear:
+      return "linear";
+    case CaseOp::kAdd:
+      return "add";
+    case CaseOp::kMul:
+      return "mul";
+    case CaseOp::kConcat:
+      return "concat";
+    case CaseOp::kAveragePool:
+      return absl::StrCat("avg_pool", layer.pool.kernel.size(), "d");
+    case CaseOp::kMaxPool:
+      return absl::StrCat("max_pool", layer.pool.kernel.size(), "d");
+    case CaseOp::kMean:
+      return "mean";
   }
   return "";
 }
 
 std::string_view ActivationName(numerics::Activation activation) {
   switch (activation) {
-    case numerics::Activation::kNone: return "none";
-    case numerics::Activation::kRelu: return "relu";
-    case numerics::Activation::kRelu6: return "relu6";
+    case numerics::Activation::kNone:
+      return "none";
+    case numerics::Activation::kRelu:
+      return "relu";
+    case numerics::Activation::kRelu6:
+      return "relu6";
   }
   return "none";
 }

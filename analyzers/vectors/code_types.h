@@ -19,7 +19,8 @@ struct CodeType {
   bool is_signed;
 };
 
-// "uint8", "quint8", "u8", "torch.quint8", "INT8", "|i1", ...; int4 and uint4 are stored in bytes. nullptr: no type of codes.
+// "uint8", "quint8", "u8", "torch.quint8", "INT8", "|i1", ...; int4 and uint4 are stored in bytes. nullptr: no type of
+// codes.
 const CodeType* FindCodeType(std::string_view name);
 
 // The first of uint8, int8, uint16, int16, int32 that holds the range.
@@ -28,8 +29,8 @@ const CodeType& NarrowestCodeType(std::int64_t min, std::int64_t max);
 // Which operator, and what its name says beyond CaseOp.
 struct OpWord {
   CaseOp op = CaseOp::kConvolution;
-  std::optional<int> spatial_axes;  // conv1d: 1
-  bool depthwise = false;           // groups default to the input channels
+  std::optional<int> spatial_axes;                                // conv1d: 1
+  bool depthwise = false;                                         // groups default to the input channels
   numerics::Activation activation = numerics::Activation::kNone;  // conv2d_relu
 };
 

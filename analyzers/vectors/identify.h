@@ -14,16 +14,16 @@ namespace qatgap::vectors {
 
 // A knob on which descriptions that reproduce everything still differ.
 struct OpenKnob {
-  std::string field;                   // "bias.rounding"
-  std::vector<std::string> values;     // at least two, all reproduce every vector
+  std::string field;                // "bias.rounding"
+  std::vector<std::string> values;  // at least two, all reproduce every vector
 };
 
-// A layer whose output would tell candidates apart: to be run on the device. One or two output channels, one input code a
-// row.
+// A layer whose output would tell candidates apart: to be run on the device. One or two output channels, one input code
+// a row.
 struct Proposal {
-  std::string field;                   // the knob it decides, at least in part
-  std::string reason;                  // one sentence with the numbers: which value gives which code
-  Case layer;                          // a linear layer, without output
+  std::string field;   // the knob it decides, at least in part
+  std::string reason;  // one sentence with the numbers: which value gives which code
+  Case layer;          // a linear layer, without output
 };
 
 struct Candidate {
@@ -37,17 +37,17 @@ struct Identification {
   // Elements whose accumulator another element of the same channel has too, with another code: whatever rounds one
   // accumulator at a time reproduces at most one of them.
   std::int64_t contradictions = 0;
-  std::vector<std::string> shipped;    // shipped targets that reproduce everything
-  // Where there are exact ones, one for each bias mode and requantization mode, the likeliest first; else the closest. At
-  // most 5.
+  std::vector<std::string> shipped;  // shipped targets that reproduce everything
+  // Where there are exact ones, one for each bias mode and requantization mode, the likeliest first; else the closest.
+  // At most 5.
   std::vector<Candidate> best;
-  std::vector<OpenKnob> open;          // of all exact ones
-  std::vector<Proposal> proposals;     // for the open knobs for which a layer was found
+  std::vector<OpenKnob> open;       // of all exact ones
+  std::vector<Proposal> proposals;  // for the open knobs for which a layer was found
   bool exact() const { return !best.empty() && best.front().mismatches == 0; }
 };
 
-// Searches the knobs that an output can show: modes, widths, overflow, roundings, scales, multipliers, orders. Not among
-// them: delegation by layer, weight adjustment (its result is in the vectors' scales), limits of the multiplier.
+// Searches the knobs that an output can show: modes, widths, overflow, roundings, scales, multipliers, orders. Not
+// among them: delegation by layer, weight adjustment (its result is in the vectors' scales), limits of the multiplier.
 // MAC cases only; others are left out and counted in none of the numbers. INVALID_ARGUMENT without any MAC case.
 absl::StatusOr<Identification> Identify(const std::vector<Case>& cases);
 

@@ -20,12 +20,15 @@ std::string Plural(std::int64_t count, std::string_view noun) {
 }
 
 // Fields that a target file has whatever their effect; the others are written where they have one.
-std::string Field(std::string_view name, const std::string& value) { return absl::StrCat("  ", Text(name), ": ", value, "\n"); }
+std::string Field(std::string_view name, const std::string& value) {
+  return absl::StrCat("  ", Text(name), ": ", value, "\n");
+}
 
 // The description as a target file.
 std::string Yaml(const numerics::TargetDescription& target) {
-  std::string text = absl::StrCat("name: ", target.name, "\ntitle: ", target.title, "\nsummary: ", target.summary, "\nsource: ",
-                                  target.source, "\nevidence:\n  kind: unverified\n  detail: ", target.evidence.detail, "\n");
+  std::string text = absl::StrCat("name: ", target.name, "\ntitle: ", target.title, "\nsummary: ", target.summary,
+                                  "\nsource: ", target.source,
+                                  "\nevidence:\n  kind: unverified\n  detail: ", target.evidence.detail, "\n");
   if (target.requantization.mode == numerics::RequantMode::kPowerOfTwoShift) text += "scales: power_of_two\n";
   std::string section;
   for (const Knob& knob : Knobs()) {
@@ -95,22 +98,26 @@ std::string Closest(const Identification& identification) {
   std::string text = "No description reproduces every element. The closest:\n";
   const Candidate& first = identification.best.front();
   for (const Candidate& candidate : identification.best) {
-    text += absl::StrFormat("\n  %s: %d of %d differ\n", candidate.target.name, candidate.mismatches, identification.elements);
+    text += absl::StrFormat("\n  %s: %d of %d differ\n", candidate.target.name, candidate.mismatches,
+                            identification.elements);
     const bool delegates = !candidate.target.delegates.empty() || !first.target.delegates.empty();
     const bool is_first = &candidate == &first;
     text += Wrapped(!candidate.target.delegates.empty() ? candidate.target.title
                     : is_first || delegates             ? OneLine(candidate.target)
-                                                        : Differences(candidate.target, first.target), 4);
+                                                        : Differences(candidate.target, first.target),
+                    4);
     if (!is_first) continue;
     constexpr std::size_t kShownCases = 4;
     for (std::size_t i = 0; i < std::min(candidate.missed.size(), kShownCases); ++i) {
       const CaseOutcome& outcome = candidate.missed[i];
-      std::string line = absl::StrFormat("misses %d of %d elements of %s", outcome.mismatches, outcome.elements, outcome.name);
+      std::string line =
+          absl::StrFormat("misses %d of %d elements of %s", outcome.mismatches, outcome.elements, outcome.name);
       if (outcome.bias_mismatches > 0) line += absl::StrFormat(" and %d integer biases", outcome.bias_mismatches);
       if (!outcome.first.empty()) {
         const Mismatch& m = outcome.first.front();
-        line += absl::StrFormat(": at [%s] accumulator %d becomes %.9g and code %d, the vectors say %d", absl::StrJoin(m.index, ", "),
-                                m.trace.accumulator, m.trace.scaled, m.computed, m.expected);
+        line +=
+            absl::StrFormat(": at [%s] accumulator %d becomes %.9g and code %d, the vectors say %d",
+                            absl::StrJoin(m.index, ", "), m.trace.accumulator, m.trace.scaled, m.computed, m.expected);
       }
       text += Wrapped(line, 6);
     }
@@ -124,7 +131,8 @@ std::string Closest(const Identification& identification) {
 std::string Exact(const Identification& identification) {
   std::string text;
   if (!identification.shipped.empty()) {
-    text += absl::StrCat("Reproduced bit for bit by the shipped ", identification.shipped.size() == 1 ? "target " : "targets ",
+    text += absl::StrCat("Reproduced bit for bit by the shipped ",
+                         identification.shipped.size() == 1 ? "target " : "targets ",
                          absl::StrJoin(identification.shipped, ", "), ".\n\n");
   }
   if (!identification.best.front().target.delegates.empty()) {
@@ -134,11 +142,13 @@ std::string Exact(const Identification& identification) {
   text += Yaml(identification.best.front().target);
   for (std::size_t i = 1; i < identification.best.size(); ++i) {
     const Candidate& candidate = identification.best[i];
-    text += absl::StrCat("\nSo does ", candidate.target.name, ", of another kind:\n", Wrapped(OneLine(candidate.target), 2));
+    text += absl::StrCat("\nSo does ", candidate.target.name, ", of another kind:\n",
+                         Wrapped(OneLine(candidate.target), 2));
   }
   if (identification.open.empty()) return text + "\nNo knob is left open.\n";
   text += "\nThese vectors leave open:\n\n";
-  for (const OpenKnob& open : identification.open) text += Wrapped(absl::StrCat(open.field, ": ", absl::StrJoin(open.values, ", ")), 2);
+  for (const OpenKnob& open : identification.open)
+    text += Wrapped(absl::StrCat(open.field, ": ", absl::StrJoin(open.values, ", ")), 2);
   if (identification.proposals.empty()) return text;
   text += "\nTo decide, capture linear layers like these:\n";
   for (const Proposal& proposal : identification.proposals) {
@@ -149,18 +159,24 @@ std::string Exact(const Identification& identification) {
 
 std::string Summary(const Identification& identification) {
   if (!identification.exact()) {
-    const std::string nearest = identification.best.empty()
-                                    ? "none"
-                                    : absl::StrCat(identification.best.front().target.name, " with ",
-                                                   identification.best.front().mismatches, " of ", identification.elements, " different");
-    return absl::StrCat("not identified: none of ", Plural(identification.candidates_tried, "description"), " fits; the closest is ", nearest, "\n");
+    const std::string nearest =
+        identification.best.empty()
+            ? "none"
+            : absl::StrCat(identification.best.front().target.name, " with ", identification.best.front().mismatches,
+                           " of ", identification.elements, " different");
+    return absl::StrCat("not identified: none of ", Plural(identification.candidates_tried, "description"),
+                        " fits; the closest is ", nearest, "\n");
   }
   const std::string names = identification.shipped.empty() ? identification.best.front().target.name
                                                            : absl::StrJoin(identification.shipped, ", ");
   const bool several = identification.shipped.size() > 1;
-  std::string text = absl::StrCat("identified: ", names, several ? " each reproduce all " : " reproduces all ", Plural(identification.elements, "element"));
+  std::string text = absl::StrCat("identified: ", names, several ? " each reproduce all " : " reproduces all ",
+                                  Plural(identification.elements, "element"));
   if (identification.best.front().target.delegates.empty()) {
-    absl::StrAppend(&text, "; ", identification.open.empty() ? "no knob" : Plural(static_cast<std::int64_t>(identification.open.size()), "knob"), " left open");
+    absl::StrAppend(
+        &text, "; ",
+        identification.open.empty() ? "no knob" : Plural(static_cast<std::int64_t>(identification.open.size()), "knob"),
+        " left open");
   }
   return text + "\n";
 }
@@ -168,15 +184,22 @@ std::string Summary(const Identification& identification) {
 }  // namespace
 
 std::string ToText(const Identification& identification) {
-  std::string text = absl::StrCat(Plural(identification.cases, "case"), " with ", Plural(identification.elements, "element"), ", ",
-                                  Plural(identification.candidates_tried, "description"), " tried\n");
+  std::string text =
+      absl::StrCat(Plural(identification.cases, "case"), " with ", Plural(identification.elements, "element"), ", ",
+                   Plural(identification.candidates_tried, "description"), " tried\n");
   if (identification.contradictions > 0) {
-    text += Wrapped(absl::StrCat(Plural(identification.contradictions, "element"), " have the accumulator of another element of their "
-                                 "channel and yet another code: products saturated in pairs, or rounding that depends on the position."), 0);
+    text += Wrapped(
+        absl::StrCat(
+            Plural(identification.contradictions, "element"),
+            " have the accumulator of another element of their "
+            "channel and yet another code: products saturated in pairs, or rounding that depends on the position."),
+        0);
   }
   text += "\n";
-  if (identification.exact()) text += Exact(identification);
-  else text += Closest(identification);
+  if (identification.exact())
+    text += Exact(identification);
+  else
+    text += Closest(identification);
   return text + "\n" + Summary(identification);
 }
 

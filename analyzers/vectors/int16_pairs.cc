@@ -32,7 +32,8 @@ bool TakesFbgemmDepthwise(const Case& layer) {
   const graph::ConvolutionAttributes& attributes = layer.convolution;
   const std::int64_t groups = attributes.groups, channels = layer.weight_codes.dim(0);
   const Extents kernel = KernelOf(layer);
-  if (kernel.size() < 2 || groups % 8 != 0 || (channels != groups && channels != 2 * groups) || Dilated(layer)) return false;
+  if (kernel.size() < 2 || groups % 8 != 0 || (channels != groups && channels != 2 * groups) || Dilated(layer))
+    return false;
   if (!All(attributes.stride, [](std::int64_t s) { return s == 1 || s == 2; })) return false;
   if (!All(kernel, [](std::int64_t k) { return k == 3 || k == 5 || k == 7; })) return false;
   if (kernel.back() != kernel[kernel.size() - 2] || !layer.padding_end.empty()) return false;

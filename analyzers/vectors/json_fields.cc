@@ -155,7 +155,8 @@ absl::StatusOr<std::vector<double>> JsonFields::PositiveNumbers(FieldNames names
       continue;
     }
     const std::string name(*names.begin());
-    return Bad(value->is_array() ? absl::StrCat(name, "[", i, "]") : name, flat[i], "it must be finite and greater than 0");
+    return Bad(value->is_array() ? absl::StrCat(name, "[", i, "]") : name, flat[i],
+               "it must be finite and greater than 0");
   }
   return numbers;
 }

@@ -13,9 +13,12 @@ using Value = std::optional<std::string>;
 template <typename T>
 Value If(bool relevant, T value) {
   if (!relevant) return std::nullopt;
-  if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
-  else if constexpr (std::is_same_v<T, int>) return std::to_string(value);
-  else return std::string(ToString(value));
+  if constexpr (std::is_same_v<T, bool>)
+    return value ? "true" : "false";
+  else if constexpr (std::is_same_v<T, int>)
+    return std::to_string(value);
+  else
+    return std::string(ToString(value));
 }
 
 }  // namespace
@@ -25,7 +28,8 @@ const std::vector<Knob>& Knobs() {
   static const std::vector<Knob> knobs = {
       {"bias.mode", KnobSide::kBias, [](T t) { return If(true, t.bias.mode); }},
       {"bias.bits", KnobSide::kBias, [](T t) { return If(ReadsWidth(t.bias), t.bias.bits); }},
-      {"bias.symmetric_clamp", KnobSide::kBias, [](T t) { return If(ReadsSymmetricClamp(t.bias), t.bias.symmetric_clamp); }},
+      {"bias.symmetric_clamp", KnobSide::kBias,
+       [](T t) { return If(ReadsSymmetricClamp(t.bias), t.bias.symmetric_clamp); }},
       {"bias.scale", KnobSide::kBias, [](T t) { return If(ReadsScaleAndDivision(t.bias), t.bias.scale); }},
       {"bias.division", KnobSide::kBias, [](T t) { return If(ReadsScaleAndDivision(t.bias), t.bias.division); }},
       {"bias.rounding", KnobSide::kBias, [](T t) { return If(ReadsWidth(t.bias), t.bias.rounding); }},

@@ -60,22 +60,33 @@ struct Arrangement {
   Axes activation, weight;
 };
 
+// Runtimes whose tensors have their channels last, where a file does not say so.
+bool LooksChannelsLast(const CaseDescription& description) {
+  const std::string words = Plain(description.runtime + " " + description.target);
+  return !description.layout && (words.find("tflite") != std::string::npos ||
+                                 words.find("litert") != std::string::npos || words.find("cmsis") != std::string::npos);
+}
+
 std::vector<Arrangement> ConvolutionArrangements(const CaseDescription& description, std::size_t rank) {
   const bool transposed = description.op.op == CaseOp::kTransposedConvolution;
   std::vector<Arrangement> arrangements;
   if (description.layout != Layout::kChannelsLast) {
-    arrangements.push_back({transposed ? "NCHW with weights I, O, spatial" : "NCHW with weights O, I, spatial", InOrder(rank), InOrder(rank)});
+    arrangements.push_back({transposed ? "NCHW with weights I, O, spatial" : "NCHW with weights O, I, spatial",
+                            InOrder(rank), InOrder(rank)});
   }
   if (description.layout == Layout::kChannelsFirst) return arrangements;
-  arrangements.push_back({"NHWC with weights O, spatial, I", LastToSecond(rank), transposed ? LastToFirst(rank) : LastToSecond(rank)});
+  arrangements.push_back(
+      {"NHWC with weights O, spatial, I", LastToSecond(rank), transposed ? LastToFirst(rank) : LastToSecond(rank)});
   if (!transposed) arrangements.push_back({"NHWC with weights 1, spatial, C", LastToSecond(rank), LastToFirst(rank)});
+  if (LooksChannelsLast(description)) std::rotate(arrangements.begin(), arrangements.begin() + 1, arrangements.end());
   return arrangements;
 }
 
 absl::Status CheckProducts(const Case& layer, const std::string& where, double products) {
   if (products <= kMaxProducts) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(where, ": ", OpName(layer), " needs ", products,
-                                                   " products, more than 2^34; a case of a few thousand outputs tells as much"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(where, ": ", OpName(layer), " needs ", products,
+                   " products, more than 2^34; a case of a few thousand outputs tells as much"));
 }
 
 // Fills `layer`'s attributes. A reason comes back when the shapes do not fit.
@@ -94,7 +105,8 @@ absl::StatusOr<std::string> FitConvolution(const CaseDescription& description, c
     return absl::StrCat("weight takes ", weight_in, " input channels in ", groups, groups == 1 ? " group" : " groups",
                         ", input has ", input[1]);
   }
-  if (weight_out != output[1]) return absl::StrCat("weight gives ", weight_out, " output channels, output has ", output[1]);
+  if (weight_out != output[1])
+    return absl::StrCat("weight gives ", weight_out, " output channels, output has ", output[1]);
   if (input[1] % groups != 0 || output[1] % groups != 0) {
     return absl::StrCat(groups, " groups do not divide ", input[1], " input and ", output[1], " output channels");
   }
@@ -102,11 +114,12 @@ absl::StatusOr<std::string> FitConvolution(const CaseDescription& description, c
   QATGAP_ASSIGN_OR_RETURN(const Window window,
                           MakeWindow(description, where, kernel, std::vector<std::int64_t>(kernel.size(), 1), in, out));
   for (std::size_t i = 0; i < kernel.size(); ++i) {
-    const std::int64_t extent = transposed ? TransposedOutputExtent(window, i, in[i]) : OutputExtent(window, i, in[i], false);
+    const std::int64_t extent =
+        transposed ? TransposedOutputExtent(window, i, in[i]) : OutputExtent(window, i, in[i], false);
     if (extent != out[i]) {
-      return absl::StrCat("spatial axis ", i, " of ", in[i], " gives ", extent, " outputs (kernel ", kernel[i], ", stride ",
-                          window.stride[i], ", padding ", window.begin[i], " and ", window.end[i], ", dilation ",
-                          window.dilation[i], "), output has ", out[i]);
+      return absl::StrCat("spatial axis ", i, " of ", in[i], " gives ", extent, " outputs (kernel ", kernel[i],
+                          ", stride ", window.stride[i], ", padding ", window.begin[i], " and ", window.end[i],
+                          ", dilation ", window.dilation[i], "), output has ", out[i]);
     }
   }
   attributes = {.stride = window.stride,
@@ -138,14 +151,15 @@ absl::Status ArrangeConvolution(const CaseDescription& description, const std::s
     }
   }
   if (description.op.spatial_axes && static_cast<std::size_t>(*description.op.spatial_axes) + 2 != rank) {
-    return NoFit(where, shapes, {absl::StrCat(description.op_name, " has ", *description.op.spatial_axes, " spatial axes")});
+    return NoFit(where, shapes,
+                 {absl::StrCat(description.op_name, " has ", *description.op.spatial_axes, " spatial axes")});
   }
   std::vector<std::string> reasons;
   for (const Arrangement& arrangement : ConvolutionArrangements(description, rank)) {
     const graph::Shape weight = PermutedShape(shapes[1].second, arrangement.weight);
     QATGAP_ASSIGN_OR_RETURN(const std::string reason,
-                            FitConvolution(description, where, PermutedShape(shapes[0].second, arrangement.activation), weight,
-                                           PermutedShape(shapes[2].second, arrangement.activation), layer));
+                            FitConvolution(description, where, PermutedShape(shapes[0].second, arrangement.activation),
+                                           weight, PermutedShape(shapes[2].second, arrangement.activation), layer));
     if (!reason.empty()) {
       reasons.push_back(absl::StrCat(Text(arrangement.name), ": ", reason));
       continue;
@@ -154,7 +168,8 @@ absl::Status ArrangeConvolution(const CaseDescription& description, const std::s
     layer->weight_codes = Permuted(layer->weight_codes, arrangement.weight);
     layer->output_codes = Permuted(layer->output_codes, arrangement.activation);
     const bool transposed = layer->op == CaseOp::kTransposedConvolution;
-    const double taps = static_cast<double>(graph::ElementCount(weight)) / static_cast<double>(weight[transposed ? 1 : 0]);
+    const double taps =
+        static_cast<double>(graph::ElementCount(weight)) / static_cast<double>(weight[transposed ? 1 : 0]);
     const double per_group = transposed ? static_cast<double>(layer->convolution.groups) : 1;
     return CheckProducts(*layer, where, taps / per_group * static_cast<double>(layer->output_codes.elements()));
   }
@@ -167,7 +182,8 @@ absl::Status ArrangeLinear(const std::string& where, Case* layer) {
   const auto no_fit = [&](const std::string& reason) {
     return NoFit(where, {{"input", input}, {"weight", weight}, {"output", output}}, {reason});
   };
-  if (weight.size() != 2 || input.empty() || output.empty()) return no_fit("input is N, K, weight O, K and output N, O");
+  if (weight.size() != 2 || input.empty() || output.empty())
+    return no_fit("input is N, K, weight O, K and output N, O");
   const std::int64_t k = input.back(), o = output.back();
   // QLinearMatMul and Gemm without transB keep K, O.
   const bool swapped = weight[1] != k && weight[0] == k && weight[1] == o;
@@ -176,7 +192,8 @@ absl::Status ArrangeLinear(const std::string& where, Case* layer) {
     return no_fit(absl::StrCat("weight must be O, K: ", o, " outputs of ", k, " inputs"));
   }
   if (graph::ElementCount(input) / k != graph::ElementCount(output) / o) {
-    return no_fit(absl::StrCat("input has ", graph::ElementCount(input) / k, " rows, output ", graph::ElementCount(output) / o));
+    return no_fit(
+        absl::StrCat("input has ", graph::ElementCount(input) / k, " rows, output ", graph::ElementCount(output) / o));
   }
   return CheckProducts(*layer, where, static_cast<double>(k) * static_cast<double>(graph::ElementCount(output)));
 }
@@ -186,21 +203,27 @@ absl::Status ArrangePool(const CaseDescription& description, const std::string& 
   const std::vector<std::pair<std::string_view, graph::Shape>> shapes = {{"input", input.shape()},
                                                                          {"output", layer->output_codes.shape()}};
   const std::size_t rank = input.shape().size();
-  if (rank < 3 || rank > 5 || shapes[1].second.size() != rank) return NoFit(where, shapes, {"each needs N, C and one to three spatial axes"});
+  if (rank < 3 || rank > 5 || shapes[1].second.size() != rank)
+    return NoFit(where, shapes, {"each needs N, C and one to three spatial axes"});
   if (description.kernel.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.kernel is missing; a pool needs its window"));
   }
   std::vector<std::int64_t> kernel = description.kernel;
   if (kernel.size() == 1) kernel.resize(rank - 2, kernel.front());
   if (kernel.size() != rank - 2) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.kernel is [", absl::StrJoin(kernel, ", "), "]; give one entry, or one for each of the ", rank - 2, " spatial axes"));
+    return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.kernel is [", absl::StrJoin(kernel, ", "),
+                                                   "]; give one entry, or one for each of the ", rank - 2,
+                                                   " spatial axes"));
   }
   std::vector<std::string> reasons;
-  for (const Layout layout : {Layout::kChannelsFirst, Layout::kChannelsLast}) {
+  std::vector<Layout> layouts = {Layout::kChannelsFirst, Layout::kChannelsLast};
+  if (LooksChannelsLast(description)) std::swap(layouts.front(), layouts.back());
+  for (const Layout layout : layouts) {
     if (description.layout && description.layout != layout) continue;
     const Axes axes = layout == Layout::kChannelsFirst ? InOrder(rank) : LastToSecond(rank);
     const graph::Shape in = PermutedShape(shapes[0].second, axes), out = PermutedShape(shapes[1].second, axes);
-    QATGAP_ASSIGN_OR_RETURN(const Window window, MakeWindow(description, where, kernel, kernel, Spatial(in), Spatial(out)));
+    QATGAP_ASSIGN_OR_RETURN(const Window window,
+                            MakeWindow(description, where, kernel, kernel, Spatial(in), Spatial(out)));
     bool fits = in[0] == out[0] && in[1] == out[1];
     for (std::size_t i = 0; i < kernel.size(); ++i) {
       fits = fits && OutputExtent(window, i, in[i + 2], description.ceil_mode) == out[i + 2];
@@ -243,13 +266,15 @@ absl::Status ArrangeElementwise(const CaseDescription& description, const std::s
   for (const std::int64_t axis : description.axes) {
     const std::int64_t index = axis < 0 ? axis + static_cast<std::int64_t>(rank) : axis;
     if (index < 0 || index >= static_cast<std::int64_t>(rank)) {
-      return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.axes holds ", axis, "; the input has ", rank, " axes"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": attributes.axes holds ", axis, "; the input has ", rank, " axes"));
     }
     chosen[static_cast<std::size_t>(index)] = true;
   }
   const auto count = std::count(chosen.begin(), chosen.end(), true);
   if (!broadcast && (count == 0 || (layer->op == CaseOp::kConcat && count != 1))) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.", layer->op == CaseOp::kConcat ? "axis" : "axes",
+    return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.",
+                                                   layer->op == CaseOp::kConcat ? "axis" : "axes",
                                                    " is missing; say which axes ", OpName(*layer), " works along"));
   }
 
@@ -260,9 +285,12 @@ absl::Status ArrangeElementwise(const CaseDescription& description, const std::s
     if (shape.size() != rank) return NoFit(where, shapes, {"the inputs have different numbers of axes"});
     for (std::size_t axis = 0; axis < rank; ++axis) {
       const bool joined = layer->op == CaseOp::kConcat && chosen[axis];
-      if (i == 0) expected[axis] = shape[axis];
-      else if (joined) expected[axis] += shape[axis];
-      else if (broadcast && expected[axis] == 1) expected[axis] = shape[axis];
+      if (i == 0)
+        expected[axis] = shape[axis];
+      else if (joined)
+        expected[axis] += shape[axis];
+      else if (broadcast && expected[axis] == 1)
+        expected[axis] = shape[axis];
       else if (shape[axis] != expected[axis] && !(broadcast && shape[axis] == 1)) {
         return NoFit(where, shapes, {absl::StrCat("axis ", axis, " differs between the inputs")});
       }
@@ -275,8 +303,10 @@ absl::Status ArrangeElementwise(const CaseDescription& description, const std::s
     std::vector<std::size_t> position(rank, 0);
     for (std::size_t axis = 0; axis < rank; ++axis) {
       position[axis] = kept.size();
-      if (!chosen[axis]) kept.push_back(expected[axis]);
-      else if (description.keep_dims) kept.push_back(1);
+      if (!chosen[axis])
+        kept.push_back(expected[axis]);
+      else if (description.keep_dims)
+        kept.push_back(1);
     }
     expected = kept;
     output_axes.clear();
@@ -300,7 +330,8 @@ graph::Tensor Permuted(const graph::Tensor& tensor, const Axes& axes) {
   const graph::Shape& from = tensor.shape();
   const std::size_t rank = from.size();
   std::vector<std::size_t> stride(rank, 1);  // of the source, in elements
-  for (std::size_t axis = rank; axis > 1; --axis) stride[axis - 2] = stride[axis - 1] * static_cast<std::size_t>(from[axis - 1]);
+  for (std::size_t axis = rank; axis > 1; --axis)
+    stride[axis - 2] = stride[axis - 1] * static_cast<std::size_t>(from[axis - 1]);
   graph::Tensor result(tensor.dtype(), PermutedShape(from, axes));
   const std::span<const std::int32_t> source = tensor.data<std::int32_t>();
   std::vector<std::int64_t> index(rank, 0);
@@ -321,14 +352,18 @@ graph::Tensor Permuted(const graph::Tensor& tensor, const Axes& axes) {
 absl::Status Arrange(const CaseDescription& description, const std::string& where, Case* layer) {
   switch (layer->op) {
     case CaseOp::kConvolution:
-    case CaseOp::kTransposedConvolution: return ArrangeConvolution(description, where, layer);
-    case CaseOp::kLinear: return ArrangeLinear(where, layer);
+    case CaseOp::kTransposedConvolution:
+      return ArrangeConvolution(description, where, layer);
+    case CaseOp::kLinear:
+      return ArrangeLinear(where, layer);
     case CaseOp::kAveragePool:
-    case CaseOp::kMaxPool: return ArrangePool(description, where, layer);
+    case CaseOp::kMaxPool:
+      return ArrangePool(description, where, layer);
     case CaseOp::kAdd:
     case CaseOp::kMul:
     case CaseOp::kConcat:
-    case CaseOp::kMean: return ArrangeElementwise(description, where, layer);
+    case CaseOp::kMean:
+      return ArrangeElementwise(description, where, layer);
   }
   return absl::OkStatus();
 }

@@ -29,7 +29,9 @@ constexpr std::int64_t kRows = 64;
 class Draw {
  public:
   explicit Draw(std::uint32_t seed) : random_(seed) {}
-  std::int64_t Below(std::int64_t bound) { return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(bound)); }
+  std::int64_t Below(std::int64_t bound) {
+    return static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(bound));
+  }
   std::int64_t Between(std::int64_t low, std::int64_t high) { return low + Below(high - low + 1); }
   double Unit() { return static_cast<double>(random_()) / 4294967296.0; }
   bool Chance(int percent) { return Below(100) < percent; }
@@ -43,7 +45,8 @@ double AsFloat(double value) { return static_cast<double>(static_cast<float>(val
 // Powers of two give ties; 15 * 2^-20 and its like give ties that a reciprocal misses; the rest are what models have.
 double Scale(Draw* draw) {
   if (draw->Chance(40)) return std::ldexp(1.0, -static_cast<int>(draw->Between(2, 9)));
-  if (draw->Chance(40)) return std::ldexp(static_cast<double>(2 * draw->Between(1, 31) + 1), -static_cast<int>(draw->Between(10, 16)));
+  if (draw->Chance(40))
+    return std::ldexp(static_cast<double>(2 * draw->Between(1, 31) + 1), -static_cast<int>(draw->Between(10, 16)));
   return AsFloat(0.001 + 0.1 * draw->Unit());
 }
 
@@ -83,7 +86,8 @@ Case MakeProbe(const Case& like, Draw* draw) {
   SetScale(s_w, like.weight.zero_point(), &probe.weight);
   double s_y = AsFloat(s_x * s_w / multiplier);
   // The code of 6 is a tie.
-  if (probe.activation != numerics::Activation::kNone && draw->Chance(50)) s_y = AsFloat(12.0 / static_cast<double>(2 * draw->Between(1, 40) + 1));
+  if (probe.activation != numerics::Activation::kNone && draw->Chance(50))
+    s_y = AsFloat(12.0 / static_cast<double>(2 * draw->Between(1, 40) + 1));
   SetScale(s_y, like.output.zero_point() == 0 && middle == 0 ? 0 : middle + draw->Between(-20, 20), &probe.output);
   const std::int64_t channels = draw->Chance(25) ? 2 : 1;
   if (channels == 2) {
@@ -92,7 +96,8 @@ Case MakeProbe(const Case& like, Draw* draw) {
     probe.weight.axis = 0;
   }
   probe.weight_codes = graph::Tensor(graph::DType::kInt32, {channels, 1});
-  const std::int64_t reach = std::min<std::int64_t>(probe.weight.quant_max - probe.weight.zero_point(), draw->Chance(50) ? 3 : 127);
+  const std::int64_t reach =
+      std::min<std::int64_t>(probe.weight.quant_max - probe.weight.zero_point(), draw->Chance(50) ? 3 : 127);
   for (std::int32_t& code : probe.weight_codes.mutable_data<std::int32_t>()) {
     code = static_cast<std::int32_t>(probe.weight.zero_point() + draw->Between(1, std::max<std::int64_t>(reach, 1)));
   }
@@ -105,7 +110,8 @@ Case MakeProbe(const Case& like, Draw* draw) {
   std::int64_t row = 0;
   for (std::int32_t& code : probe.input_codes.front().mutable_data<std::int32_t>()) {
     // Both ends and, evenly, what is between.
-    code = static_cast<std::int32_t>(input.quant_min + row++ * (input.quant_max - input.quant_min) / std::max<std::int64_t>(codes - 1, 1));
+    code = static_cast<std::int32_t>(input.quant_min + row++ * (input.quant_max - input.quant_min) /
+                                                           std::max<std::int64_t>(codes - 1, 1));
   }
   return probe;
 }
@@ -117,12 +123,13 @@ std::vector<std::vector<std::int32_t>> Outputs(const Case& probe, const std::vec
   const auto rows = static_cast<std::size_t>(ElementsPerChannel(probe));
   for (const Alternative& alternative : alternatives) {
     std::vector<std::int32_t>& codes = outputs.emplace_back();
-    const auto arithmetic = numerics::LayerArithmetic::Create(alternative.target, ConstantsOf(probe, /*host_has_vnni=*/true));
+    const auto arithmetic =
+        numerics::LayerArithmetic::Create(alternative.target, ConstantsOf(probe, /*host_has_vnni=*/true));
     if (!arithmetic.ok()) continue;
     codes.resize(accumulators.size());
     for (std::size_t c = 0; c * rows < accumulators.size(); ++c) {
-      arithmetic->Codes(numerics::ArithmeticStage::kRequantized, static_cast<std::int64_t>(c), accumulators.subspan(c * rows, rows),
-                        std::span(codes).subspan(c * rows, rows));
+      arithmetic->Codes(numerics::ArithmeticStage::kRequantized, static_cast<std::int64_t>(c),
+                        accumulators.subspan(c * rows, rows), std::span(codes).subspan(c * rows, rows));
     }
   }
   return outputs;
@@ -157,16 +164,18 @@ std::string Reason(const Case& probe, const std::vector<Alternative>& alternativ
   const std::size_t rows = probe.input_codes.front().data<std::int32_t>().size();
   const std::int32_t x = probe.input_codes.front().data<std::int32_t>()[at % rows];
   const std::int32_t w = probe.weight_codes.data<std::int32_t>()[at / rows];
-  return absl::StrFormat("input code %d times weight code %d with scales %.9g, %.9g and %.9g, zero points %d, %d and %d%s%s: %s", x, w,
-                         probe.inputs.front().scale(), probe.weight.scale(), probe.output.scale(), probe.inputs.front().zero_point(),
-                         probe.weight.zero_point(), probe.output.zero_point(),
-                         probe.bias.empty() ? "" : absl::StrFormat(", bias %.9g", probe.bias.front()),
-                         probe.activation == numerics::Activation::kNone ? "" : " and ReLU6", absl::StrJoin(answers, "; "));
+  return absl::StrFormat(
+      "input code %d times weight code %d with scales %.9g, %.9g and %.9g, zero points %d, %d and %d%s%s: %s", x, w,
+      probe.inputs.front().scale(), probe.weight.scale(), probe.output.scale(), probe.inputs.front().zero_point(),
+      probe.weight.zero_point(), probe.output.zero_point(),
+      probe.bias.empty() ? "" : absl::StrFormat(", bias %.9g", probe.bias.front()),
+      probe.activation == numerics::Activation::kNone ? "" : " and ReLU6", absl::StrJoin(answers, "; "));
 }
 
 }  // namespace
 
-std::optional<Proposal> Propose(const std::string& field, const std::vector<Alternative>& alternatives, const Case& like) {
+std::optional<Proposal> Propose(const std::string& field, const std::vector<Alternative>& alternatives,
+                                const Case& like) {
   Draw draw(20240917);
   std::optional<Proposal> best;
   std::size_t most = 1;
@@ -182,7 +191,8 @@ std::optional<Proposal> Propose(const std::string& field, const std::vector<Alte
     probe.name = absl::StrCat("probe_", field);
     std::replace(probe.name.begin(), probe.name.end(), '.', '_');
     probe.runtime = "to be captured";
-    best = Proposal{.field = field, .reason = Reason(probe, alternatives, outputs, accumulators), .layer = std::move(probe)};
+    best = Proposal{
+        .field = field, .reason = Reason(probe, alternatives, outputs, accumulators), .layer = std::move(probe)};
   }
   return best;
 }

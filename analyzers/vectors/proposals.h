@@ -16,8 +16,9 @@ struct Alternative {
   numerics::TargetDescription target;
 };
 
-// The linear layer, of a fixed family of a few hundred, whose outputs differ between the most of the alternatives; nullopt:
-// between none. Its dtypes are those of `like`. Equal calls give equal layers.
-std::optional<Proposal> Propose(const std::string& field, const std::vector<Alternative>& alternatives, const Case& like);
+// The linear layer, of a fixed family of a few hundred, whose outputs differ between the most of the alternatives;
+// nullopt: between none. Its dtypes are those of `like`. Equal calls give equal layers.
+std::optional<Proposal> Propose(const std::string& field, const std::vector<Alternative>& alternatives,
+                                const Case& like);
 
 }  // namespace qatgap::vectors

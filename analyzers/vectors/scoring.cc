@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <random>
+#include <set>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "analyzers/numerics/layer_arithmetic.h"
@@ -32,7 +35,8 @@ Column MakeColumn(std::span<const std::int64_t> accumulators, std::span<const st
   std::vector<std::size_t> firsts;  // of each run of equal elements
   std::vector<std::int32_t> counts;
   for (const std::size_t i : order) {
-    const bool again = !firsts.empty() && accumulators[firsts.back()] == accumulators[i] && codes[firsts.back()] == codes[i];
+    const bool again =
+        !firsts.empty() && accumulators[firsts.back()] == accumulators[i] && codes[firsts.back()] == codes[i];
     if (again) {
       ++counts.back();
     } else {
@@ -92,10 +96,43 @@ std::int64_t MismatchesOf(const numerics::LayerArithmetic& arithmetic, std::int6
     } else {
       arithmetic.Codes(kStage, channel, std::span(column.narrow).subspan(first, count), piece);
     }
-    for (std::size_t i = 0; i < count; ++i) mismatches += piece[i] == column.codes[first + i] ? 0 : column.counts[first + i];
+    for (std::size_t i = 0; i < count; ++i)
+      mismatches += piece[i] == column.codes[first + i] ? 0 : column.counts[first + i];
     first += count;
   }
   return mismatches;
+}
+
+// Up to four channels: the greatest bias first, which a scale of the whole layer depends on, then evenly.
+std::vector<std::size_t> FewChannels(const Case& layer) {
+  constexpr std::size_t kFew = 4;
+  const auto channels = static_cast<std::size_t>(ChannelsOf(layer));
+  std::set<std::size_t> chosen;
+  if (!layer.bias.empty()) {
+    const auto greatest = std::max_element(layer.bias.begin(), layer.bias.end(),
+                                           [](double a, double b) { return std::abs(a) < std::abs(b); });
+    chosen.insert(static_cast<std::size_t>(greatest - layer.bias.begin()));
+  }
+  for (std::size_t i = 0; i < channels && chosen.size() < kFew; ++i) {
+    chosen.insert(channels <= kFew ? i : i * (channels / kFew) % channels);
+    if (i > channels / 2) break;
+  }
+  return {chosen.begin(), chosen.end()};
+}
+
+numerics::MacConstants Restricted(numerics::MacConstants constants, const std::vector<std::size_t>& channels) {
+  const auto restrict = [&](auto& values) {
+    if (values.size() <= 1) return;
+    std::remove_reference_t<decltype(values)> kept;
+    for (const std::size_t channel : channels) kept.push_back(values[channel]);
+    values = std::move(kept);
+  };
+  restrict(constants.weight.scales);
+  restrict(constants.weight.zero_points);
+  restrict(constants.bias);
+  restrict(constants.stored_bias);
+  constants.channels = static_cast<std::int64_t>(channels.size());
+  return constants;
 }
 
 }  // namespace
@@ -103,9 +140,18 @@ std::int64_t MismatchesOf(const numerics::LayerArithmetic& arithmetic, std::int6
 Scoring::Scoring(const std::vector<Case>& cases) {
   for (const Case& layer : cases) {
     const auto host = layer.host.find("vnni");
-    entries_.push_back({.layer = &layer,
-                        .vnni = host == layer.host.end() ? std::optional<bool>() : host->second,
-                        .columns = {}});
+    Entry& entry = entries_.emplace_back();
+    entry.layer = &layer;
+    if (host != layer.host.end()) entry.vnni = host->second;
+    entry.constants = ConstantsOf(layer, /*host_has_vnni=*/true);
+    entry.few_channels = FewChannels(layer);
+    // With one scale left per-channel weights would count as per-tensor ones.
+    const bool whole = layer.weight.scales.size() > 1 && entry.few_channels.size() == 1;
+    if (whole) {
+      entry.few_channels.resize(static_cast<std::size_t>(entry.constants.channels));
+      std::iota(entry.few_channels.begin(), entry.few_channels.end(), std::size_t{0});
+    }
+    entry.few = Restricted(entry.constants, entry.few_channels);
     elements_ += layer.output_codes.elements();
   }
 }
@@ -130,12 +176,41 @@ const std::vector<Column>* Scoring::ColumnsOf(Entry* entry, PairKernel kernel) {
   return &(entry->columns[kernel] = *std::move(columns));
 }
 
+bool Scoring::IsRefuted(const numerics::TargetDescription& target, bool assume_vnni) {
+  if (!target.delegates.empty() || target.requantization.vector_channels != 0) return false;
+  for (std::size_t e = 0; e < entries_.size(); ++e) {
+    Entry& entry = entries_[e];
+    const bool vnni = entry.vnni.value_or(assume_vnni);
+    const auto arithmetic = numerics::LayerArithmetic::Create(target, entry.few);
+    const std::vector<Column>* columns =
+        arithmetic.ok() ? ColumnsOf(&entry, PairKernelOf(target, *entry.layer, vnni)) : nullptr;
+    bool refuted = columns == nullptr;
+    for (std::size_t i = 0; !refuted && i < entry.few_channels.size(); ++i) {
+      refuted = MismatchesOf(*arithmetic, static_cast<std::int64_t>(i), (*columns)[entry.few_channels[i]],
+                             /*limit=*/0) > 0;
+    }
+    if (refuted) {
+      Promote(e);
+      return true;
+    }
+  }
+  return false;
+}
+
+// What refuted this description is likely to refute the next one.
+void Scoring::Promote(std::size_t entry) {
+  const auto at = entries_.begin() + static_cast<std::ptrdiff_t>(entry);
+  if (entry > 0) std::rotate(entries_.begin(), at, at + 1);
+}
+
 std::int64_t Scoring::Mismatches(const numerics::TargetDescription& target, bool assume_vnni, std::int64_t limit) {
+  if (limit == 0 && IsRefuted(target, assume_vnni)) return 1;
   std::int64_t mismatches = 0;
   for (std::size_t e = 0; e < entries_.size(); ++e) {
     Entry& entry = entries_[e];
     const bool vnni = entry.vnni.value_or(assume_vnni);
-    const auto arithmetic = numerics::LayerArithmetic::Create(target, ConstantsOf(*entry.layer, vnni));
+    entry.constants.traits.host_has_vnni = vnni;
+    const auto arithmetic = numerics::LayerArithmetic::Create(target, entry.constants);
     const std::vector<Column>* columns =
         arithmetic.ok() ? ColumnsOf(&entry, PairKernelOf(arithmetic->target(), *entry.layer, vnni)) : nullptr;
     if (columns == nullptr) mismatches += entry.layer->output_codes.elements();
@@ -143,8 +218,7 @@ std::int64_t Scoring::Mismatches(const numerics::TargetDescription& target, bool
       mismatches += MismatchesOf(*arithmetic, static_cast<std::int64_t>(c), (*columns)[c], limit - mismatches);
     }
     if (mismatches > limit) {
-      // What refuted this description is likely to refute the next one.
-      if (e > 0) std::rotate(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(e), entries_.begin() + static_cast<std::ptrdiff_t>(e) + 1);
+      Promote(e);
       return mismatches;
     }
   }

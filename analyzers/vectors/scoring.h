@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "analyzers/numerics/layer_arithmetic.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/vectors/case.h"
 #include "analyzers/vectors/int16_pairs.h"
@@ -19,7 +20,7 @@ struct Column {
   std::vector<std::int64_t> accumulators;
   std::vector<std::int32_t> narrow;  // the same in 32 bits, where all fit; else empty
   std::vector<std::int32_t> codes, counts;
-  std::int64_t contradictions = 0;   // elements with the accumulator of others and a rarer code
+  std::int64_t contradictions = 0;  // elements with the accumulator of others and a rarer code
 };
 
 class Scoring {
@@ -42,8 +43,15 @@ class Scoring {
   struct Entry {
     const Case* layer;
     std::optional<bool> vnni;  // where the case says it
+    numerics::MacConstants constants;
+    // The layer of a few of its channels: refutes most descriptions for less than the constants of all channels cost.
+    numerics::MacConstants few;
+    std::vector<std::size_t> few_channels;
     std::map<PairKernel, std::vector<Column>> columns;
   };
+  // Whether a few channels of a case show that the description is not exact. No answer for rules that count channels.
+  bool IsRefuted(const numerics::TargetDescription& target, bool assume_vnni);
+  void Promote(std::size_t entry);
   explicit Scoring(const std::vector<Case>& cases);
   const std::vector<Column>* ColumnsOf(Entry* entry, PairKernel kernel);
 

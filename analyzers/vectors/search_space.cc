@@ -29,12 +29,13 @@ using numerics::Rounding;
 using numerics::ZeroPointOrder;
 
 // The likeliest first, in every list: a class is shown by its first member.
-constexpr Rounding kRoundings[] = {Rounding::kHalfToEven, Rounding::kHalfAwayFromZero, Rounding::kHalfUp, Rounding::kHalfDown,
-                                   Rounding::kTowardZero, Rounding::kFloor, Rounding::kCeiling};
+constexpr Rounding kRoundings[] = {Rounding::kHalfToEven, Rounding::kHalfAwayFromZero, Rounding::kHalfUp,
+                                   Rounding::kHalfDown,   Rounding::kTowardZero,       Rounding::kFloor,
+                                   Rounding::kCeiling};
 constexpr BiasDivision kDivisions[] = {BiasDivision::kDivideFloat, BiasDivision::kDivideDouble,
                                        BiasDivision::kMultiplyReciprocal, BiasDivision::kReciprocalIfPerTensor};
-constexpr BiasScale kProductScales[] = {BiasScale::kProductFloat, BiasScale::kProductDouble, BiasScale::kProductDoubleToFloat,
-                                        BiasScale::kProductDoubleIfPerTensor};
+constexpr BiasScale kProductScales[] = {BiasScale::kProductFloat, BiasScale::kProductDouble,
+                                        BiasScale::kProductDoubleToFloat, BiasScale::kProductDoubleIfPerTensor};
 constexpr int kBiasBits[] = {32, 8, 16, 24, 30, 31, 40, 48, 64};
 
 // Bytes that are equal when what they were made of is.
@@ -49,7 +50,9 @@ class Signature {
   void Add(int value) { Add(static_cast<std::int64_t>(value)); }
   template <typename Enum>
     requires std::is_enum_v<Enum>
-  void Add(Enum value) { Add(static_cast<std::int64_t>(value)); }
+  void Add(Enum value) {
+    Add(static_cast<std::int64_t>(value));
+  }
   const std::string& bytes() const { return bytes_; }
 
  private:
@@ -101,7 +104,8 @@ std::optional<IntegerBias> MakeInteger(const BiasRule& rule, const std::vector<n
 }
 
 // A signature of every channel's stored integers before any width, for rules that differ in forming and rounding only.
-std::vector<BiasClass> RoundingClasses(const std::vector<BiasRule>& rules, const std::vector<numerics::MacConstants>& constants) {
+std::vector<BiasClass> RoundingClasses(const std::vector<BiasRule>& rules,
+                                       const std::vector<numerics::MacConstants>& constants) {
   Classes<BiasClass, BiasChoice> classes;
   for (const BiasRule& rule : rules) {
     const auto made = MakeInteger(rule, constants);
@@ -116,7 +120,8 @@ std::vector<BiasRule> Widths(const BiasRule& rule) {
   for (const int bits : kBiasBits) {
     BiasRule width = rule;
     width.bits = bits;
-    for (const BiasOverflow overflow : {BiasOverflow::kSaturate, BiasOverflow::kWrap, BiasOverflow::kRefuse, BiasOverflow::kInt32Min}) {
+    for (const BiasOverflow overflow :
+         {BiasOverflow::kSaturate, BiasOverflow::kWrap, BiasOverflow::kRefuse, BiasOverflow::kInt32Min}) {
       width.overflow = overflow;
       if (overflow == BiasOverflow::kInt32Min && bits != 32) continue;
       for (const bool symmetric : {false, true}) {
@@ -136,7 +141,8 @@ std::vector<BiasClass> IntegerClasses(const std::vector<Case>& cases) {
   for (const BiasScale scale : kProductScales) {
     for (const BiasDivision division : kDivisions) {
       for (const Rounding rounding : kRoundings) {
-        rules.push_back({.mode = BiasMode::kInteger, .bits = 64, .scale = scale, .division = division, .rounding = rounding});
+        rules.push_back(
+            {.mode = BiasMode::kInteger, .bits = 64, .scale = scale, .division = division, .rounding = rounding});
       }
     }
   }
@@ -156,10 +162,15 @@ std::vector<BiasClass> IntegerClasses(const std::vector<Case>& cases) {
     }
   }
   for (const int bits : {8, 16, 32}) {
-    for (const BiasAlignment alignment : {BiasAlignment::kShiftHalfUp, BiasAlignment::kShiftFloor, BiasAlignment::kExact}) {
+    for (const BiasAlignment alignment :
+         {BiasAlignment::kShiftHalfUp, BiasAlignment::kShiftFloor, BiasAlignment::kExact}) {
       for (const Rounding rounding : kRoundings) {
-        const BiasRule rule = {.mode = BiasMode::kInteger, .bits = bits, .scale = BiasScale::kOwnPowerOfTwo,
-                               .division = BiasDivision::kDivideDouble, .rounding = rounding, .alignment = alignment};
+        const BiasRule rule = {.mode = BiasMode::kInteger,
+                               .bits = bits,
+                               .scale = BiasScale::kOwnPowerOfTwo,
+                               .division = BiasDivision::kDivideDouble,
+                               .rounding = rounding,
+                               .alignment = alignment};
         const auto made = MakeInteger(rule, constants);
         if (made) classes.Add(made->signature, {.rule = rule}).mismatches = made->mismatches;
       }
@@ -169,7 +180,8 @@ std::vector<BiasClass> IntegerClasses(const std::vector<Case>& cases) {
 }
 
 // The constants of every channel of every case under a whole description; nullopt: it refuses one.
-std::optional<Signature> Constants(const numerics::TargetDescription& target, const std::vector<numerics::MacConstants>& layers) {
+std::optional<Signature> Constants(const numerics::TargetDescription& target,
+                                   const std::vector<numerics::MacConstants>& layers) {
   Signature signature;
   for (const numerics::MacConstants& constants : layers) {
     const auto arithmetic = numerics::LayerArithmetic::Create(target, constants);
@@ -250,8 +262,8 @@ std::vector<RequantRule> Float32Rules(BiasFamily family) {
 std::vector<RequantRule> IntegerRules() {
   std::vector<RequantRule> rules;
   constexpr MultiplierForm kForms[] = {MultiplierForm::kDouble, MultiplierForm::kFloatProduct, MultiplierForm::kTflite};
-  for (const RequantMode mode : {RequantMode::kQ31DoubleRounding, RequantMode::kQ31SingleRounding, RequantMode::kQ31DoubleRoundingHalfUp,
-                                 RequantMode::kTosa, RequantMode::kQ15}) {
+  for (const RequantMode mode : {RequantMode::kQ31DoubleRounding, RequantMode::kQ31SingleRounding,
+                                 RequantMode::kQ31DoubleRoundingHalfUp, RequantMode::kTosa, RequantMode::kQ15}) {
     for (const MultiplierForm form : kForms) {
       for (const int vector_channels : {0, 4, 8, 16}) {
         if (vector_channels != 0 && mode != RequantMode::kQ31DoubleRoundingHalfUp) continue;
@@ -264,7 +276,8 @@ std::vector<RequantRule> IntegerRules() {
   for (const MultiplierForm form : kForms) {
     for (const RequantRule& rule : Rounded({.mode = RequantMode::kFloat64, .multiplier = form})) rules.push_back(rule);
   }
-  for (const RequantRule& rule : Rounded({.mode = RequantMode::kPowerOfTwoShift, .multiplier = MultiplierForm::kDouble})) {
+  for (const RequantRule& rule :
+       Rounded({.mode = RequantMode::kPowerOfTwoShift, .multiplier = MultiplierForm::kDouble})) {
     rules.push_back(rule);
   }
   return rules;
@@ -274,9 +287,12 @@ std::vector<RequantRule> IntegerRules() {
 
 std::vector<BiasClass> BiasClasses(BiasFamily family, const std::vector<Case>& cases) {
   switch (family) {
-    case BiasFamily::kInteger: return IntegerClasses(cases);
-    case BiasFamily::kFloatBeforeScale: return BeforeScaleClasses(cases);
-    case BiasFamily::kFloatAfterScale: break;
+    case BiasFamily::kInteger:
+      return IntegerClasses(cases);
+    case BiasFamily::kFloatBeforeScale:
+      return BeforeScaleClasses(cases);
+    case BiasFamily::kFloatAfterScale:
+      break;
   }
   return {{.members = {{.rule = {.mode = BiasMode::kFloatAfterScale}}}}};
 }
@@ -297,8 +313,8 @@ std::vector<RequantClass> RequantClasses(BiasFamily family, const std::vector<Ca
   if (family == BiasFamily::kFloatAfterScale) target.bias.mode = BiasMode::kFloatAfterScale;
   Classes<RequantClass, RequantRule> classes;
   for (RequantRule& rule : rules) {
-    for (const auto limit : {numerics::ActivationLimit::kReciprocalHalfToEven, numerics::ActivationLimit::kDivideHalfAway,
-                             numerics::ActivationLimit::kSumHalfToEven}) {
+    for (const auto limit : {numerics::ActivationLimit::kReciprocalHalfToEven,
+                             numerics::ActivationLimit::kDivideHalfAway, numerics::ActivationLimit::kSumHalfToEven}) {
       rule.activation_limit = limit;
       target.requantization = rule;
       auto signature = Constants(target, constants);

@@ -1,4 +1,5 @@
-// All descriptions that identify tries, in classes: what the constants of every case cannot tell apart is tried once. Internal.
+// All descriptions that identify tries, in classes: what the constants of every case cannot tell apart is tried once.
+// Internal.
 #pragma once
 
 #include <cstdint>

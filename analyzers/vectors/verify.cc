@@ -45,7 +45,8 @@ void Codes(const LayerArithmetic& layer, std::int64_t channel, std::span<const s
            std::span<std::int32_t> codes) {
   constexpr auto kStage = numerics::ArithmeticStage::kRequantized;
   const auto fits = [](std::int64_t a) { return a >= INT32_MIN && a <= INT32_MAX; };
-  if (!std::all_of(accumulators.begin(), accumulators.end(), fits)) return layer.Codes(kStage, channel, accumulators, codes);
+  if (!std::all_of(accumulators.begin(), accumulators.end(), fits))
+    return layer.Codes(kStage, channel, accumulators, codes);
   const std::vector<std::int32_t> narrow(accumulators.begin(), accumulators.end());
   layer.Codes(kStage, channel, std::span<const std::int32_t>(narrow), codes);
 }
@@ -75,7 +76,8 @@ Mismatch Trace(const LayerArithmetic& arithmetic, const Case& layer, std::int64_
 absl::Status CompareBias(const TargetDescription& resolved, const Case& layer, numerics::MacConstants constants,
                          CaseOutcome* outcome) {
   const numerics::BiasRule& rule = resolved.bias;
-  if (layer.bias.empty() || layer.bias_integer.empty() || rule.mode != numerics::BiasMode::kInteger) return absl::OkStatus();
+  if (layer.bias.empty() || layer.bias_integer.empty() || rule.mode != numerics::BiasMode::kInteger)
+    return absl::OkStatus();
   constants.stored_bias.clear();
   // The scales of such a case are those before the adjustment, its integers those after it.
   if (!numerics::AdjustedWeightScales(rule, constants).empty()) return absl::OkStatus();
@@ -98,7 +100,8 @@ absl::Status VerifyMac(const TargetDescription& target, const Case& layer, bool 
   const numerics::MacConstants constants = ConstantsOf(layer, vnni);
   QATGAP_ASSIGN_OR_RETURN(const LayerArithmetic arithmetic, LayerArithmetic::Create(target, constants));
   QATGAP_RETURN_IF_ERROR(CompareBias(arithmetic.target(), layer, constants, outcome));
-  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, accumulators->Of(layer, PairKernelOf(arithmetic.target(), layer, vnni)));
+  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums,
+                          accumulators->Of(layer, PairKernelOf(arithmetic.target(), layer, vnni)));
   const std::span<const std::int64_t> all = sums.data<std::int64_t>();
   const std::vector<std::int32_t> expected = ChannelMajor(layer, layer.output_codes);
   const auto elements = static_cast<std::size_t>(ElementsPerChannel(layer));
@@ -110,8 +113,11 @@ absl::Status VerifyMac(const TargetDescription& target, const Case& layer, bool 
       if (codes[i] == expected[first + i]) continue;
       ++outcome->mismatches;
       // The same accumulator of the same channel again tells nothing new.
-      const auto shown = [&](const Mismatch& m) { return m.channel == channel && m.trace.accumulator == all[first + i]; };
-      if (outcome->first.size() < kShownMismatches && std::none_of(outcome->first.begin(), outcome->first.end(), shown)) {
+      const auto shown = [&](const Mismatch& m) {
+        return m.channel == channel && m.trace.accumulator == all[first + i];
+      };
+      if (outcome->first.size() < kShownMismatches &&
+          std::none_of(outcome->first.begin(), outcome->first.end(), shown)) {
         outcome->first.push_back(Trace(arithmetic, layer, channel, static_cast<std::int64_t>(i), all[first + i],
                                        expected[first + i], codes[i]));
       }
@@ -122,7 +128,8 @@ absl::Status VerifyMac(const TargetDescription& target, const Case& layer, bool 
 
 absl::Status VerifyOperator(const TargetDescription& target, const Case& layer, CaseOutcome* outcome) {
   QATGAP_ASSIGN_OR_RETURN(const graph::Tensor computed, ComputeOperator(target, layer));
-  const std::span<const std::int32_t> codes = computed.data<std::int32_t>(), expected = layer.output_codes.data<std::int32_t>();
+  const std::span<const std::int32_t> codes = computed.data<std::int32_t>(),
+                                      expected = layer.output_codes.data<std::int32_t>();
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (codes[i] == expected[i]) continue;
     ++outcome->mismatches;
@@ -144,10 +151,15 @@ absl::Status VerifyOperator(const TargetDescription& target, const Case& layer, 
 }
 
 CaseOutcome VerifyCase(const TargetDescription& target, const Case& layer, bool vnni, Accumulators* accumulators) {
-  CaseOutcome outcome{.name = layer.name, .target = layer.target, .op = OpName(layer), .elements = layer.output_codes.elements(),
-                      .first = {}, .first_bias = {}, .refused = {}};
-  const absl::Status status = layer.is_mac() ? VerifyMac(target, layer, vnni, accumulators, &outcome)
-                                             : VerifyOperator(target, layer, &outcome);
+  CaseOutcome outcome{.name = layer.name,
+                      .target = layer.target,
+                      .op = OpName(layer),
+                      .elements = layer.output_codes.elements(),
+                      .first = {},
+                      .first_bias = {},
+                      .refused = {}};
+  const absl::Status status =
+      layer.is_mac() ? VerifyMac(target, layer, vnni, accumulators, &outcome) : VerifyOperator(target, layer, &outcome);
   if (!status.ok()) {
     outcome.refused = std::string(status.message());
     outcome.mismatches = outcome.elements;
@@ -189,7 +201,8 @@ absl::StatusOr<Verification> Verify(const TargetDescription& target, const std::
   const bool take_vnni = with <= without;
   if (guessed) result.host = take_vnni ? "host with VNNI" : "host without VNNI";
   for (auto& [no_vnni, vnni] : outcomes) result.cases.push_back(take_vnni ? std::move(vnni) : std::move(no_vnni));
-  std::sort(result.cases.begin(), result.cases.end(), [](const CaseOutcome& a, const CaseOutcome& b) { return a.name < b.name; });
+  std::sort(result.cases.begin(), result.cases.end(),
+            [](const CaseOutcome& a, const CaseOutcome& b) { return a.name < b.name; });
   for (const CaseOutcome& outcome : result.cases) {
     result.elements += outcome.elements;
     result.mismatches += outcome.mismatches;

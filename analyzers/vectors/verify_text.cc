@@ -53,7 +53,8 @@ std::string BiasSteps(const Mismatch& m) {
   const bool shifted = m.constants.accumulator_bias != m.bias_stored;
   return Step("b", Float(m.bias_real), "the bias as a real number") +
          Step("q_b", absl::StrCat(m.bias_stored),
-              absl::StrCat("the bias as it is stored: ", rules.bias.bits, " bits", shifted ? ", before its shift" : "")) +
+              absl::StrCat("the bias as it is stored: ", rules.bias.bits, " bits",
+                           shifted ? ", before its shift" : "")) +
          (shifted ? Step("q_b'", absl::StrCat(m.constants.accumulator_bias), "shifted to steps of s_x * s_w") : "");
 }
 
@@ -67,7 +68,8 @@ std::string FloatSteps(const Mismatch& m) {
                     : Step("s_x", Float(k.input_scale), Bits(k.input_scale)) +
                           Step("s_w", Float(k.weight_scale), Bits(k.weight_scale))) +
            Step("s_y", Float(k.output_scale), Bits(k.output_scale)) +
-           Step("d", Float(m.trace.biased), product ? "fl(fl(fl(A') * s_x s_w) + b)" : "fl(fl(fl(fl(A') * s_x) * s_w) + b)") +
+           Step("d", Float(m.trace.biased),
+                product ? "fl(fl(fl(A') * s_x s_w) + b)" : "fl(fl(fl(fl(A') * s_x) * s_w) + b)") +
            Step("v", Float(m.trace.scaled), reciprocal ? "fl(d * fl(1 / s_y))" : "fl(d / s_y)");
   }
   if (numerics::HasFloatBias(m.rules.bias)) {
@@ -85,7 +87,8 @@ std::string FloatSteps(const Mismatch& m) {
 std::string ScalingSteps(const Mismatch& m) {
   const numerics::RequantConstants& k = m.constants;
   switch (m.rules.requantization.mode) {
-    case RequantMode::kFloat32: return FloatSteps(m);
+    case RequantMode::kFloat32:
+      return FloatSteps(m);
     case RequantMode::kFloat64:
       return Step("M", absl::StrFormat("%.17g", k.multiplier64), "binary64") +
              Step("v", absl::StrFormat("%.17g", m.trace.scaled), "A' * M in binary64");
@@ -94,7 +97,8 @@ std::string ScalingSteps(const Mismatch& m) {
              Step("v", Float(m.trace.scaled), "A' * M, before its rounding shift");
     default:
       return Step("M", absl::StrFormat("%.17g", m.multiplier), "s_x * s_w / s_y") +
-             Step("m", absl::StrCat(k.fixed.mantissa), absl::StrFormat("0x%08x, shift %d", k.fixed.mantissa, k.fixed.shift)) +
+             Step("m", absl::StrCat(k.fixed.mantissa),
+                  absl::StrFormat("0x%08x, shift %d", k.fixed.mantissa, k.fixed.shift)) +
              Step("v", Float(m.trace.scaled), "A' * m * 2^(shift - 31), before its roundings");
   }
 }
@@ -114,7 +118,8 @@ std::string Steps(const Mismatch& m) {
   text += BiasSteps(m);
   text += Step("A'", absl::StrCat(m.trace.sum), absl::StrCat(integer ? "A + q_b, " : "A, ", AccumulatorWords(m.rules)));
   text += ScalingSteps(m);
-  text += before ? Step("rounded", Float(m.trace.rounded), absl::StrCat("fl(v + z_y), z_y = ", m.zero_point, ", ", rounding))
+  text += before ? Step("rounded", Float(m.trace.rounded),
+                        absl::StrCat("fl(v + z_y), z_y = ", m.zero_point, ", ", rounding))
                  : Step("rounded", Float(m.trace.rounded), rounding) +
                        Step("+ z_y", absl::StrCat(m.trace.unclamped), absl::StrCat("z_y = ", m.zero_point));
   text += Step("code", absl::StrCat(m.trace.code), absl::StrCat("clamped to ", m.min, "..", m.max));
@@ -129,12 +134,13 @@ std::string Elements(const CaseOutcome& outcome) {
     text += Step("s_b", absl::StrFormat("%.17g", bias.computed.scale), "the bias's scale");
     text += Step("b / s_b", absl::StrFormat("%.17g", bias.real / bias.computed.scale), "in binary64, for comparison");
     text += Step("rounded", absl::StrFormat("%.0f", bias.computed.rounded), "by the target's division and rounding");
-    text += Step("stored", absl::StrCat(bias.computed.stored), bias.computed.saturated ? "after the width and overflow rule" : "");
+    text += Step("stored", absl::StrCat(bias.computed.stored),
+                 bias.computed.saturated ? "after the width and overflow rule" : "");
   }
   for (const Mismatch& m : outcome.first) {
     text += absl::StrFormat("%s  output[%s]: the vectors say %d, the target gives %d\n",
-                            m.traced || &m == &outcome.first.front() ? "\n" : "", absl::StrJoin(m.index, ", "), m.expected,
-                            m.computed);
+                            m.traced || &m == &outcome.first.front() ? "\n" : "", absl::StrJoin(m.index, ", "),
+                            m.expected, m.computed);
     if (m.traced) text += Steps(m);
   }
   const std::int64_t left = outcome.mismatches - static_cast<std::int64_t>(outcome.first.size());
@@ -145,9 +151,11 @@ std::string Elements(const CaseOutcome& outcome) {
 std::string Verdict(const CaseOutcome& outcome) {
   if (!outcome.refused.empty()) return absl::StrCat("not computed: ", outcome.refused);
   std::vector<std::string> parts;
-  if (outcome.mismatches > 0) parts.push_back(absl::StrCat(outcome.mismatches, outcome.mismatches == 1 ? " differs" : " differ"));
+  if (outcome.mismatches > 0)
+    parts.push_back(absl::StrCat(outcome.mismatches, outcome.mismatches == 1 ? " differs" : " differ"));
   if (outcome.bias_mismatches > 0) {
-    parts.push_back(absl::StrCat(Plural(outcome.bias_mismatches, "integer bias"), outcome.bias_mismatches == 1 ? "" : "es", " differ"));
+    parts.push_back(absl::StrCat(Plural(outcome.bias_mismatches, "integer bias"),
+                                 outcome.bias_mismatches == 1 ? "" : "es", " differ"));
   }
   return parts.empty() ? "exact" : absl::StrJoin(parts, ", ");
 }
@@ -160,8 +168,9 @@ std::string Summary(const Verification& verification, const TargetDescription& t
     return absl::StrCat("exact: ", target.name, " reproduces all ", Plural(verification.elements, "element"), " of ",
                         Plural(cases, "case"), " bit for bit\n");
   }
-  std::string text = absl::StrCat("not exact: ", target.name, " reproduces ", verification.exact_cases, " of ", Plural(cases, "case"), "; ",
-                                  verification.mismatches, " of ", Plural(verification.elements, "element"), " differ");
+  std::string text =
+      absl::StrCat("not exact: ", target.name, " reproduces ", verification.exact_cases, " of ", Plural(cases, "case"),
+                   "; ", verification.mismatches, " of ", Plural(verification.elements, "element"), " differ");
   if (refused > 0) absl::StrAppend(&text, ", with all of the ", Plural(refused, "case"), " that it cannot compute");
   return text + "\n";
 }
@@ -169,7 +178,8 @@ std::string Summary(const Verification& verification, const TargetDescription& t
 }  // namespace
 
 std::string ToText(const Verification& verification, const TargetDescription& target) {
-  std::string text = absl::StrCat(target.name, " against ", Plural(static_cast<std::int64_t>(verification.cases.size()), "case"), "\n");
+  std::string text = absl::StrCat(target.name, " against ",
+                                  Plural(static_cast<std::int64_t>(verification.cases.size()), "case"), "\n");
   if (!verification.host.empty()) {
     text += absl::StrCat("The result depends on the host's CPU and some cases do not say which it was: taken is a ",
                          verification.host, ", which fits best.\n");
@@ -192,10 +202,12 @@ std::string ToText(const Verification& verification, const TargetDescription& ta
       continue;
     }
     text += absl::StrCat("\n", outcome.name.empty() ? "case" : outcome.name, " (", outcome.op,
-                         outcome.target.empty() ? "" : absl::StrCat(", captured from ", outcome.target), "): ", Verdict(outcome), "\n",
-                         Elements(outcome));
+                         outcome.target.empty() ? "" : absl::StrCat(", captured from ", outcome.target),
+                         "): ", Verdict(outcome), "\n", Elements(outcome));
   }
-  if (left_out > 0) text += absl::StrCat("\nThe elements of ", Plural(static_cast<std::int64_t>(left_out), "more case"), " are left out.\n");
+  if (left_out > 0)
+    text += absl::StrCat("\nThe elements of ", Plural(static_cast<std::int64_t>(left_out), "more case"),
+                         " are left out.\n");
   return text + "\n" + Summary(verification, target);
 }
 

@@ -14,12 +14,14 @@ namespace {
 
 using Extents = std::vector<std::int64_t>;
 
-absl::StatusOr<Extents> Spread(std::string_view name, const Extents& given, const Extents& absent, const std::string& where) {
+absl::StatusOr<Extents> Spread(std::string_view name, const Extents& given, const Extents& absent,
+                               const std::string& where) {
   if (given.empty()) return absent;
   if (given.size() == absent.size()) return given;
   if (given.size() == 1) return Extents(absent.size(), given.front());
-  return absl::InvalidArgumentError(absl::StrCat(where, ": attributes.", Text(name), " is [", absl::StrJoin(given, ", "),
-                                                 "]; give one entry, or one for each of the ", absent.size(), " spatial axes"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(where, ": attributes.", Text(name), " is [", absl::StrJoin(given, ", "),
+                   "]; give one entry, or one for each of the ", absent.size(), " spatial axes"));
 }
 
 absl::Status SetPadding(const CaseDescription& description, const std::string& where, const Extents& input,
@@ -67,7 +69,8 @@ absl::StatusOr<Window> MakeWindow(const CaseDescription& description, const std:
   QATGAP_ASSIGN_OR_RETURN(window.output_padding, Spread("output_padding", description.output_padding, zeros, where));
   QATGAP_RETURN_IF_ERROR(SetPadding(description, where, input, output, &window));
   if (description.op.op == CaseOp::kTransposedConvolution && description.output_padding.empty()) {
-    // Not stated, it is what the output has beyond the least extent, as TFLite and Keras leave it to the output's shape.
+    // Not stated, it is what the output has beyond the least extent, as TFLite and Keras leave it to the output's
+    // shape.
     for (std::size_t i = 0; i < kernel.size(); ++i) {
       const std::int64_t beyond = output[i] - TransposedOutputExtent(window, i, input[i]);
       if (beyond > 0 && beyond < window.stride[i]) window.output_padding[i] = beyond;

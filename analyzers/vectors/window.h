@@ -1,4 +1,5 @@
-// How a window (a kernel with stride, padding and dilation) moves along spatial axes, from a description and extents. Internal.
+// How a window (a kernel with stride, padding and dilation) moves along spatial axes, from a description and extents.
+// Internal.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +17,12 @@ struct Window {
   std::vector<std::int64_t> output_padding;                        // transposed convolution
 };
 
-// The attributes of `description` spread over kernel.size() axes; absent ones are 1 (`stride`: `default_stride`), padding
-// 0. "same" padding is that of these extents. INVALID_ARGUMENT naming `where` and the attribute: a count that is neither
-// one nor an entry an axis.
+// The attributes of `description` spread over kernel.size() axes; absent ones are 1 (`stride`: `default_stride`),
+// padding 0. "same" padding is that of these extents. INVALID_ARGUMENT naming `where` and the attribute: a count that
+// is neither one nor an entry an axis.
 absl::StatusOr<Window> MakeWindow(const CaseDescription& description, const std::string& where,
-                                  const std::vector<std::int64_t>& kernel, const std::vector<std::int64_t>& default_stride,
+                                  const std::vector<std::int64_t>& kernel,
+                                  const std::vector<std::int64_t>& default_stride,
                                   const std::vector<std::int64_t>& input, const std::vector<std::int64_t>& output);
 
 // The output's extent that the window gives along `axis`; below 1 when the kernel does not fit.

@@ -115,6 +115,11 @@ TEST(DocsTest, EveryWordOfTheTargetFilesIsDocumented) {
   ExpectWords(fields, numerics::kDelegateActivationsNames);
   ExpectWords(fields, numerics::kDelegateWeightsNames);
   ExpectWords(fields, numerics::kDelegateOutputPaddingNames);
+  ExpectWords(fields, numerics::kAddRuleNames);
+  ExpectWords(fields, numerics::kMulRuleNames);
+  ExpectWords(fields, numerics::kConcatRuleNames);
+  ExpectWords(fields, numerics::kAveragePoolRuleNames);
+  ExpectWords(fields, numerics::kMeanRuleNames);
   ExpectWords(fields, numerics::kEngineNames);
   ExpectWords(fields, numerics::kEvidenceKindNames);
 }

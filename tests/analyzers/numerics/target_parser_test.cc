@@ -180,6 +180,21 @@ TEST(ParseTargetTest, WeightAdjustment) {
   EXPECT_EQ(target->bias.adjustment, WeightAdjustment::kOnnxRuntime);
 }
 
+TEST(ParseTargetTest, Operators) {
+  const auto without = ParseTarget(kFile, "my.yaml");
+  QATGAP_ASSERT_OK(without);
+  EXPECT_EQ(without->operators, OperatorRules{});
+  const auto target = ParseTarget(
+      absl::StrCat(Text(kFile), "operators: {add: qnnpack, mul: tflite_micro, concat: copy, average_pool: pytorch, "
+                                "mean: tflite_vector}\n"), "my.yaml");
+  QATGAP_ASSERT_OK(target);
+  EXPECT_EQ(target->operators, (OperatorRules{.add = AddRule::kQnnpack,
+                                              .mul = MulRule::kTfliteMicro,
+                                              .concat = ConcatRule::kCopy,
+                                              .average_pool = AveragePoolRule::kPytorch,
+                                              .mean = MeanRule::kTfliteVector}));
+}
+
 std::string WithDelegates(std::string_view delegates) {
   return absl::StrCat(WithSection("bias:\n", "", ""), "delegates:\n", Text(delegates));
 }
@@ -303,6 +318,10 @@ INSTANTIATE_TEST_SUITE_P(
                          WithBias("bias: {mode: integer, bits: 24, scale: product_float, division: divide_float, "
                                   "rounding: floor, overflow: int32_min}\n"),
                          "bias.bits is 24; overflow int32_min is a rule for 32 bits"},
+        SectionErrorCase{"OperatorMissing", absl::StrCat(Text(kFile), "operators: {add: qnnpack}\n"),
+                         "operators.mul is missing; accepted: float, pytorch, tflite"},
+        SectionErrorCase{"OperatorUnknown", absl::StrCat(Text(kFile), "operators: {add: qnnpack, sub: float}\n"),
+                         "operators.\"sub\" is not a field here"},
         SectionErrorCase{"DelegatesAndRules",
                          absl::StrCat(Text(kFile),
                                       "delegates: [{target: generic-int32}]\n"),

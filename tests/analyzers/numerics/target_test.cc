@@ -136,6 +136,12 @@ std::vector<Edit> ArithmeticEdits() {
            }},
           {"MultiplierMin", [](auto& t) { t.requantization.multiplier_min = 0x1p-32; }},
           {"MultiplierMax", [](auto& t) { t.requantization.multiplier_max = 256; }},
+          {"Add", [](auto& t) { t.operators.add = AddRule::kTflite; }},
+          {"Mul", [](auto& t) { t.operators.mul = MulRule::kTflite; }},
+          {"Concat", [](auto& t) { t.operators.concat = ConcatRule::kTflite; }},
+          {"AveragePool", [](auto& t) { t.operators.average_pool = AveragePoolRule::kTflite; }},
+          {"Mean", [](auto& t) { t.operators.mean = MeanRule::kTflite; }},
+          {"NoOperators", [](auto& t) { t.operators = {}; }},
           {"Delegates", [](auto& t) { t.delegates = {{.target = "pytorch-qnnpack"}}; }},
           {"DelegateTarget", [](auto& t) { t.delegates = {{.target = "generic-int8"}}; }},
           {"DelegateLayers", [](auto& t) {
@@ -226,7 +232,7 @@ TEST(DigestTest, OfTheShippedTargetsIsStable) {
 TEST(DescribeTest, GivesFormulaRoundingLimitsAndEvidence) {
   EXPECT_THAT(Described("pytorch-fbgemm"),
               AllOf(HasSubstr("bias = fl(b / s_xw)"), HasSubstr("v = fl(fl(fl(A) + bias) * M)"),
-                    HasSubstr("M = fl(fl(s_x * s_w[c]) / s_y)"), HasSubstr("half to even"), HasSubstr("verified"),
+                    HasSubstr("M = fl(fl(s_x * s_w[c]) / s_y)"), HasSubstr("half to even"), HasSubstr("verified: "),
                     HasSubstr("without VNNI"), Not(HasSubstr("q_b"))));
   EXPECT_THAT(Described("pytorch-qnnpack"),
               AllOf(HasSubstr("q_b = round(fl(b * fl(1 / s_b)))"), HasSubstr("-2147483648..2147483647"),

@@ -42,14 +42,14 @@ std::vector<std::int64_t> Naive2d(const Case& layer) {
               for (std::int64_t kx = 0; kx < w[3]; ++kx) {
                 for (std::int64_t iy = 0; iy < in[2]; ++iy) {
                   for (std::int64_t ix = 0; ix < in[3]; ++ix) {
-                    const bool meets = transposed
-                                           ? iy * a.stride[0] + ky * a.dilation[0] - a.padding[0] == y &&
-                                                 ix * a.stride[1] + kx * a.dilation[1] - a.padding[1] == x
-                                           : y * a.stride[0] + ky * a.dilation[0] - a.padding[0] == iy &&
-                                                 x * a.stride[1] + kx * a.dilation[1] - a.padding[1] == ix;
+                    const bool meets = transposed ? iy * a.stride[0] + ky * a.dilation[0] - a.padding[0] == y &&
+                                                        ix * a.stride[1] + kx * a.dilation[1] - a.padding[1] == x
+                                                  : y * a.stride[0] + ky * a.dilation[0] - a.padding[0] == iy &&
+                                                        x * a.stride[1] + kx * a.dilation[1] - a.padding[1] == ix;
                     if (!meets) continue;
-                    const std::int64_t weight = transposed ? At(layer.weight_codes, {channel, o % out_per_group, ky, kx})
-                                                           : At(layer.weight_codes, {o, i, ky, kx});
+                    const std::int64_t weight = transposed
+                                                    ? At(layer.weight_codes, {channel, o % out_per_group, ky, kx})
+                                                    : At(layer.weight_codes, {o, i, ky, kx});
                     sum += (At(layer.input_codes[0], {n, channel, iy, ix}) - layer.inputs[0].zero_point()) *
                            (weight - layer.weight.zero_point(static_cast<std::size_t>(o)));
                   }
@@ -78,13 +78,16 @@ TEST_P(ExactAccumulatorsTest, AreTheDefinition) {
 INSTANTIATE_TEST_SUITE_P(Cases, ExactAccumulatorsTest, ::testing::Range(0, kSyntheticCases),
                          [](const auto& test) { return SyntheticCases(0)[static_cast<std::size_t>(test.param)].name; });
 
-Case Linear(std::vector<std::int32_t> input, std::vector<std::int32_t> weight, std::int64_t depth, std::int64_t quant_max) {
+Case Linear(std::vector<std::int32_t> input, std::vector<std::int32_t> weight, std::int64_t depth,
+            std::int64_t quant_max) {
   Case layer;
   layer.op = CaseOp::kLinear;
   layer.inputs = {{.scales = {1}, .zero_points = {1}, .quant_min = -quant_max - 1, .quant_max = quant_max}};
   layer.weight = {.scales = {1}, .zero_points = {2}, .quant_min = -128, .quant_max = 127};
-  layer.input_codes = {graph::Tensor::Of<std::int32_t>({static_cast<std::int64_t>(input.size()) / depth, depth}, input)};
-  layer.weight_codes = graph::Tensor::Of<std::int32_t>({static_cast<std::int64_t>(weight.size()) / depth, depth}, weight);
+  layer.input_codes = {
+      graph::Tensor::Of<std::int32_t>({static_cast<std::int64_t>(input.size()) / depth, depth}, input)};
+  layer.weight_codes =
+      graph::Tensor::Of<std::int32_t>({static_cast<std::int64_t>(weight.size()) / depth, depth}, weight);
   return layer;
 }
 
@@ -114,7 +117,8 @@ TEST(ExactAccumulatorsWitnessTest, OneSpatialAxisIsTwoWithAnEmptyOne) {
   layer.input_codes = {with_height(layer.input_codes[0])};
   layer.weight_codes = with_height(layer.weight_codes);
   layer.output_codes = with_height(layer.output_codes);
-  layer.convolution = {.stride = {1, 1}, .padding = {0, 0}, .dilation = {1, 1}, .groups = 1, .transposed = false, .output_padding = {}};
+  layer.convolution = {
+      .stride = {1, 1}, .padding = {0, 0}, .dilation = {1, 1}, .groups = 1, .transposed = false, .output_padding = {}};
   EXPECT_THAT(sums->data<std::int64_t>(), ElementsAreArray(Naive2d(layer)));
 }
 

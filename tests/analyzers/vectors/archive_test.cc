@@ -69,7 +69,8 @@ TEST(ArchiveTest, WhatIsNoArchiveIsNamed) {
 
 TEST(ArchiveTest, PathsStayInside) {
   for (const char* path : {"../case.json", "a/../../case.json", "/etc/case.json", "a\\..\\case.json", ".."}) {
-    EXPECT_THAT(ReadArchive(Zip({{path, "x"}}), "v.zip"), StatusIs(kInvalid, HasSubstr("leaves its directory"))) << path;
+    EXPECT_THAT(ReadArchive(Zip({{path, "x"}}), "v.zip"), StatusIs(kInvalid, HasSubstr("leaves its directory")))
+        << path;
   }
 }
 
@@ -78,7 +79,7 @@ TEST(ArchiveTest, ZerosThatUnpackToTooMuch) {
   std::vector<std::pair<std::string, std::string>> members(9, {"", block});
   for (std::size_t i = 0; i < members.size(); ++i) members[i].first = std::to_string(i);
   const std::string bomb = Zip(members);
-  EXPECT_LT(bomb.size(), std::size_t{1} << 22U);
+  EXPECT_LT(bomb.size(), std::size_t{4} << 20U);
   EXPECT_THAT(ReadArchive(bomb, "v.zip"), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("512 MiB")));
 }
 
@@ -90,7 +91,8 @@ TEST(ArchiveTest, FlippedBytesAreAnErrorOrFiles) {
     const std::string whole = Zip(Members(), method);
     for (int i = 0; i < 1500; ++i) {
       std::string bytes = whole;
-      for (std::uint_fast32_t flips = 1 + random() % 3; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+      for (std::uint_fast32_t flips = 1 + random() % 3; flips > 0; --flips)
+        bytes[random() % bytes.size()] = static_cast<char>(random());
       if (random() % 8 == 0) bytes.resize(random() % bytes.size());
       const auto files = ReadArchive(bytes, "v.zip");
       if (files.ok()) {

@@ -18,7 +18,8 @@ Files ConvolutionFiles() {
   "layout": "NCHW",
   "attributes": {"stride": [1, 1], "padding": [1, 1], "dilation": [1, 1], "groups": 1},
   "input": {"dtype": "uint8", "scale": 0.05, "zero_point": 3},
-  "weight": {"dtype": "int8", "scales": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06], "zero_points": [0, 0, 0, 0, 0, 0], "axis": 0},
+  "weight": {"dtype": "int8", "scales": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06], "zero_points": [0, 0, 0, 0, 0, 0],
+             "axis": 0},
   "output": {"dtype": "uint8", "scale": 0.1, "zero_point": 7},
   "activation": "relu"
 }

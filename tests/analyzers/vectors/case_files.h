@@ -23,7 +23,8 @@ std::string Ramp(std::int64_t count, std::int64_t low, std::int64_t high) {
   return Elements(values);
 }
 
-// Folder "conv": conv2d, NCHW, input [2, 3, 5, 4] uint8, weight [6, 3, 3, 3] int8, output [2, 6, 5, 4], padding 1, six scales.
+// Folder "conv": conv2d, NCHW, input [2, 3, 5, 4] uint8, weight [6, 3, 3, 3] int8, output [2, 6, 5, 4], padding 1, six
+// scales.
 Files ConvolutionFiles();
 
 // The same with one text in case.json replaced; aborts where it is not there once.

@@ -15,6 +15,7 @@ namespace {
 
 using ::qatgap::testing::StatusIs;
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -35,10 +36,15 @@ TEST(CaseReaderTest, ReadsEveryField) {
   EXPECT_EQ(layer.target, "pytorch-qnnpack");
   EXPECT_EQ(layer.op, CaseOp::kConvolution);
   EXPECT_EQ(layer.host, (std::map<std::string, bool>{{"simulated", false}, {"vnni", true}}));
-  EXPECT_EQ(layer.convolution, (graph::ConvolutionAttributes{.stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1},
-                                                             .groups = 1, .transposed = false, .output_padding = {}}));
+  EXPECT_EQ(layer.convolution, (graph::ConvolutionAttributes{.stride = {1, 1},
+                                                             .padding = {1, 1},
+                                                             .dilation = {1, 1},
+                                                             .groups = 1,
+                                                             .transposed = false,
+                                                             .output_padding = {}}));
   EXPECT_THAT(layer.padding_end, IsEmpty());
-  EXPECT_EQ(layer.inputs.front(), (numerics::QuantParams{.scales = {0.05}, .zero_points = {3}, .quant_min = 0, .quant_max = 255}));
+  EXPECT_EQ(layer.inputs.front(),
+            (numerics::QuantParams{.scales = {0.05}, .zero_points = {3}, .quant_min = 0, .quant_max = 255}));
   EXPECT_THAT(layer.weight.scales, ElementsAre(0.01, 0.02, 0.03, 0.04, 0.05, 0.06));
   EXPECT_EQ(layer.weight.axis, 0);
   EXPECT_EQ(layer.weight.quant_min, -128);
@@ -85,7 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"OpOfTflite", {{"\"conv2d\"", "\"CONV_2D\""}}},
         {"OpWithActivation", {{"\"conv2d\"", "\"quantized::conv2d_relu\""}, {",\n  \"activation\": \"relu\"", ""}}},
         {"ActivationInCapitals", {{"\"relu\"", "\"RELU\""}}},
-        {"DtypesOfTorch", {{"\"uint8\", \"scale\": 0.05", "\"torch.quint8\", \"scale\": 0.05"}, {"\"int8\"", "\"qint8\""}}},
+        {"DtypesOfTorch",
+         {{"\"uint8\", \"scale\": 0.05", "\"torch.quint8\", \"scale\": 0.05"}, {"\"int8\"", "\"qint8\""}}},
         {"ShortDtypes", {{"\"uint8\", \"scale\": 0.05", "\"u8\", \"scale\": [0.05]"}, {"\"int8\"", "\"i8\""}}},
         {"NoLayout", {{"  \"layout\": \"NCHW\",\n", ""}}},
         {"LayoutInSmallLetters", {{"NCHW", "nchw"}}},
@@ -96,8 +103,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"PaddingSame", {{"\"padding\": [1, 1]", "\"padding\": \"SAME\""}}},
         {"DefaultsLeftOut", {{"\"stride\": [1, 1], ", ""}, {", \"dilation\": [1, 1], \"groups\": 1", ""}}},
         {"OneZeroPointForAll", {{"[0, 0, 0, 0, 0, 0]", "0"}}},
-        {"NoWeightZeroPoints", {{"\"zero_points\": [0, 0, 0, 0, 0, 0], ", ""}}},
-        {"NoAxis", {{", \"axis\": 0", ""}}},
+        {"NoWeightZeroPoints", {{"\"zero_points\": [0, 0, 0, 0, 0, 0],", ""}}},
+        {"NoAxis", {{",\n             \"axis\": 0", ""}}},
         {"AxisFromTheEnd", {{"\"axis\": 0", "\"axis\": -4"}}},
         {"ScalesUnderOneName", {{"\"scales\"", "\"scale\""}}},
         {"UnknownKeys", {{"\"op\"", "\"note\": {\"a\": [1]}, \"op\""}}},
@@ -147,41 +154,75 @@ std::vector<Spoilt> SpoiltFiles() {
       {"NoInput", With(good, "\"input\":", "\"x\":"), {"input is missing"}},
       {"NoWeight", With(good, "\"weight\":", "\"w\":"), {"weight is missing"}},
       {"NoOutput", With(good, "\"output\":", "\"y\":"), {"output is missing"}},
-      {"InputIsNumber", With(good, "{\"dtype\": \"uint8\", \"scale\": 0.05, \"zero_point\": 3}", "5"), {"input is 5", "must be an object"}},
-      {"NoInputDtype", With(good, "\"dtype\": \"uint8\", \"scale\": 0.05", "\"scale\": 0.05"), {"input.dtype is missing"}},
+      {"InputIsNumber",
+       With(good, "{\"dtype\": \"uint8\", \"scale\": 0.05, \"zero_point\": 3}", "5"),
+       {"input is 5", "must be an object"}},
+      {"NoInputDtype",
+       With(good, "\"dtype\": \"uint8\", \"scale\": 0.05", "\"scale\": 0.05"),
+       {"input.dtype is missing"}},
       {"NoInputScale", With(good, "\"scale\": 0.05, ", ""), {"input.scale is missing"}},
-      {"NoWeightScales", With(good, "\"scales\": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06], ", ""), {"weight.scales is missing"}},
+      {"NoWeightScales",
+       With(good, "\"scales\": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06], ", ""),
+       {"weight.scales is missing"}},
       {"NoOutputScale", With(good, "\"scale\": 0.1, ", ""), {"output.scale is missing"}},
-      {"NanScale", With(good, "\"scale\": 0.05", "\"scale\": NaN"), {"input.scale is NaN", "finite and greater than 0"}},
+      {"NanScale",
+       With(good, "\"scale\": 0.05", "\"scale\": NaN"),
+       {"input.scale is NaN", "finite and greater than 0"}},
       {"InfiniteScale", With(good, "\"scale\": 0.1", "\"scale\": Infinity"), {"output.scale is Infinity", "finite"}},
       {"NanWeightScale", With(good, "0.03", "NaN"), {"weight.scales[2] is NaN"}},
       {"ZeroScale", With(good, "\"scale\": 0.05", "\"scale\": 0"), {"input.scale is 0", "greater than 0"}},
       {"NegativeScale", With(good, "0.04", "-0.04"), {"weight.scales[3] is -0.04"}},
       {"ScaleIsText", With(good, "\"scale\": 0.05", "\"scale\": \"0.05\""), {"input.scale is \"0.05\""}},
-      {"TwoInputScales", With(good, "\"scale\": 0.05", "\"scale\": [0.05, 0.06]"), {"input.scale is [0.05,0.06]", "have one scale"}},
+      {"TwoInputScales",
+       With(good, "\"scale\": 0.05", "\"scale\": [0.05, 0.06]"),
+       {"input.scale is [0.05,0.06]", "have one scale"}},
       {"FiveScales", With(good, "0.01, ", ""), {"weight.zero_point", "5 scales"}},
-      {"SevenScales", With(With(good, "0.01, ", "0.01, 0.01, "), "[0, 0, 0, 0, 0, 0]", "0"), {"weight.scales has 7 entries", "6 output channels"}},
+      {"SevenScales",
+       With(With(good, "0.01, ", "0.01, 0.01, "), "[0, 0, 0, 0, 0, 0]", "0"),
+       {"weight.scales has 7 entries", "6 output channels"}},
       {"WrongAxis", With(good, "\"axis\": 0", "\"axis\": 1"), {"weight.axis is 1", "3 slices"}},
       {"AxisBeyond", With(good, "\"axis\": 0", "\"axis\": 4"), {"weight.axis is 4"}},
-      {"ZeroPointBeyond", With(good, "\"zero_point\": 3", "\"zero_point\": 256"), {"input.zero_point is 256", "0 to 255"}},
-      {"FractionalZeroPoint", With(good, "\"zero_point\": 3", "\"zero_point\": 3.5"), {"input.zero_point is 3.5", "integer"}},
+      {"ZeroPointBeyond",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 256"),
+       {"input.zero_point is 256", "0 to 255"}},
+      {"FractionalZeroPoint",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 3.5"),
+       {"input.zero_point is 3.5", "integer"}},
       {"UnknownDtype", With(good, "\"int8\"", "\"float32\""), {"weight.dtype is \"float32\"", "known are"}},
       {"OtherDtype", With(good, "\"int8\"", "\"uint8\""), {"conv/weight.npy has dtype |i1", "weight.dtype is uint8"}},
-      {"QuantRangeBeyond", With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_max\": 300"), {"input.quant_max is 300"}},
-      {"EmptyQuantRange", With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_min\": 9, \"quant_max\": 9"), {"input.quant_min is 9"}},
-      {"ZeroPointOutsideRange", With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_min\": 4"), {"input.zero_point is 3", "4..255"}},
-      {"CodeOutsideRange", With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_max\": 100"), {"conv/input.npy holds 101 at [1, 2, 0, 1]", "0 to 100"}},
+      {"QuantRangeBeyond",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_max\": 300"),
+       {"input.quant_max is 300"}},
+      {"EmptyQuantRange",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_min\": 9, \"quant_max\": 9"),
+       {"input.quant_min is 9"}},
+      {"ZeroPointOutsideRange",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_min\": 4"),
+       {"input.zero_point is 3", "4..255"}},
+      {"CodeOutsideRange",
+       With(good, "\"zero_point\": 3", "\"zero_point\": 3, \"quant_max\": 100"),
+       {"conv/input.npy holds 101 at [1, 2, 0, 1]", "0 to 100"}},
       {"UnknownActivation", With(good, "\"relu\"", "\"gelu\""), {"activation is \"gelu\"", "none, relu and relu6"}},
       {"UnknownLayout", With(good, "NCHW", "CHWN"), {"layout is \"CHWN\"", "known are"}},
-      {"WrongLayout", With(good, "NCHW", "NHWC"), {"shapes do not fit", "input [2, 3, 5, 4]", "weight [6, 3, 3, 3]", "output [2, 6, 5, 4]"}},
-      {"WrongPadding", With(good, "\"padding\": [1, 1]", "\"padding\": [0, 1]"), {"shapes do not fit", "gives 3 outputs", "output has 5"}},
-      {"PaddingOfThree", With(good, "\"padding\": [1, 1]", "\"padding\": [1, 1, 1]"), {"attributes.padding is [1, 1, 1]"}},
+      {"WrongLayout",
+       With(good, "NCHW", "NHWC"),
+       {"shapes do not fit", "input [2, 3, 5, 4]", "weight [6, 3, 3, 3]", "output [2, 6, 5, 4]"}},
+      {"WrongPadding",
+       With(good, "\"padding\": [1, 1]", "\"padding\": [0, 1]"),
+       {"shapes do not fit", "gives 3 outputs", "output has 5"}},
+      {"PaddingOfThree",
+       With(good, "\"padding\": [1, 1]", "\"padding\": [1, 1, 1]"),
+       {"attributes.padding is [1, 1, 1]"}},
       {"NegativePadding", With(good, "\"padding\": [1, 1]", "\"padding\": [-1, 1]"), {"attributes.padding"}},
-      {"UnknownPadding", With(good, "\"padding\": [1, 1]", "\"padding\": \"reflect\""), {"attributes.padding is \"reflect\""}},
+      {"UnknownPadding",
+       With(good, "\"padding\": [1, 1]", "\"padding\": \"reflect\""),
+       {"attributes.padding is \"reflect\""}},
       {"ZeroStride", With(good, "\"stride\": [1, 1]", "\"stride\": 0"), {"attributes.stride is 0"}},
       {"HugeDilation", With(good, "\"dilation\": [1, 1]", "\"dilation\": [1, 99999999999]"), {"attributes.dilation"}},
       {"ZeroGroups", With(good, "\"groups\": 1", "\"groups\": 0"), {"attributes.groups is 0"}},
-      {"WrongGroups", With(good, "\"groups\": 1", "\"groups\": 2"), {"weight takes 6 input channels in 2 groups, input has 3"}},
+      {"WrongGroups",
+       With(good, "\"groups\": 1", "\"groups\": 2"),
+       {"weight takes 6 input channels in 2 groups, input has 3"}},
       {"NoInputFile", Without("input.npy"), {"conv/input.npy is missing"}},
       {"NoWeightFile", Without("weight.npy"), {"conv/weight.npy is missing"}},
       {"NoOutputFile", Without("output.npy"), {"conv/output.npy is missing"}},
@@ -189,12 +230,22 @@ std::vector<Spoilt> SpoiltFiles() {
       {"TruncatedArray", truncated, {"conv/weight.npy has 161 bytes", "truncated"}},
       {"BigEndian", WithArray(good, "bias", ">f4", {6}, std::string(24, 0)), {"conv/bias.npy has dtype >f4"}},
       {"EmptyArray", WithArray(good, "input", "|u1", {0, 3, 5, 4}, ""), {"conv/input.npy", "no element"}},
-      {"FewerAxes", WithArray(good, "input", "|u1", {6, 5, 4}, std::string(120, 1)), {"shapes do not fit", "input [6, 5, 4]"}},
+      {"FewerAxes",
+       WithArray(good, "input", "|u1", {6, 5, 4}, std::string(120, 1)),
+       {"shapes do not fit", "input [6, 5, 4]"}},
       {"OtherSpatialAxes", With(good, "conv2d", "conv1d"), {"conv1d has 1 spatial axes"}},
-      {"NanBias", WithArray(good, "bias", "<f4", {6}, Elements<float>({1, 2, kNan, 4, 5, 6})), {"conv/bias.npy holds nan at channel 2"}},
-      {"ShortBias", WithArray(good, "bias", "<f4", {5}, std::string(20, 0)), {"conv/bias.npy has 5 values for 6 output channels"}},
-      {"IntegersForReals", WithArray(good, "bias", "<i4", {6}, std::string(24, 0)), {"conv/bias.npy has dtype <i4", "bias_int.npy"}},
-      {"RealsForIntegers", WithArray(good, "bias_int", "<f4", {6}, std::string(24, 0)), {"conv/bias_int.npy has dtype <f4", "bias.npy"}},
+      {"NanBias",
+       WithArray(good, "bias", "<f4", {6}, Elements<float>({1, 2, kNan, 4, 5, 6})),
+       {"conv/bias.npy holds nan at channel 2"}},
+      {"ShortBias",
+       WithArray(good, "bias", "<f4", {5}, std::string(20, 0)),
+       {"conv/bias.npy has 5 values for 6 output channels"}},
+      {"IntegersForReals",
+       WithArray(good, "bias", "<i4", {6}, std::string(24, 0)),
+       {"conv/bias.npy has dtype <i4", "bias_int.npy"}},
+      {"RealsForIntegers",
+       WithArray(good, "bias_int", "<f4", {6}, std::string(24, 0)),
+       {"conv/bias_int.npy has dtype <f4", "bias.npy"}},
   };
 }
 
@@ -233,9 +284,12 @@ std::vector<int> Values(const std::string& bytes) { return {bytes.begin(), bytes
 TEST(LayoutTest, ChannelsLastIsTheSameCase) {
   const Files good = ConvolutionFiles();
   Files files = With(good, "  \"layout\": \"NCHW\",\n", "");
-  files = WithArray(std::move(files), "input", "|u1", {2, 5, 4, 3}, ToLast(Values(Ramp<std::uint8_t>(120, 0, 250)), {2, 3, 5, 4}));
-  files = WithArray(std::move(files), "weight", "|i1", {6, 3, 3, 3}, ToLast(Values(Ramp<std::int8_t>(162, -128, 127)), {6, 3, 3, 3}));
-  files = WithArray(std::move(files), "output", "|u1", {2, 5, 4, 6}, ToLast(Values(Ramp<std::uint8_t>(240, 7, 255)), {2, 6, 5, 4}));
+  files = WithArray(std::move(files), "input", "|u1", {2, 5, 4, 3},
+                    ToLast(Values(Ramp<std::uint8_t>(120, 0, 250)), {2, 3, 5, 4}));
+  files = WithArray(std::move(files), "weight", "|i1", {6, 3, 3, 3},
+                    ToLast(Values(Ramp<std::int8_t>(162, -128, 127)), {6, 3, 3, 3}));
+  files = WithArray(std::move(files), "output", "|u1", {2, 5, 4, 6},
+                    ToLast(Values(Ramp<std::uint8_t>(240, 7, 255)), {2, 6, 5, 4}));
   EXPECT_EQ(WriteCase(ReadOne(files)), WriteCase(ReadOne(good)));
 }
 
@@ -257,8 +311,47 @@ TEST(LayoutTest, DepthwiseWeightsOfTflite) {
   EXPECT_EQ(ReadOne(stored_by_channel).weight_codes.data<std::int32_t>()[1], -26);
 }
 
+// numpy.save of a transposed matrix: the same numbers, first axis fastest.
+TEST(CaseReaderTest, FortranOrderIsTurned) {
+  Files files = With(ConvolutionFiles(), "conv2d", "linear");
+  files = WithArray(std::move(files), "input", "|u1", {2, 4}, std::string(8, 5));
+  files = WithArray(std::move(files), "output", "|u1", {2, 6}, std::string(12, 9));
+  const Case rows = ReadOne(WithArray(files, "weight", "|i1", {6, 4}, Ramp<std::int8_t>(24, 0, 99)));
+  std::string turned;
+  for (int k = 0; k < 4; ++k) {
+    for (int o = 0; o < 6; ++o) turned.push_back(static_cast<char>(o * 4 + k));
+  }
+  files = WithArray(std::move(files), "weight", "|i1", {6, 4}, turned);
+  std::string& bytes = files["conv/weight.npy"];
+  bytes.replace(bytes.find("False, "), 7, "True,  ");
+  EXPECT_THAT(ReadOne(files).weight_codes.data<std::int32_t>(),
+              ElementsAreArray(rows.weight_codes.data<std::int32_t>()));
+}
+
+// 3 x 3 x 3 in, out and in each kernel: with padding either layout fits.
+TEST(LayoutTest, WhatFitsBothIsTheRuntimes) {
+  Files files = With(ConvolutionFiles(), "  \"layout\": \"NCHW\",\n", "");
+  files = With(std::move(files), "\"padding\": [1, 1]", "\"padding\": 0");
+  files =
+      With(std::move(files), "\"scales\": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06], \"zero_points\": [0, 0, 0, 0, 0, 0]",
+           "\"scale\": 0.5");
+  files.erase("conv/bias.npy");
+  files = WithArray(std::move(files), "input", "|u1", {1, 3, 3, 3}, Ramp<std::uint8_t>(27, 0, 99));
+  files = WithArray(std::move(files), "weight", "|i1", {3, 3, 3, 3}, std::string(81, 1));
+  files = WithArray(std::move(files), "output", "|u1", {1, 3, 1, 1}, std::string(3, 9));
+  EXPECT_EQ(ReadOne(files).input_codes[0].data<std::int32_t>()[1], 1);
+  files = WithArray(std::move(files), "output", "|u1", {1, 1, 1, 3}, std::string(3, 9));
+  EXPECT_EQ(ReadOne(files).input_codes[0].data<std::int32_t>()[1], 3);
+  files = With(std::move(files), "\"dilation\": [1, 1]", "\"dilation\": 1");
+  files = With(std::move(files), "\"padding\": 0", "\"padding\": 1");
+  files = WithArray(std::move(files), "output", "|u1", {1, 3, 3, 3}, std::string(27, 9));
+  EXPECT_EQ(ReadOne(files).input_codes[0].data<std::int32_t>()[1], 1);
+  EXPECT_EQ(ReadOne(With(files, "\"pytorch\"", "\"litert\"")).input_codes[0].data<std::int32_t>()[1], 3);
+}
+
 TEST(LayoutTest, SamePaddingWithStrideIsLargerAtTheEnd) {
-  Files files = With(ConvolutionFiles(), "\"stride\": [1, 1], \"padding\": [1, 1]", "\"stride\": 2, \"padding\": \"same\"");
+  Files files =
+      With(ConvolutionFiles(), "\"stride\": [1, 1], \"padding\": [1, 1]", "\"stride\": 2, \"padding\": \"same\"");
   files = WithArray(std::move(files), "output", "|u1", {2, 6, 3, 2}, std::string(72, 9));
   const Case layer = ReadOne(files);
   EXPECT_THAT(layer.convolution.padding, ElementsAre(1, 0));  // height 5: 2 in all; width 4: 1 in all
@@ -303,7 +396,8 @@ TEST(ElementwiseReaderTest, InputsHaveSeveralNames) {
 }
 
 TEST(ElementwiseReaderTest, ConcatOfChannelsLast) {
-  Files files = WithArray(ElementwiseFiles("concat", "{\"axis\": -1}"), "input_0", "|i1", {1, 2, 2, 3}, Ramp<std::int8_t>(12, 0, 99));
+  Files files = WithArray(ElementwiseFiles("concat", "{\"axis\": -1}"), "input_0", "|i1", {1, 2, 2, 3},
+                          Ramp<std::int8_t>(12, 0, 99));
   files = WithArray(std::move(files), "input_1", "|i1", {1, 2, 2, 1}, Ramp<std::int8_t>(4, 50, 99));
   files = WithArray(std::move(files), "output", "|i1", {1, 2, 2, 4}, std::string(16, 1));
   EXPECT_THAT(ReadOne(files).axes, ElementsAre(3));
@@ -318,8 +412,10 @@ TEST(ElementwiseReaderTest, ShapesMustFit) {
   files = WithArray(std::move(files), "input_1", "|i1", {2, 2}, std::string(4, 1));
   files = WithArray(std::move(files), "output", "|i1", {2, 3}, std::string(6, 1));
   EXPECT_THAT(ReadCases(files), StatusIs(kInvalid, HasSubstr("axis 1 differs between the inputs")));
-  EXPECT_THAT(ReadCases(With(files, "\"mul\"", "\"concat\"")), StatusIs(kInvalid, HasSubstr("attributes.axis is missing")));
-  EXPECT_THAT(ReadCases(With(files, "\"mul\"", "\"mean\"")), StatusIs(kInvalid, HasSubstr("input describes 2 tensors, mean takes 1")));
+  EXPECT_THAT(ReadCases(With(files, "\"mul\"", "\"concat\"")),
+              StatusIs(kInvalid, HasSubstr("attributes.axis is missing")));
+  EXPECT_THAT(ReadCases(With(files, "\"mul\"", "\"mean\"")),
+              StatusIs(kInvalid, HasSubstr("input describes 2 tensors, mean takes 1")));
 }
 
 }  // namespace

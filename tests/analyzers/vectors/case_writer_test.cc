@@ -33,7 +33,8 @@ TEST_P(RoundTripTest, IsTheSame) {
   EXPECT_EQ(read.activation, layer.activation);
   EXPECT_EQ(read.bias, layer.bias);
   EXPECT_EQ(read.bias_integer, layer.bias_integer);
-  EXPECT_THAT(read.weight_codes.data<std::int32_t>(), ::testing::ElementsAreArray(layer.weight_codes.data<std::int32_t>()));
+  EXPECT_THAT(read.weight_codes.data<std::int32_t>(),
+              ::testing::ElementsAreArray(layer.weight_codes.data<std::int32_t>()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, RoundTripTest, ::testing::Range(0, kSyntheticCases),

@@ -65,30 +65,45 @@ std::vector<Planted> PlantedTargets() {
   const BiasRule int32{};
   return {
       {"HalfUpBiasAndFloat", false,
-       make({.division = BiasDivision::kDivideDouble, .rounding = Rounding::kHalfUp}, {}, {.rounding = Rounding::kHalfAwayFromZero})},
+       make({.division = BiasDivision::kDivideDouble, .rounding = Rounding::kHalfUp}, {},
+            {.rounding = Rounding::kHalfAwayFromZero})},
       {"FloorBiasOfSixteenBits", false, make({.bits = 16, .rounding = Rounding::kFloor}, {}, {})},
       {"SymmetricEightBits", false, make({.bits = 8, .symmetric_clamp = true}, {}, {})},
       {"WrappingEightBits", false, make({.bits = 8, .overflow = BiasOverflow::kWrap}, {}, {})},
       {"NarrowSaturatingAccumulator", false,
-       make(int32, {.bits = 16, .overflow = AccumulatorOverflow::kSaturate}, {.zero_point = ZeroPointOrder::kBeforeRounding})},
+       make(int32, {.bits = 16, .overflow = AccumulatorOverflow::kSaturate},
+            {.zero_point = ZeroPointOrder::kBeforeRounding})},
       {"NarrowWrappingAccumulator", false, make(int32, {.bits = 16}, {})},
       {"SingleRounding", false,
-       make({.rounding = Rounding::kHalfAwayFromZero}, {}, {.mode = RequantMode::kQ31SingleRounding, .multiplier = MultiplierForm::kDouble})},
-      {"DoubleRounding", false, make(int32, {}, {.mode = RequantMode::kQ31DoubleRounding, .multiplier = MultiplierForm::kTflite})},
-      {"FifteenBitMultiplier", false, make(int32, {.bits = 64}, {.mode = RequantMode::kQ15, .multiplier = MultiplierForm::kDouble})},
+       make({.rounding = Rounding::kHalfAwayFromZero}, {},
+            {.mode = RequantMode::kQ31SingleRounding, .multiplier = MultiplierForm::kDouble})},
+      {"DoubleRounding", false,
+       make(int32, {}, {.mode = RequantMode::kQ31DoubleRounding, .multiplier = MultiplierForm::kTflite})},
+      {"FifteenBitMultiplier", false,
+       make(int32, {.bits = 64}, {.mode = RequantMode::kQ15, .multiplier = MultiplierForm::kDouble})},
       {"Binary64", false,
-       make(int32, {}, {.mode = RequantMode::kFloat64, .multiplier = MultiplierForm::kDouble, .rounding = Rounding::kHalfAwayFromZero})},
+       make(int32, {},
+            {.mode = RequantMode::kFloat64,
+             .multiplier = MultiplierForm::kDouble,
+             .rounding = Rounding::kHalfAwayFromZero})},
       {"FloatBiasBefore", false,
        make({.mode = BiasMode::kFloatBeforeScale, .division = BiasDivision::kMultiplyReciprocal}, {},
             {.multiplier = MultiplierForm::kProductTimesReciprocal, .conversion = ConversionOverflow::kInt32MinPack})},
       {"FloatBiasAfter", false,
        make({.mode = BiasMode::kFloatAfterScale}, {},
-            {.zero_point = ZeroPointOrder::kBeforeRounding, .dequantization = Dequantization::kProduct, .reciprocal_scales = true})},
+            {.zero_point = ZeroPointOrder::kBeforeRounding,
+             .dequantization = Dequantization::kProduct,
+             .reciprocal_scales = true})},
       {"ShiftWithOwnBiasScale", true,
        make({.bits = 8, .scale = BiasScale::kOwnPowerOfTwo, .division = BiasDivision::kDivideDouble}, {},
-            {.mode = RequantMode::kPowerOfTwoShift, .multiplier = MultiplierForm::kDouble, .rounding = Rounding::kHalfUp})},
+            {.mode = RequantMode::kPowerOfTwoShift,
+             .multiplier = MultiplierForm::kDouble,
+             .rounding = Rounding::kHalfUp})},
       {"TruncatingShift", true,
-       make(int32, {}, {.mode = RequantMode::kPowerOfTwoShift, .multiplier = MultiplierForm::kDouble, .rounding = Rounding::kFloor})},
+       make(int32, {},
+            {.mode = RequantMode::kPowerOfTwoShift,
+             .multiplier = MultiplierForm::kDouble,
+             .rounding = Rounding::kFloor})},
   };
 }
 
@@ -96,7 +111,8 @@ class PlantedTest : public ::testing::TestWithParam<Planted> {};
 
 TEST_P(PlantedTest, IsAmongTheFound) {
   const Planted& planted = GetParam();
-  const std::vector<Case> cases = Captured(planted.target, planted.powers_of_two ? PowerOfTwoCases(31) : SyntheticCases(31));
+  const std::vector<Case> cases =
+      Captured(planted.target, planted.powers_of_two ? PowerOfTwoCases(31) : SyntheticCases(31));
   const Identification identification = Identified(cases);
   ExpectContains(identification, planted.target);
   EXPECT_EQ(identification.cases, kSyntheticCases);
@@ -122,7 +138,8 @@ TEST_P(PlantedTest, ProposalsDecide) {
     Case layer = proposal.layer;
     EXPECT_THAT(proposal.reason, HasSubstr("give"));
     if (planted.powers_of_two) continue;  // proposals are free in their scales, such hardware is not
-    layer.output_codes = graph::Tensor(graph::DType::kInt32, {layer.input_codes.front().dim(0), layer.weight_codes.dim(0)});
+    layer.output_codes =
+        graph::Tensor(graph::DType::kInt32, {layer.input_codes.front().dim(0), layer.weight_codes.dim(0)});
     cases.push_back(Captured(planted.target, layer));
     ++captured;
   }

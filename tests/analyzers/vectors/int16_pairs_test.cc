@@ -20,11 +20,17 @@ Case Convolution(std::int64_t channels, std::vector<std::int32_t> input, std::ve
                  std::int64_t zero_point, std::int64_t padding) {
   Case layer;
   layer.op = CaseOp::kConvolution;
-  layer.convolution = {.stride = {1, 1}, .padding = {0, padding}, .dilation = {1, 1}, .groups = 1, .transposed = false, .output_padding = {}};
+  layer.convolution = {.stride = {1, 1},
+                       .padding = {0, padding},
+                       .dilation = {1, 1},
+                       .groups = 1,
+                       .transposed = false,
+                       .output_padding = {}};
   if (padding > 0) layer.padding_end = {0, 0};
   layer.inputs = {{.scales = {1}, .zero_points = {zero_point}, .quant_min = 0, .quant_max = 255}};
   layer.weight = {.scales = {1}, .zero_points = {0}, .quant_min = -128, .quant_max = 127};
-  layer.input_codes = {graph::Tensor::Of<std::int32_t>({1, channels, 1, static_cast<std::int64_t>(input.size()) / channels}, input)};
+  layer.input_codes = {
+      graph::Tensor::Of<std::int32_t>({1, channels, 1, static_cast<std::int64_t>(input.size()) / channels}, input)};
   layer.weight_codes = graph::Tensor::Of<std::int32_t>({1, channels, 1, 2}, weight);
   layer.output_codes = graph::Tensor(graph::DType::kInt32, {1, 1, 1, 1});
   return layer;
@@ -51,12 +57,13 @@ TEST(PairSaturatedTest, NegativePairsSaturateBelow) {
 
 TEST(PairSaturatedTest, ZeroPointIsTakenOffAfterwards) {
   // The pair saturates at 32767; then 100 * (127 + 127) is taken off.
-  EXPECT_THAT(Sums(Convolution(1, {255, 255}, {127, 127}, 100, 0), PairKernel::kAcrossTaps), ElementsAre(32767 - 25400));
+  EXPECT_THAT(Sums(Convolution(1, {255, 255}, {127, 127}, 100, 0), PairKernel::kAcrossTaps),
+              ElementsAre(32767 - 25400));
 }
 
 TEST(PairSaturatedTest, PairsAreChannelsOfATapThenTheNextTap) {
-  // Columns (tap, channel): (0,0) 255*127, (0,1) 255*127, (0,2) 0, (1,0) 255*127, (1,1) 0, (1,2) 255*127. The first pair saturates;
-  // the second and third have one large product each.
+  // Columns (tap, channel): (0,0) 255*127, (0,1) 255*127, (0,2) 0, (1,0) 255*127, (1,1) 0, (1,2) 255*127. The first
+  // pair saturates; the second and third have one large product each.
   const Case layer = Convolution(3, {255, 255, 255, 0, 0, 255}, {127, 127, 127, 1, 1, 127}, 0, 0);
   EXPECT_THAT(Sums(layer, PairKernel::kAcrossTaps), ElementsAre(32767 + 32385 + 32385));
   EXPECT_THAT(Sums(layer, PairKernel::kWithinTaps), ElementsAre(32767 + 32385 + 32385));
@@ -116,7 +123,8 @@ TEST(PairKernelTest, DepthwiseOfFbgemmPairsOnEveryHost) {
   target.bias.mode = numerics::BiasMode::kFloatBeforeScale;
   Case layer;
   layer.op = CaseOp::kConvolution;
-  layer.convolution = {.stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1}, .groups = 8, .transposed = false, .output_padding = {}};
+  layer.convolution = {
+      .stride = {1, 1}, .padding = {1, 1}, .dilation = {1, 1}, .groups = 8, .transposed = false, .output_padding = {}};
   layer.inputs = {{.scales = {1}, .zero_points = {0}, .quant_min = 0, .quant_max = 255}};
   layer.weight = {.scales = {1}, .zero_points = {0}, .quant_min = -128, .quant_max = 127};
   layer.weight_codes = graph::Tensor(graph::DType::kInt32, {8, 1, 3, 3});

@@ -48,7 +48,8 @@ TEST(ReaderMutationTest, FlippedBytesOfOneFile) {
         for (std::uint_fast32_t flips = 1 + random() % 3; flips > 0; --flips) {
           // Digits, quotes and brackets more often than noise.
           constexpr char kLikely[] = "0123456789-.eE\"[]{},:NaI(";
-          spoilt[random() % reach] = random() % 2 == 0 ? kLikely[random() % (sizeof kLikely - 1)] : static_cast<char>(random());
+          spoilt[random() % reach] =
+              random() % 2 == 0 ? kLikely[random() % (sizeof kLikely - 1)] : static_cast<char>(random());
         }
         Try(files);
       }

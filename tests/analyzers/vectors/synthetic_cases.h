@@ -11,8 +11,8 @@ namespace qatgap::vectors {
 
 inline constexpr int kSyntheticCases = 8;
 
-// Convolutions with stride, padding of unequal sides, dilation, groups, depthwise, transposed, conv1d and linear; per tensor
-// and per channel; uint8 and int8; with ties. Outputs are all the zero point. Equal seeds give equal cases.
+// Convolutions with stride, padding of unequal sides, dilation, groups, depthwise, transposed, conv1d and linear; per
+// tensor and per channel; uint8 and int8; with ties. Outputs are all the zero point. Equal seeds give equal cases.
 std::vector<Case> SyntheticCases(std::uint32_t seed);
 
 // With scales that are powers of two and biases that are wide for an int8.

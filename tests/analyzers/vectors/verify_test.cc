@@ -78,15 +78,16 @@ TEST_P(SyntheticTest, OneChangedElementIsFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, SyntheticTest,
-                         ::testing::Values("pytorch-fbgemm", "pytorch-qnnpack", "onnxruntime", "generic-int8", "tflite-xnnpack",
-                                           "pytorch-onednn-vnni", "tflite-ruy", "tosa"),
+                         ::testing::Values("pytorch-fbgemm", "pytorch-qnnpack", "onnxruntime", "generic-int8",
+                                           "tflite-xnnpack", "pytorch-onednn-vnni", "tflite-ruy", "tosa"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
 
-// A = 7 * 3 = 21, b = 2.5 at s_b = 0.25 * 0.5 gives q_b = 20; A' = 41, M = 0.125 / 0.25 = 0.5, v = 20.5, even 20, z_y = 10.
+// A = 7 * 3 = 21, b = 2.5 at s_b = 0.25 * 0.5 gives q_b = 20; A' = 41, M = 0.125 / 0.25 = 0.5, v = 20.5, even 20, z_y
+// = 10.
 Case OneProduct() {
   Case layer;
   layer.name = "one";
@@ -151,7 +152,8 @@ TEST(VerifyTest, IntegerBiasIsTakenAndHeldAgainstTheReal) {
   ASSERT_THAT(outcome.first_bias, SizeIs(1));
   EXPECT_EQ(outcome.first_bias.front().expected, 22);
   EXPECT_EQ(outcome.first_bias.front().computed.stored, 20);
-  EXPECT_THAT(ToText(verification, target), HasSubstr("bias of channel 0: bias_int.npy says 22, the target makes 20 of 2.5"));
+  EXPECT_THAT(ToText(verification, target),
+              HasSubstr("bias of channel 0: bias_int.npy says 22, the target makes 20 of 2.5"));
   // Right outputs do not make up for it.
   layer.output_codes.mutable_data<std::int32_t>()[0] = 32;
   EXPECT_FALSE(Verified(target, {layer}).exact());
