@@ -23,8 +23,9 @@ absl::Status CheckTensor(const QuantParams& params, std::string_view what) {
         absl::StrCat(Text(what), " is quantized per channel; operators without weights take one scale a tensor"));
   }
   if (!(params.scale() >= kMinScale && params.scale() <= kMaxScale)) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "scale of the %s is %g; operators are computed for 2^-40 to 2^40, rescale the model's values", what, params.scale()));
+    return absl::FailedPreconditionError(
+        absl::StrFormat("scale of the %s is %g; operators are computed for 2^-40 to 2^40, rescale the model's values",
+                        what, params.scale()));
   }
   if (params.quant_min < SignedMin(16) || params.quant_max > kMaxCode) {
     return absl::FailedPreconditionError(absl::StrFormat(
@@ -45,20 +46,21 @@ absl::Status CheckTensors(const UnaryOperands& operands) {
   return CheckTensor(operands.output, "output");
 }
 
-float Ratio(const QuantParams& numerator, const QuantParams& denominator) {
-  return static_cast<float>(numerator.scale()) / static_cast<float>(denominator.scale());
+// fl(s / s_y), as the runtimes compare it.
+double Ratio(const QuantParams& numerator, const QuantParams& denominator) {
+  return static_cast<double>(static_cast<float>(numerator.scale()) / static_cast<float>(denominator.scale()));
 }
 
 absl::Status CheckRatio(std::string_view what, double ratio, double min, double max) {
   if (ratio >= min && ratio < max) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrFormat("%s is %g, the runtime takes %g or more and less than %g; choose an output scale nearer the inputs'",
-                      what, ratio, min, max));
+  return absl::FailedPreconditionError(absl::StrFormat(
+      "%s is %g, the runtime takes %g or more and less than %g; choose an output scale nearer the inputs'", what, ratio,
+      min, max));
 }
 
 absl::Status CheckAddRatios(const BinaryOperands& operands, double min, double max) {
-  QATGAP_RETURN_IF_ERROR(CheckRatio("first input's scale / output's", static_cast<double>(Ratio(operands.a, operands.output)), min, max));
-  return CheckRatio("second input's scale / output's", static_cast<double>(Ratio(operands.b, operands.output)), min, max);
+  QATGAP_RETURN_IF_ERROR(CheckRatio("first input's scale / output's", Ratio(operands.a, operands.output), min, max));
+  return CheckRatio("second input's scale / output's", Ratio(operands.b, operands.output), min, max);
 }
 
 absl::Status CheckSame(const UnaryOperands& operands) {
@@ -117,7 +119,7 @@ absl::Status CheckMean(MeanRule rule, const UnaryOperands& operands) {
     case MeanRule::kQnnpack: return CheckSame(operands);
     case MeanRule::kTflite:
     case MeanRule::kTfliteVector:
-      return CheckRatio("input's scale / output's", static_cast<double>(Ratio(operands.input, operands.output)), 0, 0x1p30);
+      return CheckRatio("input's scale / output's", Ratio(operands.input, operands.output), 0, 0x1p30);
     case MeanRule::kFloat:
     case MeanRule::kXnnpack:
     case MeanRule::kOnnxRuntime: return absl::OkStatus();

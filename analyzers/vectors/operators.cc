@@ -30,7 +30,8 @@ KernelPosition PositionOf(const Case& layer, std::int64_t channel, std::int64_t 
           .vector_body = channel < channels / kVectorChannels * kVectorChannels};
 }
 
-// For every element of `output` in order, the flat index into a tensor of `shape`, of equally many axes, that broadcasts to it.
+// For every element of `output` in order, the flat index into a tensor of `shape`, of equally many axes, that broadcasts
+// to it.
 std::vector<std::size_t> BroadcastIndices(const graph::Shape& shape, const graph::Shape& output) {
   std::vector<std::size_t> indices(static_cast<std::size_t>(graph::ElementCount(output)));
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -143,7 +144,8 @@ absl::Status ComputePool(numerics::AveragePoolRule rule, const Case& layer, cons
                                                       : numerics::CheckAveragePool(rule, operands));
   const std::vector<std::int64_t>& kernel = layer.pool.kernel;
   const std::int64_t channels = layer.output_codes.dim(1);
-  const std::int64_t plane = layer.output_codes.elements() / std::max<std::int64_t>(1, layer.output_codes.dim(0) * channels);
+  const std::int64_t images = layer.output_codes.dim(0);
+  const std::int64_t plane = layer.output_codes.elements() / std::max<std::int64_t>(1, images * channels);
   Gathered gathered;
   for (std::size_t i = 0; i < codes.size(); ++i) {
     const auto element = static_cast<std::int64_t>(i);
@@ -207,7 +209,9 @@ absl::StatusOr<graph::Tensor> ComputeOperator(const numerics::TargetDescription&
     case CaseOp::kMul: QATGAP_RETURN_IF_ERROR(ComputeBinary(target.operators, layer, range, codes)); break;
     case CaseOp::kConcat: QATGAP_RETURN_IF_ERROR(ComputeConcat(target.operators.concat, layer, range, codes)); break;
     case CaseOp::kAveragePool:
-    case CaseOp::kMaxPool: QATGAP_RETURN_IF_ERROR(ComputePool(target.operators.average_pool, layer, range, codes)); break;
+    case CaseOp::kMaxPool:
+      QATGAP_RETURN_IF_ERROR(ComputePool(target.operators.average_pool, layer, range, codes));
+      break;
     case CaseOp::kMean: QATGAP_RETURN_IF_ERROR(ComputeMean(target.operators.mean, layer, range, codes)); break;
     default: return absl::InternalError(absl::StrCat(OpName(layer), " is a MAC layer"));
   }

@@ -42,11 +42,13 @@ std::vector<Limit> Limits() {
   QuantParams per_channel = Params(1);
   per_channel = {.scales = {1, 1}, .zero_points = {0, 0}, .quant_min = -128, .quant_max = 127, .axis = 1};
   return {
-      {"QnnpackAddSmall", CheckAdd(AddRule::kQnnpack, Ratios(0x1p-14, 1)), CheckAdd(AddRule::kQnnpack, Ratios(0x1.fp-15, 1)),
+      {"QnnpackAddSmall", CheckAdd(AddRule::kQnnpack, Ratios(0x1p-14, 1)),
+       CheckAdd(AddRule::kQnnpack, Ratios(0x1.fp-15, 1)),
        "first input's scale / output's is 5.91278e-05, the runtime takes 6.10352e-05 or more"},
       {"QnnpackAddLarge", CheckAdd(AddRule::kQnnpack, Ratios(1, 255)), CheckAdd(AddRule::kQnnpack, Ratios(1, 256)),
        "second input's scale / output's is 256"},
-      {"XnnpackAddSmall", CheckAdd(AddRule::kXnnpack, Ratios(0x1p-10, 1)), CheckAdd(AddRule::kXnnpack, Ratios(0x1.fp-11, 1)),
+      {"XnnpackAddSmall", CheckAdd(AddRule::kXnnpack, Ratios(0x1p-10, 1)),
+       CheckAdd(AddRule::kXnnpack, Ratios(0x1.fp-11, 1)),
        "takes 0.000976562 or more"},
       {"XnnpackAddLarge", CheckAdd(AddRule::kXnnpack, Ratios(255, 1)), CheckAdd(AddRule::kXnnpack, Ratios(256, 1)),
        "less than 256"},
@@ -56,7 +58,8 @@ std::vector<Limit> Limits() {
        CheckAdd(AddRule::kTflite, Binary(Params(0x1.fp13, 0, -32768, 32767), Params(1), Params(1))),
        CheckAdd(AddRule::kTflite, Binary(Params(0x1p14, 0, -32768, 32767), Params(1), Params(1))), "less than 16384"},
       {"XnnpackMulSmall", CheckMul(MulRule::kXnnpack, Ratios(0x1p-8, 0x1p-8)),
-       CheckMul(MulRule::kXnnpack, Ratios(0x1p-8, 0x1p-9)), "product of the inputs' scales / output's scale is 7.62939e-06"},
+       CheckMul(MulRule::kXnnpack, Ratios(0x1p-8, 0x1p-9)),
+       "product of the inputs' scales / output's scale is 7.62939e-06"},
       {"XnnpackMulLarge", CheckMul(MulRule::kXnnpack, Ratios(16, 15)), CheckMul(MulRule::kXnnpack, Ratios(16, 16)),
        "is 256"},
       {"CopiedConcat", CheckConcat(ConcatRule::kCopy, Unary(Unsigned(1, 3), Unsigned(1, 3))),
@@ -66,7 +69,8 @@ std::vector<Limit> Limits() {
        CheckConcat(ConcatRule::kTflite, Unary(Params(1, 3), Params(2, 4))), "requantize before"},
       {"PytorchPool", CheckAveragePool(AveragePoolRule::kOnnxRuntime, Unary(Params(1), Params(2))),
        CheckAveragePool(AveragePoolRule::kPytorch, Unary(Params(1), Params(2))), "keeps the codes"},
-      {"MaxPool", CheckMaxPool(Unary(Params(1), Params(1))), CheckMaxPool(Unary(Params(1), Params(2))), "output 2 and 0"},
+      {"MaxPool", CheckMaxPool(Unary(Params(1), Params(1))), CheckMaxPool(Unary(Params(1), Params(2))),
+       "output 2 and 0"},
       {"QnnpackMean", CheckMean(MeanRule::kXnnpack, Unary(Params(1), Params(2))),
        CheckMean(MeanRule::kQnnpack, Unary(Params(1), Params(2))), "keeps the codes"},
       {"TfliteMean", CheckMean(MeanRule::kTfliteVector, Unary(Params(0x1p29), Params(1))),
@@ -97,9 +101,10 @@ TEST(CornerTest, EveryRuleComputesWhatItsCheckTakes) {
   for (const double s_a : scales) {
     for (const double s_y : scales) {
       for (const std::int64_t zero_point : {kMin, kMax}) {
-        const QuantParams input = Params(s_a, zero_point, kMin, kMax), output = Params(s_y, -1 - zero_point, kMin, kMax);
+        const QuantParams input = Params(s_a, zero_point, kMin, kMax), other = Params(1, zero_point, kMin, kMax);
+        const QuantParams output = Params(s_y, -1 - zero_point, kMin, kMax);
         const OutputRange range{.zero_point = output.zero_point(), .min = kMin, .max = kMax};
-        const BinaryOperands binary{.a = input, .b = Params(1, zero_point, kMin, kMax), .output = output, .range = range};
+        const BinaryOperands binary{.a = input, .b = other, .output = output, .range = range};
         const UnaryOperands unary{.input = input, .output = output, .range = range};
         for (const std::int32_t code : codes) {
           std::int32_t result = 0;

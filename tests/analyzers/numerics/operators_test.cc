@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace qatgap::numerics {
@@ -90,8 +91,8 @@ TEST(AddTest, PytorchRoundsTheElementsAfterTheLastBlockOf64Otherwise) {
 }
 
 TEST(AddTest, CommonPowerOfTwoOfTheGreaterRatio) {
-  // 3 / 3 + 4 * 0.375 / 3 = 1.5. kQnnpack, n = 23: 3 * 2796203 + 4 * 2^20 = 12582913 = 1.5 * 2^23 + 1; kXnnpack, n = 22:
-  // 3 * 1398101 + 4 * 2^19 = 6291455 = 1.5 * 2^22 - 1.
+  // 3 / 3 + 4 * 0.375 / 3 = 1.5. kQnnpack, n = 23: 3 * 2796203 + 4 * 2^20 = 12582913 = 1.5 * 2^23 + 1; kXnnpack,
+  // n = 22: 3 * 1398101 + 4 * 2^19 = 6291455 = 1.5 * 2^22 - 1.
   const BinaryOperands operands = Binary(Params(1, 0), Params(0.375, 0), Params(3, 0));
   EXPECT_EQ(Add(AddRule::kQnnpack, operands, 3, 4), 2);
   EXPECT_EQ(Add(AddRule::kXnnpack, operands, 3, 4), 1);
@@ -177,7 +178,8 @@ TEST(ConcatTest, InputsOnTheOutputsGridAreCopied) {
 }
 
 std::int32_t AveragePool(AveragePoolRule rule, const UnaryOperands& operands, KernelPosition position,
-                         std::vector<std::int32_t> codes, std::int64_t count, std::int64_t height, bool adaptive = false) {
+                         std::vector<std::int32_t> codes, std::int64_t count, std::int64_t height,
+                         bool adaptive = false) {
   return AveragePoolCode(rule, operands, position,
                          {.codes = codes, .count = count, .height = height, .width = 1, .adaptive = adaptive});
 }
@@ -270,8 +272,8 @@ TEST(MeanTest, TfliteTruncatesTheDividedMultiplier) {
   EXPECT_EQ(MeanCode(MeanRule::kTflite, operands, kChannelsFirst, {.sum = 2, .count = 3}), 1);
 }
 
-// Every pair of int8 codes, awkward scales: half a step from the reals, or three quarters where two roundings follow one
-// another without bits between them, and never outside the range.
+// Every pair of int8 codes, awkward scales: half a step from the reals, or three quarters where two roundings follow
+// one another without bits between them, and never outside the range.
 constexpr double kOneRounding = 0.502, kTwoRoundings = 0.752;
 
 class NearnessTest : public ::testing::TestWithParam<double> {};
@@ -312,7 +314,7 @@ TEST_P(NearnessTest, AddAndMulOfAllCodes) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(OutputScale, NearnessTest, ::testing::Values(0.25, 0.9371, 1.5, 7.31),
-                         [](const auto& test) { return "Times" + std::to_string(std::lround(test.param * 100)) + "Percent"; });
+                         [](const auto& test) { return absl::StrCat("Times", std::lround(test.param * 100), "Percent"); });
 
 TEST(EmptyTest, NoCodes) {
   const BinaryOperands operands = Binary(Params(1, 0), Params(1, 0), Params(1, 0));
