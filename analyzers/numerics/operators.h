@@ -49,6 +49,8 @@
 
 namespace qatgap::numerics {
 
+// Preconditions of all functions: operator_limits.h. Codes are inside their range; there is no NaN or infinity then.
+
 // Two inputs and the output; `range` has the output's zero point and limits.
 struct BinaryOperands {
   QuantParams a, b, output;

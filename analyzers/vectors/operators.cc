@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "analyzers/numerics/layer_arithmetic.h"
+#include "analyzers/numerics/operator_limits.h"
 #include "analyzers/numerics/operators.h"
 #include "analyzers/status/status_macros.h"
 
@@ -29,7 +30,8 @@ KernelPosition PositionOf(const Case& layer, std::int64_t channel, std::int64_t 
           .vector_body = channel < channels / kVectorChannels * kVectorChannels};
 }
 
-// For every element of `output` in order, the flat index into a tensor of `shape`, of equally many axes, that broadcasts to it.
+// For every element of `output` in order, the flat index into a tensor of `shape`, of equally many axes, that broadcasts
+// to it.
 std::vector<std::size_t> BroadcastIndices(const graph::Shape& shape, const graph::Shape& output) {
   std::vector<std::size_t> indices(static_cast<std::size_t>(graph::ElementCount(output)));
   for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -52,19 +54,25 @@ std::vector<std::int32_t> Broadcast(const graph::Tensor& input, const graph::Sha
   return result;
 }
 
-void ComputeBinary(const numerics::OperatorRules& rules, const Case& layer, const OutputRange& range,
-                   std::span<std::int32_t> codes) {
+absl::Status ComputeBinary(const numerics::OperatorRules& rules, const Case& layer, const OutputRange& range,
+                           std::span<std::int32_t> codes) {
   const numerics::BinaryOperands operands{
       .a = layer.inputs[0], .b = layer.inputs[1], .output = layer.output, .range = range};
   const graph::Shape& shape = layer.output_codes.shape();
   const std::vector<std::int32_t> a = Broadcast(layer.input_codes[0], shape);
   const std::vector<std::int32_t> b = Broadcast(layer.input_codes[1], shape);
-  if (layer.op == CaseOp::kAdd) return numerics::AddCodes(rules.add, operands, a, b, codes);
-  numerics::MulCodes(rules.mul, operands, a, b, codes);
+  if (layer.op == CaseOp::kAdd) {
+    QATGAP_RETURN_IF_ERROR(numerics::CheckAdd(rules.add, operands));
+    numerics::AddCodes(rules.add, operands, a, b, codes);
+  } else {
+    QATGAP_RETURN_IF_ERROR(numerics::CheckMul(rules.mul, operands));
+    numerics::MulCodes(rules.mul, operands, a, b, codes);
+  }
+  return absl::OkStatus();
 }
 
-void ComputeConcat(numerics::ConcatRule rule, const Case& layer, const OutputRange& range,
-                   std::span<std::int32_t> codes) {
+absl::Status ComputeConcat(numerics::ConcatRule rule, const Case& layer, const OutputRange& range,
+                           std::span<std::int32_t> codes) {
   const auto axis = static_cast<std::size_t>(layer.axes.front());
   const graph::Shape& shape = layer.output_codes.shape();
   std::size_t inner = 1;
@@ -73,6 +81,7 @@ void ComputeConcat(numerics::ConcatRule rule, const Case& layer, const OutputRan
   std::size_t offset = 0;
   for (std::size_t input = 0; input < layer.inputs.size(); ++input) {
     const numerics::UnaryOperands operands{.input = layer.inputs[input], .output = layer.output, .range = range};
+    QATGAP_RETURN_IF_ERROR(numerics::CheckConcat(rule, operands));
     const std::span<const std::int32_t> values = layer.input_codes[input].data<std::int32_t>();
     const graph::Shape& in = layer.input_codes[input].shape();
     const std::size_t part = inner * static_cast<std::size_t>(in[axis]);
@@ -86,6 +95,7 @@ void ComputeConcat(numerics::ConcatRule rule, const Case& layer, const OutputRan
     }
     offset += part;
   }
+  return absl::OkStatus();
 }
 
 // The codes under one position of the window, row-major, and how many elements count.
@@ -127,12 +137,15 @@ void Gather(const Case& layer, std::int64_t element, Gathered& gathered) {
   }
 }
 
-void ComputePool(numerics::AveragePoolRule rule, const Case& layer, const OutputRange& range,
-                 std::span<std::int32_t> codes) {
+absl::Status ComputePool(numerics::AveragePoolRule rule, const Case& layer, const OutputRange& range,
+                         std::span<std::int32_t> codes) {
   const numerics::UnaryOperands operands{.input = layer.inputs[0], .output = layer.output, .range = range};
+  QATGAP_RETURN_IF_ERROR(layer.op == CaseOp::kMaxPool ? numerics::CheckMaxPool(operands)
+                                                      : numerics::CheckAveragePool(rule, operands));
   const std::vector<std::int64_t>& kernel = layer.pool.kernel;
   const std::int64_t channels = layer.output_codes.dim(1);
-  const std::int64_t plane = layer.output_codes.elements() / std::max<std::int64_t>(1, layer.output_codes.dim(0) * channels);
+  const std::int64_t images = layer.output_codes.dim(0);
+  const std::int64_t plane = layer.output_codes.elements() / std::max<std::int64_t>(1, images * channels);
   Gathered gathered;
   for (std::size_t i = 0; i < codes.size(); ++i) {
     const auto element = static_cast<std::int64_t>(i);
@@ -154,10 +167,13 @@ void ComputePool(numerics::AveragePoolRule rule, const Case& layer, const Output
     const KernelPosition position = PositionOf(layer, element / plane % channels, channels);
     codes[i] = numerics::AveragePoolCode(rule, operands, position, window);
   }
+  return absl::OkStatus();
 }
 
-void ComputeMean(numerics::MeanRule rule, const Case& layer, const OutputRange& range, std::span<std::int32_t> codes) {
+absl::Status ComputeMean(numerics::MeanRule rule, const Case& layer, const OutputRange& range,
+                         std::span<std::int32_t> codes) {
   const numerics::UnaryOperands operands{.input = layer.inputs[0], .output = layer.output, .range = range};
+  QATGAP_RETURN_IF_ERROR(numerics::CheckMean(rule, operands));
   const std::span<const std::int32_t> values = layer.input_codes[0].data<std::int32_t>();
   const graph::Shape& in = layer.input_codes[0].shape();
   graph::Shape kept = in;
@@ -175,6 +191,7 @@ void ComputeMean(numerics::MeanRule rule, const Case& layer, const OutputRange& 
     const KernelPosition position = PositionOf(layer, static_cast<std::int64_t>(i) % channels, channels);
     codes[i] = numerics::MeanCode(rule, operands, position, elements);
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -189,11 +206,13 @@ absl::StatusOr<graph::Tensor> ComputeOperator(const numerics::TargetDescription&
   const std::span<std::int32_t> codes = result.mutable_data<std::int32_t>();
   switch (layer.op) {
     case CaseOp::kAdd:
-    case CaseOp::kMul: ComputeBinary(target.operators, layer, range, codes); break;
-    case CaseOp::kConcat: ComputeConcat(target.operators.concat, layer, range, codes); break;
+    case CaseOp::kMul: QATGAP_RETURN_IF_ERROR(ComputeBinary(target.operators, layer, range, codes)); break;
+    case CaseOp::kConcat: QATGAP_RETURN_IF_ERROR(ComputeConcat(target.operators.concat, layer, range, codes)); break;
     case CaseOp::kAveragePool:
-    case CaseOp::kMaxPool: ComputePool(target.operators.average_pool, layer, range, codes); break;
-    case CaseOp::kMean: ComputeMean(target.operators.mean, layer, range, codes); break;
+    case CaseOp::kMaxPool:
+      QATGAP_RETURN_IF_ERROR(ComputePool(target.operators.average_pool, layer, range, codes));
+      break;
+    case CaseOp::kMean: QATGAP_RETURN_IF_ERROR(ComputeMean(target.operators.mean, layer, range, codes)); break;
     default: return absl::InternalError(absl::StrCat(OpName(layer), " is a MAC layer"));
   }
   return result;

@@ -8,7 +8,8 @@
 
 namespace qatgap::vectors {
 
-// The output codes of a case that is no MAC layer. UNIMPLEMENTED: the target has no rule for the operator.
+// The output codes of a case that is no MAC layer, by `target.operators`. FAILED_PRECONDITION: what the runtime
+// refuses, see numerics/operator_limits.h.
 absl::StatusOr<graph::Tensor> ComputeOperator(const numerics::TargetDescription& target, const Case& layer);
 
 }  // namespace qatgap::vectors
