@@ -5,7 +5,6 @@
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
-#include "analyzers/findings/arithmetic_checks.h"
 #include "analyzers/findings/findings.h"
 #include "analyzers/graph/passes/lower.h"
 #include "analyzers/status/status_macros.h"
@@ -121,12 +120,20 @@ struct AnalysisSession::Impl {
         findings::CheckReachingInputs(facts, targets[t], result.findings);
         for (const report::LayerResult& layer_result : result.targets[t].layers) {
           if (layer_result.layer == static_cast<std::int64_t>(i)) {
-            findings::CheckTarget(facts, targets[t], layer_result, result.findings);
+            CheckTarget(facts, targets[t], layer_result);
           }
         }
       }
     }
     return absl::OkStatus();
+  }
+
+  void CheckTarget(findings::LayerFacts facts, const numerics::TargetDescription& target,
+                   const report::LayerResult& layer) {
+    const std::optional<graph::MacLayer> adjusted =
+        AdjustWeights(facts.deployed, target, facts.deployed.input_grids[static_cast<std::size_t>(layer.input_index)]);
+    if (adjusted) facts.adjusted = &*adjusted;
+    findings::CheckTarget(facts, target, layer, result.findings);
   }
 
   void InspectLayers() {
@@ -153,7 +160,7 @@ struct AnalysisSession::Impl {
           LayerLadder::Create(targets[target], QatConstants(facts.qat, trained), DeployedConstants(facts.deployed, input),
                               adjusted ? adjusted->weight_params.scales : std::vector<double>{});
       if (!ladder.ok()) {
-        findings::CheckRefusal(facts, targets[target], ladder.status(), result.findings);
+        findings::CheckRefusal(facts, targets[target], input, ladder.status(), result.findings);
         result.unmeasured.push_back({.name = facts.info.name,
                                      .what = absl::StrCat("target ", targets[target].name),
                                      .reason = std::string(ladder.status().message()),
@@ -162,7 +169,7 @@ struct AnalysisSession::Impl {
       }
       report::LayerResult layer =
           ladder->MakeResult(static_cast<std::int64_t>(pair), static_cast<std::int64_t>(index));
-      findings::CheckTarget(facts, targets[target], layer, result.findings);
+      CheckTarget(facts, targets[target], layer);
       result.targets[target].layers.push_back(std::move(layer));
     }
   }

@@ -2,20 +2,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
-#include "analyzers/findings/arithmetic_checks.h"
+#include "analyzers/findings/accumulator_bound.h"
+#include "analyzers/findings/catalogue.h"
+#include "analyzers/findings/layer_check.h"
 
 namespace qatgap::findings {
 namespace {
 
 using report::Finding;
-using report::Severity;
 
-// TFLite and ONNX Runtime keep integer biases below 2^30: a sum with an accumulator below 2^30 then cannot wrap.
-constexpr double kHeadroom = 0x1p30;
 // Half a step of the output: an error of this size moves a typical code.
 constexpr double kHalfStep = 0.5;
 // Both models form the scale from one range, (max - min) / codes in binary32, in different orders: two roundings each,
@@ -24,28 +29,43 @@ constexpr double kScaleNoise = 0x1p-22;
 
 bool SameScale(double a, double b) { return std::abs(a - b) <= kScaleNoise * std::max(std::abs(a), std::abs(b)); }
 
-Finding Make(const LayerFacts& facts, std::string id, Severity severity, std::string title) {
-  Finding finding;
-  finding.id = std::move(id);
-  finding.severity = severity;
-  finding.title = std::move(title);
-  finding.layer = facts.info.name;
-  return finding;
+Finding Make(const LayerFacts& facts, const FindingKind& kind) { return MakeFinding(kind, facts.info.name); }
+
+// What may happen on some host counts: of two delegates the one without VNNI is looked at.
+absl::StatusOr<numerics::TargetDescription> RulesFor(const numerics::TargetDescription& target,
+                                                     const graph::MacLayer& layer, const numerics::QuantParams& input) {
+  auto rules = numerics::ResolveTarget(target, graph::TraitsOf(layer, input, /*host_has_vnni=*/false));
+  return rules.ok() ? rules : numerics::ResolveTarget(target, graph::TraitsOf(layer, input, /*host_has_vnni=*/true));
+}
+
+// Channels whose own weight scale is at fault.
+template <typename Misses>
+std::vector<std::int64_t> ChannelsThat(const LayerFacts& facts, const Misses& misses) {
+  std::vector<std::int64_t> channels;
+  if (!facts.deployed.weight_params.per_channel()) return channels;
+  for (std::int64_t c = 0; c < facts.deployed.output_channels; ++c) {
+    if (misses(facts.deployed.weight_params.scale(static_cast<std::size_t>(c)))) channels.push_back(c);
+  }
+  return channels;
+}
+
+bool IsPowerOfTwo(double scale) {
+  int exponent = 0;
+  return std::frexp(scale, &exponent) == 0.5;
 }
 
 void CheckDeadChannels(const LayerFacts& facts, std::vector<Finding>& findings) {
   const graph::MacLayer& layer = facts.deployed;
-  if (layer.convolution.transposed) return;
   const auto codes = layer.weight.data<std::int32_t>();
-  const auto channels = static_cast<std::size_t>(layer.output_channels);
-  const std::size_t taps = codes.size() / std::max<std::size_t>(channels, 1);
-  Finding finding = Make(facts, "QG004", Severity::kWarning, "Dead channel carries a bias");
+  const std::vector<std::size_t> channel_of = graph::ChannelOfWeights(layer);
+  std::vector<bool> alive(static_cast<std::size_t>(layer.output_channels), false);
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    if (codes[i] != layer.weight_params.zero_point(channel_of[i])) alive[channel_of[i]] = true;
+  }
+  Finding finding = Make(facts, kDeadChannel);
   double smallest = std::numeric_limits<double>::infinity();
-  for (std::size_t c = 0; c < channels; ++c) {
-    const auto row = codes.subspan(c * taps, taps);
-    const std::int64_t zero_point = layer.weight_params.zero_point(c);
-    const bool dead = std::all_of(row.begin(), row.end(), [&](std::int32_t code) { return code == zero_point; });
-    if (!dead || layer.shipped_bias.empty() || layer.shipped_bias[c] == 0.0F) continue;
+  for (std::size_t c = 0; c < alive.size(); ++c) {
+    if (alive[c] || layer.shipped_bias.empty() || layer.shipped_bias[c] == 0.0F) continue;
     finding.channels.push_back(static_cast<std::int64_t>(c));
     smallest = std::min(smallest, layer.weight_params.scale(c));
   }
@@ -62,14 +82,14 @@ void CheckQparams(const LayerFacts& facts, std::vector<Finding>& findings) {
   const numerics::QuantParams& a = facts.qat.output;
   const numerics::QuantParams& b = facts.deployed.output;
   if (!SameScale(a.scale(), b.scale()) || a.zero_point() != b.zero_point()) {
-    Finding finding = Make(facts, "QG011", Severity::kWarning, "Output quantization differs between the two models");
+    Finding finding = Make(facts, kOutputDiffers);
     finding.detail = absl::StrFormat("QAT: scale %.9g, zero point %d; converted: scale %.9g, zero point %d", a.scale(),
                                      a.zero_point(), b.scale(), b.zero_point());
     finding.advice = "convert the model again from the checkpoint that was trained; compare the observers' ranges";
     findings.push_back(std::move(finding));
   }
   if (a.quant_min > b.quant_min || a.quant_max < b.quant_max) {
-    Finding finding = Make(facts, "QG008", Severity::kInfo, "Trained with a narrower code range than it runs with");
+    Finding finding = Make(facts, kNarrowerTraining);
     finding.detail = absl::StrFormat("codes %d..%d in training, %d..%d when deployed: values beyond the trained range "
                                      "are no longer clamped",
                                      a.quant_min, a.quant_max, b.quant_min, b.quant_max);
@@ -80,7 +100,7 @@ void CheckQparams(const LayerFacts& facts, std::vector<Finding>& findings) {
 
 void CheckBias(const LayerFacts& facts, std::vector<Finding>& findings) {
   if (!facts.converted_given) return;
-  Finding finding = Make(facts, "QG013", Severity::kError, "Bias differs between the two models");
+  Finding finding = Make(facts, kBiasDiffers);
   double largest = 0;
   for (std::size_t c = 0; c < static_cast<std::size_t>(facts.qat.output_channels); ++c) {
     const double trained = facts.qat.bias.empty() ? 0.0 : facts.qat.bias[c];
@@ -101,18 +121,13 @@ void CheckBias(const LayerFacts& facts, std::vector<Finding>& findings) {
 
 void CheckNotices(const graph::Graph& qat, std::vector<Finding>& findings) {
   for (const graph::Notice& notice : qat.notices) {
-    Finding finding;
-    finding.layer = notice.module_path;
+    const bool observer = notice.kind == graph::NoticeKind::kObserverFrozen;
+    Finding finding = MakeFinding(observer ? kObserverOn : kFakeQuantOff, notice.module_path);
     finding.detail = notice.detail;
-    finding.severity = Severity::kWarning;
-    if (notice.kind == graph::NoticeKind::kObserverFrozen) {
-      finding.id = "QG005";
-      finding.title = "Observer left on";
+    if (observer) {
       finding.advice = "call torch.ao.quantization.disable_observer before exporting: with the observer on, the model "
                        "changes its scales while it runs; qatgap froze them as they were saved";
     } else {
-      finding.id = "QG006";
-      finding.title = "Fake-quant switched off";
       finding.advice = "call torch.ao.quantization.enable_fake_quant before exporting, or the trained model does not "
                        "round here and the deployed one does";
     }
@@ -123,7 +138,7 @@ void CheckNotices(const graph::Graph& qat, std::vector<Finding>& findings) {
 void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
   CheckDeadChannels(facts, findings);
   if (facts.info.weight_codes_changed != 0) {
-    Finding finding = Make(facts, "QG007", Severity::kInfo, "Weight codes differ between the two models");
+    Finding finding = Make(facts, kWeightCodesDiffer);
     finding.detail = absl::StrFormat(
         "%d of %d weight codes; QAT scale %.9g, converted scale %.9g (channel 0)", facts.info.weight_codes_changed,
         facts.info.weights, facts.qat.weight_params.scale(), facts.deployed.weight_params.scale());
@@ -133,7 +148,7 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
   }
   CheckQparams(facts, findings);
   if (facts.info.input_off_grid) {
-    Finding finding = Make(facts, "QG009", Severity::kInfo, "Input is rounded when deployed, not in training");
+    Finding finding = Make(facts, kInputOffGrid);
     finding.detail = "the QAT model feeds this layer reals that no fake-quant has rounded (an average pool, for "
                      "example); the deployed model rounds them to the grid of the operator before";
     finding.advice = "train with a fake-quant behind that operator; the effect is part of `conversion`";
@@ -144,58 +159,54 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
 
 void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& target,
                  const report::LayerResult& result, std::vector<Finding>& findings) {
-  const numerics::BiasRule rules = numerics::RepresentativeBias(target);
-  Finding saturated = Make(facts, "QG001", Severity::kError, "Bias saturates");
-  Finding headroom = Make(facts, "QG002", Severity::kWarning, "Bias leaves the accumulator no headroom");
-  Finding multiplier = Make(facts, "QG003", Severity::kWarning, "Requantization multiplier is 1 or more");
-  Finding coarse = Make(facts, "QG012", Severity::kWarning, "Bias is stored too coarsely");
-  double largest_stored = 0, largest_multiplier = 0, largest_residual = 0;
-  for (std::size_t i = 0; i < result.channels.size(); ++i) {
-    const auto channel = static_cast<std::int64_t>(i);
-    const numerics::StoredBias& bias = result.channels[i].bias;
-    if (bias.saturated) {
-      saturated.channels.push_back(channel);
-    } else if (rules.mode == numerics::BiasMode::kInteger && target.accumulator.bits == 32 &&
-               std::abs(static_cast<double>(bias.stored)) > kHeadroom) {
-      headroom.channels.push_back(channel);
-    }
-    if (result.channels[i].multiplier >= 1.0) multiplier.channels.push_back(channel);
-    if (!bias.saturated && std::abs(bias.residual_lsb) > kHalfStep) coarse.channels.push_back(channel);
-    largest_stored = std::max(largest_stored, std::abs(bias.rounded));
-    largest_multiplier = std::max(largest_multiplier, result.channels[i].multiplier);
-    if (!bias.saturated) largest_residual = std::max(largest_residual, std::abs(bias.residual_lsb));
+  if (facts.info.inputs.empty()) return;
+  const auto index = std::min(static_cast<std::size_t>(result.input_index), facts.info.inputs.size() - 1);
+  const numerics::QuantParams& input = facts.info.inputs[index];
+  const graph::MacLayer& layer = facts.adjusted != nullptr ? *facts.adjusted : facts.deployed;
+  const absl::StatusOr<numerics::TargetDescription> rules = RulesFor(target, layer, input);
+  if (!rules.ok()) return;  // the layer was refused, which CheckRefusal says
+  const std::vector<AccumulatorInterval> intervals = AccumulatorIntervals(layer, input);
+  const LayerCheck check{facts, layer, target, *rules, input, result, intervals};
+  CheckStoredBias(check, findings);
+  CheckScalesAndProducts(check, findings);
+}
+
+void CheckRefusal(const LayerFacts& facts, const numerics::TargetDescription& target,
+                  const numerics::QuantParams& input, const absl::Status& status, std::vector<Finding>& findings) {
+  // LayerArithmetic's and StoreBias's words for it.
+  const std::string reason(status.message());
+  const bool scales = absl::StrContains(reason, "power-of-two scales");
+  const bool multiplier = !scales && absl::StrContains(reason, "requantization multiplier");
+  Finding finding = MakeFinding(scales ? kNoPowersOfTwo : multiplier ? kMultiplierOutOfRange : kRefused,
+                                facts.info.name, target.name);
+  if (scales) {
+    finding.channels = ChannelsThat(facts, [](double scale) { return !IsPowerOfTwo(scale); });
+    finding.advice = "train with power-of-two quantizers, or ask for a target that takes any scale";
+  } else if (multiplier) {
+    const auto rules = RulesFor(target, facts.deployed, input);
+    const numerics::RequantRule rule = rules.ok() ? rules->requantization : numerics::RequantRule{};
+    finding.channels = ChannelsThat(facts, [&](double scale) {
+      const double m = input.scale() * scale / facts.deployed.output.scale();
+      return m < rule.multiplier_min || (rule.multiplier_max != 0 && m >= rule.multiplier_max);
+    });
+    finding.advice = "look for an output range that is far too small, or a weight scale that is far too small or large";
+  } else {
+    finding.advice = "change what the message names, or ask for another target";
   }
-  saturated.detail = absl::StrFormat("%d channel(s) need up to %.4g steps, %.1f bits more than the %d there are",
-                                     saturated.channels.size(), largest_stored,
-                                     std::log2(largest_stored) - (rules.bits - 1), rules.bits);
-  saturated.advice = "a tiny weight scale (dead or nearly dead channel) or a wrong input scale makes the step too "
-                     "small: give the weight scale a floor, or adjust it as TFLite and ONNX Runtime do";
-  headroom.detail = absl::StrFormat("%d channel(s) store up to %.4g, beyond 2^30: %.2f bits of headroom are left in int32",
-                                    headroom.channels.size(), largest_stored, 31 - std::log2(largest_stored));
-  headroom.advice = "keep |bias| / (s_x * s_w) below 2^30";
-  multiplier.detail = absl::StrFormat("up to M = %.4g in %d channel(s): one accumulator step moves the output by a "
-                                      "whole code or more",
-                                      largest_multiplier, multiplier.channels.size());
-  multiplier.advice = "the output scale is too fine for this layer; some runtimes refuse M >= 1";
-  coarse.detail = absl::StrFormat("in %d channel(s) rounding the bias moves the output by up to %.3g codes",
-                                  coarse.channels.size(), largest_residual);
-  coarse.advice = "store the bias wider, or give each channel its own bias scale";
-  for (Finding* finding : {&saturated, &headroom, &multiplier, &coarse}) {
-    if (finding->channels.empty()) continue;
-    finding->target = target.name;
-    findings.push_back(std::move(*finding));
-  }
-  CheckArithmetic(facts, target, result, findings);
+  finding.detail = reason;
+  findings.push_back(std::move(finding));
 }
 
 void CheckReachingInputs(const LayerFacts& facts, const numerics::TargetDescription& target,
                          std::vector<Finding>& findings) {
-  if (numerics::RepresentativeBias(target).mode != numerics::BiasMode::kInteger || facts.info.inputs.size() < 2) return;
+  if (facts.info.inputs.size() < 2) return;
+  const auto rules = RulesFor(target, facts.deployed, facts.info.inputs.front());
+  if (!rules.ok() || rules->bias.mode != numerics::BiasMode::kInteger) return;
   std::vector<double> scales;
   for (const numerics::QuantParams& input : facts.info.inputs) scales.push_back(input.scale());
   const auto [low, high] = std::minmax_element(scales.begin(), scales.end());
   if (*low == *high) return;
-  Finding finding = Make(facts, "QG010", Severity::kWarning, "One stored bias cannot serve all inputs");
+  Finding finding = Make(facts, kSharedBias);
   finding.target = target.name;
   finding.detail = absl::StrFormat(
       "%d input scales from %.6g to %.6g reach this layer, and an integer bias is stored at input scale times weight "

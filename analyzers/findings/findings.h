@@ -3,8 +3,10 @@
 
 #include <vector>
 
+#include "absl/status/status.h"
 #include "analyzers/graph/graph.h"
 #include "analyzers/graph/mac_layers.h"
+#include "analyzers/numerics/quant_params.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/report/analysis_result.h"
 
@@ -16,6 +18,8 @@ struct LayerFacts {
   const graph::MacLayer& deployed;
   const report::LayerInfo& info;
   bool converted_given = false;
+  // `deployed` as the target runs it, if it raises weight scales so that the bias fits; CheckTarget alone reads it.
+  const graph::MacLayer* adjusted = nullptr;
 };
 
 // QG005 observer left on, QG006 fake-quant switched off.
@@ -25,10 +29,19 @@ void CheckNotices(const graph::Graph& qat, std::vector<report::Finding>& finding
 // fake-quantized, QG011 qparams differ, QG013 bias differs.
 void CheckPair(const LayerFacts& facts, std::vector<report::Finding>& findings);
 
-// QG001 bias saturates, QG002 no headroom, QG003 multiplier at or above 1, QG012 coarse bias step; `result` holds the
-// stored biases of `target` for one reaching input.
+// What the layer's constants say about the target's arithmetic; `result` holds the stored biases and multipliers of
+// `target` for one reaching input. The bias: QG001 saturates, QG002 no headroom, QG012 coarse, QG014 its sum with the
+// products can wrap, QG015 rounding it moves codes, QG023 weights adjusted to it. Scales and multipliers: QG003 M >= 1,
+// QG016 tiny weight scale, QG017 spread, QG018 M becomes 0, QG019 M too coarse. Products: QG021 int16 pairs.
+// A channel has at most one of QG001, QG014 and QG002.
 void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& target,
                  const report::LayerResult& result, std::vector<report::Finding>& findings);
+
+// A layer that LayerArithmetic::Create refused for this input: QG018 multiplier out of range, QG020 scales that are no
+// powers of two, QG022 any other reason. `status` is not OK.
+void CheckRefusal(const LayerFacts& facts, const numerics::TargetDescription& target,
+                  const numerics::QuantParams& input, const absl::Status& status,
+                  std::vector<report::Finding>& findings);
 
 // QG010: several input scales reach a layer whose target stores one integer bias.
 void CheckReachingInputs(const LayerFacts& facts, const numerics::TargetDescription& target,

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "analyzers/execution/host.h"
-#include "analyzers/findings/bias_bound.h"
 #include "gtest/gtest.h"
 #include "tests/analyzers/attribution/demo_analysis.h"
 #include "tests/testing/status_matchers.h"
@@ -52,47 +51,6 @@ TEST_P(InvariantsTest, CausesAddUpToTheTotal) {
       }
     }
   }
-}
-
-// What was predicted from the constants alone is never exceeded by what was measured; in LSB of the output.
-TEST_P(InvariantsTest, NoBiasRoundingExceedsItsBound) {
-  double closest = 0;
-  for (const report::TargetResult& target : result().targets) {
-    for (const report::LayerResult& layer : target.layers) {
-      const double output_scale = result().layers[static_cast<std::size_t>(layer.layer)].output.scale();
-      for (const report::ChannelResult& channel : layer.channels) {
-        const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
-        const auto& measured = channel.causes[kCause(Cause::kBiasRounding)];
-        ASSERT_LE(static_cast<std::int64_t>(measured.max_absolute), bound.codes) << target.name;
-        if (bound.codes > 0) {
-          closest = std::max(closest, static_cast<double>(measured.max_absolute) / static_cast<double>(bound.codes));
-        }
-      }
-    }
-  }
-  EXPECT_GE(closest, 0.5) << "the bound is reached within a factor of 2 somewhere";
-}
-
-// An int8 bias moves whole codes: there the bound is a number to be met, not just 1.
-TEST(BiasBoundTest, IsMetWhereTheBiasIsCoarse) {
-  double closest = 0;
-  std::int64_t largest = 0;
-  AnalysisModels models = DemoModels("residual_eager_x86");
-  BiasOf(*models.converted, "mix")[0] = 300.0F;  // the others of the layer get steps of 4
-  const report::AnalysisResult result = Analyse(std::move(models), Targets({"generic-int8"}), 16, 8);
-  for (const report::LayerResult& layer : result.targets[0].layers) {
-    const double output_scale = result.layers[static_cast<std::size_t>(layer.layer)].output.scale();
-    for (const report::ChannelResult& channel : layer.channels) {
-      const findings::BiasRoundingBound bound = findings::BoundBiasRounding(channel.bias, output_scale);
-      const auto measured = static_cast<std::int64_t>(channel.causes[kCause(Cause::kBiasRounding)].max_absolute);
-      ASSERT_LE(measured, bound.codes);
-      if (bound.codes < 4) continue;
-      largest = std::max(largest, measured);
-      closest = std::max(closest, static_cast<double>(measured) / static_cast<double>(bound.codes));
-    }
-  }
-  EXPECT_GE(largest, 4);
-  EXPECT_GE(closest, 0.5);
 }
 
 TEST_P(InvariantsTest, AFloatBiasIsNeverRounded) {
