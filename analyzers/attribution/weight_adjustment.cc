@@ -1,13 +1,13 @@
 #include "analyzers/attribution/weight_adjustment.h"
 
 #include <cstddef>
-#include <cstdint>
 
 #include "absl/status/statusor.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/numerics/bias.h"
 
 namespace qatgap::attribution {
+
 std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const numerics::TargetDescription& target,
                                              const numerics::QuantParams& input) {
   const numerics::MacConstants constants = DeployedConstants(layer, input);
@@ -15,25 +15,7 @@ std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const
   if (!rules.ok()) return std::nullopt;  // LayerArithmetic::Create says why
   const std::vector<double> scales = numerics::AdjustedWeightScales(rules->bias, constants);
   if (scales.empty()) return std::nullopt;
-  graph::MacLayer adjusted = layer;
-  adjusted.weight = graph::Tensor(graph::DType::kInt32, layer.weight.shape());
-  const auto before = layer.weight.data<std::int32_t>();
-  const auto after = adjusted.weight.mutable_data<std::int32_t>();
-  const std::vector<std::size_t> channels = graph::ChannelOfWeights(layer);
-  const numerics::QuantParams& params = layer.weight_params;
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    const std::size_t c = channels[i];
-    after[i] = scales[c] == params.scale(c)
-                   ? before[i]
-                   : numerics::RescaleWeight(before[i], params.zero_point(c), params.scale(c), scales[c],
-                                             params.quant_min, params.quant_max);
-  }
-  if (params.per_channel()) {
-    adjusted.weight_params.scales = scales;
-  } else {
-    adjusted.weight_params.scales = {scales[0]};
-  }
-  return adjusted;
+  return graph::WithWeightScales(layer, scales);
 }
 
 std::optional<std::vector<graph::MacLayer>> AdjustWeights(const std::vector<graph::MacLayer>& layers,

@@ -50,6 +50,10 @@ numerics::MacTraits TraitsOf(const MacLayer& layer, const numerics::QuantParams&
 // [in, out / groups, ...] with `in` in blocks of groups.
 std::vector<std::size_t> ChannelOfWeights(const MacLayer& layer);
 
+// `layer` with these weight scales, one per output channel (equal ones for per-tensor weights, which stay so), and its codes
+// rounded to the scales that changed.
+MacLayer WithWeightScales(const MacLayer& layer, const std::vector<double>& scales);
+
 // A MAC operator that cannot be analysed, with the reason for the report.
 struct UnmatchedMac {
   std::string name;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "analyzers/graph/mac_layers.h"
+#include "analyzers/numerics/bias.h"
 
 namespace qatgap::graph {
 
@@ -38,6 +39,24 @@ std::vector<std::size_t> ChannelOfWeights(const MacLayer& layer) {
                       : first;
   }
   return channels;
+}
+
+MacLayer WithWeightScales(const MacLayer& layer, const std::vector<double>& scales) {
+  MacLayer result = layer;
+  result.weight = Tensor(DType::kInt32, layer.weight.shape());
+  const auto before = layer.weight.data<std::int32_t>();
+  const auto after = result.weight.mutable_data<std::int32_t>();
+  const std::vector<std::size_t> channels = ChannelOfWeights(layer);
+  const numerics::QuantParams& params = layer.weight_params;
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const std::size_t c = channels[i];
+    after[i] = scales[c] == params.scale(c)
+                   ? before[i]
+                   : numerics::RescaleWeight(before[i], params.zero_point(c), params.scale(c), scales[c],
+                                             params.quant_min, params.quant_max);
+  }
+  result.weight_params.scales = params.scales.size() == 1 ? std::vector<double>{scales[0]} : scales;
+  return result;
 }
 
 }  // namespace qatgap::graph

@@ -31,37 +31,14 @@ bool DependsOnHost(const numerics::TargetDescription& target) {
   });
 }
 
-std::size_t ChannelOfWeight(const graph::MacLayer& layer, std::size_t index) {
-  const auto elements = static_cast<std::size_t>(layer.weight.elements());
-  if (!layer.convolution.transposed) return index / (elements / static_cast<std::size_t>(layer.output_channels));
-  const auto inputs = static_cast<std::size_t>(layer.weight.dim(0));
-  const auto per_group = static_cast<std::size_t>(layer.weight.dim(1));
-  const std::size_t taps = elements / inputs / per_group;
-  const std::size_t input = index / (per_group * taps);
-  const std::size_t group = input / (inputs / static_cast<std::size_t>(layer.convolution.groups));
-  return group * per_group + index / taps % per_group;
-}
-
 // Raises weight scales as a target with kAdjustWeights does, and rounds the weights to them. Returns the channels.
 std::vector<std::int64_t> AdjustWeights(const std::vector<double>& scales, graph::MacLayer& layer) {
   std::vector<std::int64_t> channels;
   if (scales.empty()) return channels;
-  const numerics::QuantParams before = layer.weight_params;
   for (std::size_t c = 0; c < scales.size(); ++c) {
-    if (scales[c] != before.scale(c)) channels.push_back(static_cast<std::int64_t>(c));
+    if (scales[c] != layer.weight_params.scale(c)) channels.push_back(static_cast<std::int64_t>(c));
   }
-  const auto codes = layer.weight.data<std::int32_t>();
-  graph::Tensor rounded(graph::DType::kInt32, layer.weight.shape());
-  const auto adjusted = rounded.mutable_data<std::int32_t>();
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    const std::size_t c = ChannelOfWeight(layer, i);
-    adjusted[i] = scales[c] == before.scale(c)
-                      ? codes[i]
-                      : numerics::RescaleWeight(codes[i], before.zero_point(c), before.scale(c), scales[c],
-                                                before.quant_min, before.quant_max);
-  }
-  layer.weight = std::move(rounded);
-  layer.weight_params.scales = before.scales.size() == 1 ? std::vector<double>{scales[0]} : scales;
+  layer = graph::WithWeightScales(layer, scales);
   return channels;
 }
 
