@@ -106,21 +106,30 @@ struct AnalysisSession::Impl {
     findings::CheckNotices(models.qat, result.findings);
   }
 
+  // Starts the results of a pair. The facts hold as long as result.layers does not grow.
+  findings::LayerFacts StartPair(std::size_t i) {
+    const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
+    const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
+    result.layers.push_back(DescribeLayer(qat, shipped));
+    const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
+    findings::CheckPair(facts, result.findings);
+    return facts;
+  }
+
   absl::Status PrepareLayers() {
     for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
-      const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
-      const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
-      result.layers.push_back(DescribeLayer(qat, shipped));
+      const findings::LayerFacts facts = StartPair(i);
       QATGAP_ASSIGN_OR_RETURN(LayerAnalysis layer,
-                              LayerAnalysis::Create(static_cast<std::int64_t>(i), qat, shipped, targets, result.targets));
+                              LayerAnalysis::Create(static_cast<std::int64_t>(i), facts.qat, facts.deployed, targets,
+                                                    result.targets));
       layers.push_back(std::move(layer));
-      const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
-      findings::CheckPair(facts, result.findings);
       for (std::size_t t = 0; t < targets.size(); ++t) {
         findings::CheckReachingInputs(facts, targets[t], result.findings);
         for (const report::LayerResult& layer_result : result.targets[t].layers) {
           if (layer_result.layer == static_cast<std::int64_t>(i)) {
-            CheckTarget(facts, targets[t], layer_result);
+            const auto index = static_cast<std::size_t>(layer_result.input_index);
+            CheckTarget(facts, AdjustWeights(facts.deployed, targets[t], facts.deployed.input_grids[index]), targets[t],
+                        layer_result);
           }
         }
       }
@@ -128,21 +137,15 @@ struct AnalysisSession::Impl {
     return absl::OkStatus();
   }
 
-  void CheckTarget(findings::LayerFacts facts, const numerics::TargetDescription& target,
-                   const report::LayerResult& layer) {
-    const std::optional<graph::MacLayer> adjusted =
-        AdjustWeights(facts.deployed, target, facts.deployed.input_grids[static_cast<std::size_t>(layer.input_index)]);
+  void CheckTarget(findings::LayerFacts facts, const std::optional<graph::MacLayer>& adjusted,
+                   const numerics::TargetDescription& target, const report::LayerResult& layer) {
     if (adjusted) facts.adjusted = &*adjusted;
     findings::CheckTarget(facts, target, layer, result.findings);
   }
 
   void InspectLayers() {
     for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
-      const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
-      const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
-      result.layers.push_back(DescribeLayer(qat, shipped));
-      const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
-      findings::CheckPair(facts, result.findings);
+      const findings::LayerFacts facts = StartPair(i);
       for (std::size_t t = 0; t < targets.size(); ++t) {
         findings::CheckReachingInputs(facts, targets[t], result.findings);
         InspectLayer(facts, i, t);
@@ -153,12 +156,9 @@ struct AnalysisSession::Impl {
   void InspectLayer(const findings::LayerFacts& facts, std::size_t pair, std::size_t target) {
     for (std::size_t index = 0; index < facts.deployed.input_grids.size(); ++index) {
       const numerics::QuantParams& input = facts.deployed.input_grids[index];
-      const numerics::QuantParams& trained =
-          index < facts.qat.input_grids.size() ? facts.qat.input_grids[index] : input;
       const std::optional<graph::MacLayer> adjusted = AdjustWeights(facts.deployed, targets[target], input);
       const absl::StatusOr<LayerLadder> ladder =
-          LayerLadder::Create(targets[target], QatConstants(facts.qat, trained), DeployedConstants(facts.deployed, input),
-                              adjusted ? adjusted->weight_params.scales : std::vector<double>{});
+          MakeLadder(targets[target], facts.qat, facts.deployed, index, adjusted);
       if (!ladder.ok()) {
         findings::CheckRefusal(facts, targets[target], input, ladder.status(), result.findings);
         result.unmeasured.push_back({.name = facts.info.name,
@@ -169,7 +169,7 @@ struct AnalysisSession::Impl {
       }
       report::LayerResult layer =
           ladder->MakeResult(static_cast<std::int64_t>(pair), static_cast<std::int64_t>(index));
-      CheckTarget(facts, targets[target], layer);
+      CheckTarget(facts, adjusted, targets[target], layer);
       result.targets[target].layers.push_back(std::move(layer));
     }
   }

@@ -48,6 +48,18 @@ numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const num
   return constants;
 }
 
+const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::MacLayer& deployed, std::size_t index) {
+  return index < qat.input_grids.size() ? qat.input_grids[index] : deployed.input_grids[index];
+}
+
+absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, const graph::MacLayer& qat,
+                                       const graph::MacLayer& deployed, std::size_t index,
+                                       const std::optional<graph::MacLayer>& adjusted) {
+  return LayerLadder::Create(target, QatConstants(qat, QatInput(qat, deployed, index)),
+                             DeployedConstants(deployed, deployed.input_grids[index]),
+                             adjusted ? adjusted->weight_params.scales : std::vector<double>{});
+}
+
 report::LayerInfo DescribeLayer(const graph::MacLayer& qat, const graph::MacLayer& deployed) {
   report::LayerInfo info{.name = qat.name,
                          .kind = KindOf(qat),
@@ -71,9 +83,8 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
   LayerAnalysis analysis(qat, deployed, targets);
   for (std::size_t index = 0; index < deployed.input_grids.size(); ++index) {
     const numerics::QuantParams& deployed_input = deployed.input_grids[index];
-    const numerics::QuantParams& qat_input =
-        index < qat.input_grids.size() ? qat.input_grids[index] : deployed_input;
-    QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel qat_kernel, execution::LayerKernel::Create(qat, qat_input));
+    QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel qat_kernel,
+                            execution::LayerKernel::Create(qat, QatInput(qat, deployed, index)));
     QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel deployed_kernel,
                             execution::LayerKernel::Create(deployed, deployed_input));
     Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}, {}};
@@ -83,10 +94,7 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
       if (adjusted) {
         QATGAP_ASSIGN_OR_RETURN(reaching.adjusted.back(), execution::LayerKernel::Create(*adjusted, deployed_input));
       }
-      QATGAP_ASSIGN_OR_RETURN(
-          LayerLadder ladder,
-          LayerLadder::Create(targets[t], QatConstants(qat, qat_input), DeployedConstants(deployed, deployed_input),
-                              adjusted ? adjusted->weight_params.scales : std::vector<double>{}));
+      QATGAP_ASSIGN_OR_RETURN(LayerLadder ladder, MakeLadder(targets[t], qat, deployed, index, adjusted));
       reaching.result_index.push_back(results[t].layers.size());
       report::LayerResult result = ladder.MakeResult(layer, static_cast<std::int64_t>(index));
       if (targets[t].engine == numerics::Engine::kNone) {

@@ -19,6 +19,14 @@ namespace qatgap::attribution {
 numerics::MacConstants QatConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
 numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
 
+// What the QAT model feeds the layer where the deployed one feeds deployed.input_grids[index].
+const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::MacLayer& deployed, std::size_t index);
+
+// The ladder for deployed.input_grids[index]; `adjusted` is the deployed layer as the target adjusted its weights, if it did.
+absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, const graph::MacLayer& qat,
+                                       const graph::MacLayer& deployed, std::size_t index,
+                                       const std::optional<graph::MacLayer>& adjusted);
+
 report::LayerInfo DescribeLayer(const graph::MacLayer& qat, const graph::MacLayer& deployed);
 
 class LayerAnalysis {

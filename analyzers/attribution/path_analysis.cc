@@ -171,7 +171,7 @@ absl::Status PathAnalysis::Add(std::span<const graph::Tensor> inputs, std::span<
     run_of(Path::kFakeQuant) = &fake_quant;
     run_of(Path::kFloatBias) = &float_bias;
     std::optional<PathRun> quantized_bias;
-    if (numerics::RepresentativeBias(targets_[t]).mode == numerics::BiasMode::kInteger) {
+    if (results[t].bias_mode == numerics::BiasMode::kInteger) {
       QATGAP_ASSIGN_OR_RETURN(quantized_bias, RunInteger(inputs, t, ArithmeticStage::kBiasStored));
     }
     run_of(Path::kQuantizedBias) = quantized_bias ? &*quantized_bias : &float_bias;
