@@ -1,10 +1,9 @@
 #include "analyzers/findings/accumulator_bound.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
-#include "analyzers/numerics/fixed_point.h"
+#include "analyzers/numerics/bias.h"
 #include "analyzers/numerics/rounding.h"
 
 namespace qatgap::findings {
@@ -28,11 +27,7 @@ std::int64_t BiasInAccumulator(const numerics::BiasRule& rule, const numerics::S
                                double weight_scale) {
   if (numerics::HasFloatBias(rule)) return 0;
   if (rule.scale != numerics::BiasScale::kOwnPowerOfTwo) return bias.stored;
-  constexpr double kBound = 0x1p62;  // as numerics::StoreBias limits it
-  const double exact = static_cast<double>(bias.stored) * bias.scale / (input_scale * weight_scale);
-  const bool floor = rule.alignment == numerics::BiasAlignment::kShiftFloor;
-  const double aligned = floor ? numerics::RoundFloor(exact) : numerics::RoundHalfUp(exact);
-  return static_cast<std::int64_t>(std::clamp(aligned, -kBound, kBound));
+  return numerics::AlignToAccumulator(bias.stored, bias.scale, input_scale * weight_scale, rule.alignment);
 }
 
 bool CanLeave(const AccumulatorInterval& interval, std::int64_t bias, int bits) {

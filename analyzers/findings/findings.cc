@@ -15,6 +15,7 @@
 #include "analyzers/findings/accumulator_bound.h"
 #include "analyzers/findings/catalogue.h"
 #include "analyzers/findings/layer_check.h"
+#include "analyzers/numerics/rounding.h"
 
 namespace qatgap::findings {
 namespace {
@@ -47,11 +48,6 @@ std::vector<std::int64_t> ChannelsThat(const LayerFacts& facts, const Misses& mi
     if (misses(facts.deployed.weight_params.scale(static_cast<std::size_t>(c)))) channels.push_back(c);
   }
   return channels;
-}
-
-bool IsPowerOfTwo(double scale) {
-  int exponent = 0;
-  return std::frexp(scale, &exponent) == 0.5;
 }
 
 void CheckDeadChannels(const LayerFacts& facts, std::vector<Finding>& findings) {
@@ -180,7 +176,7 @@ void CheckRefusal(const LayerFacts& facts, const numerics::TargetDescription& ta
   Finding finding = MakeFinding(scales ? kNoPowersOfTwo : multiplier ? kMultiplierOutOfRange : kRefused,
                                 facts.info.name, target.name);
   if (scales) {
-    finding.channels = ChannelsThat(facts, [](double scale) { return !IsPowerOfTwo(scale); });
+    finding.channels = ChannelsThat(facts, [](double scale) { return !numerics::IsPowerOfTwo(scale); });
     finding.advice = "train with power-of-two quantizers, or ask for a target that takes any scale";
   } else if (multiplier) {
     const auto rules = RulesFor(target, facts.deployed, input);

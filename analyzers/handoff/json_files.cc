@@ -52,15 +52,6 @@ Json Qparams(const numerics::QuantParams& params) {
   return json;
 }
 
-std::string_view ActivationName(numerics::Activation activation) {
-  switch (activation) {
-    case numerics::Activation::kNone: return "none";
-    case numerics::Activation::kRelu: return "relu";
-    case numerics::Activation::kRelu6: return "relu6";
-  }
-  return "none";
-}
-
 Json Bias(const LayerHandoff& layer) {
   const numerics::LayerArithmetic& arithmetic = layer.arithmetic;
   const numerics::BiasRule& rule = arithmetic.target().bias;
@@ -176,7 +167,7 @@ Json Head(const LayerHandoff& layer) {
   json["weight_shape"] = layer.golden.weight_codes.shape();
   json["input"] = Qparams(layer.golden.inputs[0]);
   json["output"] = Qparams(layer.golden.output);
-  json["activation"] = ActivationName(layer.layer.activation);
+  json["activation"] = numerics::ToString(layer.layer.activation);
   return json;
 }
 

@@ -17,15 +17,6 @@
 namespace qatgap::numerics {
 namespace {
 
-// The stored integer in units of s_x * s_w[c], as a shift gives it. Bounded so that it is an integer at all: a dead channel
-// (s_w = eps) asks for a left shift beyond 64 bits.
-std::int64_t AlignToAccumulator(std::int64_t stored, double scale, double accumulator_scale, BiasAlignment alignment) {
-  constexpr double kBound = 0x1p62;
-  const double exact = static_cast<double>(stored) * scale / accumulator_scale;
-  const double aligned = alignment == BiasAlignment::kShiftFloor ? RoundFloor(exact) : RoundHalfUp(exact);
-  return static_cast<std::int64_t>(std::clamp(aligned, -kBound, kBound));
-}
-
 // TFLite keeps integer biases at or below half of int32's range.
 constexpr double kTfliteBiasMax = 2147483647.0 / 2;
 
@@ -192,6 +183,13 @@ absl::StatusOr<LayerBias> StoreBias(const BiasRule& rule, const MacConstants& co
     }
   }
   return result;
+}
+
+std::int64_t AlignToAccumulator(std::int64_t stored, double scale, double accumulator_scale, BiasAlignment alignment) {
+  constexpr double kBound = 0x1p62;
+  const double exact = static_cast<double>(stored) * scale / accumulator_scale;
+  const double aligned = alignment == BiasAlignment::kShiftFloor ? RoundFloor(exact) : RoundHalfUp(exact);
+  return static_cast<std::int64_t>(std::clamp(aligned, -kBound, kBound));
 }
 
 std::vector<double> AdjustedWeightScales(const BiasRule& rule, const MacConstants& constants) {

@@ -40,6 +40,10 @@ std::int64_t StoreInteger(double rounded, const BiasRule& rule);
 // FAILED_PRECONDITION: overflow rule kRefuse, or a quotient b / s_b beyond binary32.
 absl::StatusOr<LayerBias> StoreBias(const BiasRule& rule, const MacConstants& constants);
 
+// A bias stored at `scale` in steps of `accumulator_scale`, as a shift gives it: half up, or floor for kShiftFloor. Bounded by
+// 2^62 so that it is an integer at all: a dead channel (s_w = eps) asks for a left shift beyond 64 bits.
+std::int64_t AlignToAccumulator(std::int64_t stored, double scale, double accumulator_scale, BiasAlignment alignment);
+
 // The weight scales that a target with kAdjustWeights makes of these, per output channel; empty when it changes none (and
 // for every other rule). A raised scale needs weights rounded to it, see RescaleWeight.
 std::vector<double> AdjustedWeightScales(const BiasRule& rule, const MacConstants& constants);

@@ -56,11 +56,6 @@ absl::Status CheckConstants(const MacConstants& constants) {
   return absl::OkStatus();
 }
 
-bool IsPowerOfTwo(double value) {
-  int exponent = 0;
-  return std::frexp(value, &exponent) == 0.5;
-}
-
 // The code of 6.0. kReciprocalHalfToEven is what QuantizeReals gives, so that clamping codes equals clamping reals.
 std::int64_t CodeOfSix(const QuantParams& output, ActivationLimit limit) {
   constexpr double kBeyondAnyCode = 0x1p40;
@@ -216,6 +211,15 @@ void AffineCodes(const Reference& reference, double multiplier, double offset, s
 }
 
 }  // namespace
+
+std::string_view ToString(Activation activation) {
+  switch (activation) {
+    case Activation::kNone: return "none";
+    case Activation::kRelu: return "relu";
+    case Activation::kRelu6: return "relu6";
+  }
+  return "unknown";
+}
 
 OutputRange MakeOutputRange(const QuantParams& output, Activation activation, ActivationLimit limit) {
   OutputRange range{.zero_point = output.zero_point(), .min = output.quant_min, .max = output.quant_max};

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,6 +27,8 @@
 namespace qatgap::numerics {
 
 enum class Activation { kNone, kRelu, kRelu6 };
+
+std::string_view ToString(Activation activation);  // "none", "relu", "relu6"
 
 // What a layer's arithmetic depends on besides its accumulators.
 struct MacConstants {

@@ -219,11 +219,6 @@ std::int64_t Accumulate(const AccumulatorRule& rule, std::int64_t accumulator, s
   return std::clamp(SaturatingAdd(accumulator, addend), SignedMin(rule.bits), SignedMax(rule.bits));
 }
 
-void Accumulate(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators,
-                std::span<std::int64_t> sums) {
-  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = Accumulate(rule, accumulators[i], addend);
-}
-
 RequantTrace TraceRequantization(const TargetDescription& target, const RequantConstants& channel,
                                  const OutputRange& range, std::int64_t accumulator) {
   const RequantRule& rule = target.requantization;

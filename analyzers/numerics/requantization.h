@@ -55,8 +55,6 @@ double FixedPointReal(double input_scale, double weight_scale, double output_sca
 
 // A + addend in the target's accumulator: wrapped or saturated to its width. Never undefined.
 std::int64_t Accumulate(const AccumulatorRule& rule, std::int64_t accumulator, std::int64_t addend);
-void Accumulate(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators,
-                std::span<std::int64_t> sums);
 
 // accumulators[i] -> codes[i], sizes equal. The 64-bit form is for layers whose accumulator leaves int32.
 void Requantize(const TargetDescription& target, const RequantConstants& channel, const OutputRange& range,

@@ -51,6 +51,12 @@ inline double Round(double v, Rounding rounding) {
   return RoundHalfToEven(v);
 }
 
+// 2^k for an integer k; also for denormals. Not 0, NaN, Inf or a negative number.
+inline bool IsPowerOfTwo(double value) {
+  int exponent = 0;
+  return std::frexp(value, &exponent) == 0.5;
+}
+
 // Limits of a signed integer of `bits` bits, 2..64.
 constexpr std::int64_t SignedMax(int bits) {
   return std::numeric_limits<std::int64_t>::max() >> (64 - bits);

@@ -36,18 +36,6 @@ Json WholeNumber(double value) {
   return value;
 }
 
-std::string_view ActivationName(numerics::Activation activation) {
-  switch (activation) {
-    case numerics::Activation::kNone:
-      return "none";
-    case numerics::Activation::kRelu:
-      return "relu";
-    case numerics::Activation::kRelu6:
-      return "relu6";
-  }
-  return "unknown";
-}
-
 Json ToJson(const numerics::QuantParams& params) {
   Json json{{"scales", Json::array()},
             {"zero_points", params.zero_points},
@@ -87,7 +75,7 @@ Json ToJson(const LayerInfo& layer) {
           {"kind", layer.kind},
           {"channels", layer.channels},
           {"weight_shape", layer.weight_shape},
-          {"activation", ActivationName(layer.activation)},
+          {"activation", numerics::ToString(layer.activation)},
           {"output", ToJson(layer.output)},
           {"inputs", std::move(inputs)},
           {"input_off_grid", layer.input_off_grid},

@@ -117,7 +117,7 @@ Json Description(const Case& layer) {
   }
   if (layer.is_mac()) json["weight"] = Weight(layer.weight);
   json["output"] = PerTensor(layer.output);
-  json["activation"] = ActivationName(layer.activation);
+  json["activation"] = numerics::ToString(layer.activation);
   return json;
 }
 

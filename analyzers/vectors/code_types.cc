@@ -196,18 +196,6 @@ std::string OpName(const Case& layer) {
   return "";
 }
 
-std::string_view ActivationName(numerics::Activation activation) {
-  switch (activation) {
-    case numerics::Activation::kNone:
-      return "none";
-    case numerics::Activation::kRelu:
-      return "relu";
-    case numerics::Activation::kRelu6:
-      return "relu6";
-  }
-  return "none";
-}
-
 std::optional<numerics::Activation> FindActivation(std::string_view name) {
   const std::string plain = Plain(name);
   if (plain.empty() || plain == "none" || plain == "null" || plain == "identity" || plain == "linear") {

@@ -37,7 +37,6 @@ struct OpWord {
 // "conv2d", "Conv", "DEPTHWISE_CONV_2D", "QLinearConv", "fully_connected", ...; nullopt: none that is known.
 std::optional<OpWord> FindOp(std::string_view name);
 
-std::string_view ActivationName(numerics::Activation activation);
 // "relu", "RELU6", "none", ""; nullopt: none that is known.
 std::optional<numerics::Activation> FindActivation(std::string_view name);
 

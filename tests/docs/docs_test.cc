@@ -122,11 +122,6 @@ TEST(DocsTest, EveryWordOfTheTargetFilesIsDocumented) {
   ExpectWords(fields, numerics::kScaleRequirementNames);
   ExpectWords(fields, numerics::kDelegateLayersNames);
   ExpectWords(fields, numerics::kDelegateHostNames);
-  ExpectWords(fields, numerics::kAddRuleNames);
-  ExpectWords(fields, numerics::kMulRuleNames);
-  ExpectWords(fields, numerics::kConcatRuleNames);
-  ExpectWords(fields, numerics::kAveragePoolRuleNames);
-  ExpectWords(fields, numerics::kMeanRuleNames);
   ExpectWords(fields, numerics::kDelegateActivationsNames);
   ExpectWords(fields, numerics::kDelegateWeightsNames);
   ExpectWords(fields, numerics::kDelegateOutputPaddingNames);

@@ -35,8 +35,8 @@ std::vector<std::int32_t> Outputs(const TargetDescription& target, const Requant
 
 std::vector<std::int64_t> Sums(const AccumulatorRule& rule, std::int64_t addend,
                                const std::vector<std::int32_t>& accumulators) {
-  std::vector<std::int64_t> sums(accumulators.size());
-  Accumulate(rule, addend, accumulators, sums);
+  std::vector<std::int64_t> sums;
+  for (const std::int32_t accumulator : accumulators) sums.push_back(Accumulate(rule, accumulator, addend));
   return sums;
 }
 
