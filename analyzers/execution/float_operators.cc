@@ -25,6 +25,7 @@
 #include <stdexcept>
 
 #include "analyzers/execution/operators.h"
+#include "analyzers/graph/operator_names.h"
 
 namespace qatgap::execution {
 namespace {
@@ -66,7 +67,9 @@ at::Tensor Reshape(const graph::Node& node, const at::Tensor& x) {
 
 }  // namespace
 
-bool KeepsGrid(OpKind kind) {
+bool KeepsGrid(const graph::Node& node) {
+  const OpKind kind = node.kind;
+  if (const auto* call = std::get_if<graph::OperatorAttributes>(&node.attributes)) return graph::MovesElements(call->name);
   return kind == OpKind::kFlatten || kind == OpKind::kReshape || kind == OpKind::kPermute ||
          kind == OpKind::kMaxPool2d || kind == OpKind::kRelu;
 }
@@ -131,6 +134,7 @@ at::Tensor RunFloatOperator(const graph::Node& node, std::span<const at::Tensor>
     case OpKind::kQuantizeLike:
     case OpKind::kDequantize:
     case OpKind::kIf:
+    case OpKind::kOperator:
       break;  // the executor's own
   }
   throw std::logic_error("not a float operator");

@@ -133,6 +133,10 @@ struct GraphExecutor::Impl {
       const std::vector<ValueId> inputs = Dependencies(id);
       if (!std::all_of(inputs.begin(), inputs.end(), [&](ValueId v) { return IsConstant(v); })) continue;
       if (layer_of_quantize.contains(id) || engine_calls.contains(id)) continue;
+      if (current.kind == OpKind::kOperator) {
+        QATGAP_RETURN_IF_ERROR(RunOperator(current, constants));
+        continue;
+      }
       RuntimeValue result;
       if (const auto* constant = std::get_if<graph::ConstantAttributes>(&current.attributes)) {
         result = {ToTorch(constant->value), constant->qparams ? &*constant->qparams : nullptr};
@@ -212,10 +216,28 @@ struct GraphExecutor::Impl {
         std::vector<at::Tensor> inputs;
         for (const ValueId input : current.inputs) inputs.push_back(value(input).tensor);
         RuntimeValue result{RunFloatOperator(current, inputs), nullptr};
-        if (KeepsGrid(current.kind)) result.params = value(current.inputs[0]).params;
+        if (KeepsGrid(current)) result.params = value(current.inputs[0]).params;
         return result;
       }
     }
+  }
+
+  // An operator by name: it may have several outputs, which go to `results`.
+  absl::Status RunOperator(const graph::Node& current, std::vector<RuntimeValue>& results) {
+    std::vector<at::Tensor> inputs;
+    for (const ValueId input : current.inputs) inputs.push_back(value(input).tensor);
+    std::vector<at::Tensor> outputs;
+    try {
+      outputs = RunOperatorNode(current, inputs);
+    } catch (const std::exception& error) {
+      return TorchError(error, absl::StrCat("running ", current.source_op, " in module '", current.module_path, "'"));
+    }
+    const numerics::QuantParams* params =
+        KeepsGrid(current) && !current.inputs.empty() ? value(current.inputs[0]).params : nullptr;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      results[Index(current.outputs[i])] = {outputs[i], outputs[i].is_floating_point() ? params : nullptr};
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<RuntimeValue> RunEngineNode(const graph::Node& current, const EngineCall& call) {
@@ -283,6 +305,8 @@ struct GraphExecutor::Impl {
       const graph::Node& current = node(id);
       if (const auto* branch = std::get_if<graph::IfAttributes>(&current.attributes)) {
         QATGAP_RETURN_IF_ERROR(RunIf(current, *branch, observe, integer));
+      } else if (current.kind == OpKind::kOperator) {
+        if (!IsConstant(current.outputs[0])) QATGAP_RETURN_IF_ERROR(RunOperator(current, values));
       } else if (!IsConstant(current.outputs[0])) {
         absl::StatusOr<RuntimeValue> result = RunOne(id, current, observe, integer);
         if (!result.ok()) {

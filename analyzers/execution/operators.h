@@ -16,8 +16,11 @@ namespace qatgap::execution {
 // A node on reals (or a comparison), as the QAT model's own graph calls it.
 at::Tensor RunFloatOperator(const graph::Node& node, std::span<const at::Tensor> inputs);
 
+// A kOperator node: its outputs, in order. Refuses operators that are not on the list of graph/operator_names.h.
+std::vector<at::Tensor> RunOperatorNode(const graph::Node& node, std::span<const at::Tensor> inputs);
+
 // True for operators whose output lies on the grid of their first input: they move or select elements, or are ReLU.
-bool KeepsGrid(graph::OpKind kind);
+bool KeepsGrid(const graph::Node& node);
 
 // A quantize node whose value PyTorch computes with one quantized operator from codes.
 struct EngineCall {

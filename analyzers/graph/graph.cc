@@ -70,6 +70,8 @@ std::string_view ToString(OpKind kind) {
       return "less_equal";
     case OpKind::kIf:
       return "if";
+    case OpKind::kOperator:
+      return "operator";
   }
   return "?";
 }
@@ -117,6 +119,8 @@ void Append(const Graph& graph, const Block& block, int depth, std::string& text
     } else if (const auto* constant = std::get_if<ConstantAttributes>(&node.attributes)) {
       absl::StrAppend(&text, " {", Text(ToString(constant->value.dtype())), " ",
                       ToString(constant->value.shape()), constant->qparams ? " codes" : "", "}");
+    } else if (const auto* call = std::get_if<OperatorAttributes>(&node.attributes)) {
+      absl::StrAppend(&text, " {", call->name, call->overload.empty() ? "" : ".", call->overload, "}");
     }
     absl::StrAppend(&text, "  # ", node.module_path, " ", node.source_op, "\n");
     if (const auto* branch = std::get_if<IfAttributes>(&node.attributes)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -42,16 +43,39 @@ enum class OpKind {
   kPermute,           // (x); SizesAttributes: the order of axes
   kGreater, kGreaterEqual, kLess, kLessEqual,  // (a, b) -> bool, broadcasting
   kIf,                // (predicate: one bool) -> outputs of the branch; IfAttributes
+  kOperator,          // any other pure operator of LibTorch's registry, by name, in float; OperatorAttributes
 };
 
 std::string_view ToString(OpKind kind);
 
+// The range an observer holds, from which convert() computes qparams anew: they can differ from the fake-quant's own.
+struct ObservedRange {
+  std::vector<float> min, max;  // one, or one per channel
+  float epsilon = 0;            // smallest scale
+  bool symmetric = false;
+  std::int64_t quant_min = 0, quant_max = 255;  // of the observer
+  bool is_signed = false;       // qint8, not quint8
+  friend bool operator==(const ObservedRange&, const ObservedRange&) = default;
+};
+// What fake-quantized weight codes were made of, as far as the file tells: what convert() starts from.
+struct WeightOrigin {
+  struct BatchNorm {
+    std::vector<float> gamma, beta, mean, variance;
+    float epsilon = 0;
+  };
+  Tensor real;                             // float32, before a batch norm was folded in; shaped as the codes
+  std::optional<BatchNorm> batch_norm;     // that the QAT module folds into `real` by gamma / sqrt(variance + epsilon)
+  std::optional<ObservedRange> observed;   // absent: a fake-quant of fixed scales
+};
+
 struct ConstantAttributes {
   Tensor value;
   std::optional<numerics::QuantParams> qparams;  // set: `value` holds codes as int32
+  std::shared_ptr<const WeightOrigin> origin{};  // of fake-quantized weights, where known
 };
 struct QuantizeAttributes {
   numerics::QuantParams qparams;
+  std::shared_ptr<const ObservedRange> observed{};  // of a fake-quant with an observer, where known
 };
 struct ConvolutionAttributes {
   std::vector<std::int64_t> stride, padding, dilation;  // one entry per spatial axis
@@ -94,10 +118,25 @@ struct IfAttributes {
   Block then_block, else_block;
 };
 
+// An argument of a kOperator, in the order of the operator's schema; trailing defaults may be left out.
+struct TensorArgument {
+  int input = 0;  // index into Node::inputs
+};
+struct TensorListArgument {
+  std::vector<int> inputs;  // -1: None
+};
+using Argument = std::variant<std::monostate /* None */, TensorArgument, TensorListArgument, bool, std::int64_t, double,
+                              std::string, std::vector<std::int64_t>, std::vector<double>, std::vector<bool>>;
+struct OperatorAttributes {
+  std::string name;      // "aten::layer_norm"
+  std::string overload;  // "dim_IntList"; mostly empty
+  std::vector<Argument> arguments;
+};
+
 using Attributes =
     std::variant<std::monostate, ConstantAttributes, QuantizeAttributes, ConvolutionAttributes,
                  BatchNormAttributes, ClampAttributes, AxisAttributes, PoolAttributes, SizesAttributes,
-                 ReduceAttributes, FlattenAttributes, IfAttributes>;
+                 ReduceAttributes, FlattenAttributes, IfAttributes, OperatorAttributes>;
 
 struct Node {
   OpKind kind = OpKind::kConstant;
@@ -106,6 +145,8 @@ struct Node {
   Attributes attributes;
   std::string module_path;  // "features.0.conv"; empty at the root
   std::string source_op;    // "quantized::conv2d_relu": what the file called it
+  std::string source_line{};  // "model.py:42", where the file tells; never a whole path
+  std::string module_stack{}; // "Net > layer1: Sequential > layer1.0: Conv2d", where the file tells
 };
 
 struct Value {
@@ -124,6 +165,13 @@ struct Notice {
   std::string detail;
 };
 
+// Whose conversion an integer model follows where none was given: PyTorch's two converters do not compute alike.
+enum class ConvertStyle {
+  kEager,  // torch.ao.quantization.convert, convert_fx
+  kPt2e,   // convert_pt2e
+  kAsIs,   // the fake-quants are the integer grids (ONNX QDQ)
+};
+
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
@@ -131,8 +179,11 @@ struct Graph {
   Block body;                       // body.outputs are the model's outputs, flattened
   std::vector<std::string> output_names;
   std::vector<Notice> notices;
+  ConvertStyle convert_style = ConvertStyle::kEager;
 
   ValueId AddValue(std::string name);
+  // Name of the i-th input: what samples of several inputs are matched by.
+  const std::string& input_name(std::size_t i) const { return values[static_cast<std::size_t>(inputs[i])].name; }
   // Appends a node with `output_count` new values to `block` and returns its id.
   NodeId AddNode(Block& block, Node node, int output_count = 1);
   const Node* producer(ValueId value) const;  // nullptr for an input

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/graph/operator_names.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
@@ -326,6 +327,12 @@ void AppendRealGrids(const Graph& graph, ValueId value, std::vector<numerics::Qu
     case OpKind::kRelu:
       AppendRealGrids(graph, node->inputs[0], grids, off_grid);
       return;
+    case OpKind::kOperator: {
+      const auto& call = std::get<OperatorAttributes>(node->attributes);
+      if (!MovesElements(call.name) || node->inputs.empty()) break;
+      AppendRealGrids(graph, node->inputs[0], grids, off_grid);
+      return;
+    }
     case OpKind::kIf: {
       const auto& branch = std::get<IfAttributes>(node->attributes);
       const auto index = static_cast<std::size_t>(
@@ -335,8 +342,9 @@ void AppendRealGrids(const Graph& graph, ValueId value, std::vector<numerics::Qu
       return;
     }
     default:
-      off_grid = true;
+      break;
   }
+  off_grid = true;
 }
 
 void AppendCodeGrids(const Graph& graph, ValueId codes, std::vector<numerics::QuantParams>& grids, bool& off_grid) {

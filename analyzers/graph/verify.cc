@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -35,9 +36,25 @@ Arity InputsOf(OpKind kind) {
       return {5, 5};
     case OpKind::kConcat:
       return {1, kAny};
+    case OpKind::kOperator:
+      return {0, kAny};
     default:
       return {1, 1};
   }
+}
+
+// Tensor arguments name inputs of the node.
+bool ArgumentsFit(const Node& node) {
+  const auto fits = [&](int input) { return input >= 0 && static_cast<std::size_t>(input) < node.inputs.size(); };
+  for (const Argument& argument : std::get<OperatorAttributes>(node.attributes).arguments) {
+    if (const auto* tensor = std::get_if<TensorArgument>(&argument); tensor != nullptr && !fits(tensor->input)) return false;
+    const auto* list = std::get_if<TensorListArgument>(&argument);
+    if (list != nullptr && !std::all_of(list->inputs.begin(), list->inputs.end(),
+                                        [&](int input) { return input == -1 || fits(input); })) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool AttributesFit(const Node& node) {
@@ -68,6 +85,8 @@ bool AttributesFit(const Node& node) {
       return std::holds_alternative<FlattenAttributes>(node.attributes);
     case OpKind::kIf:
       return std::holds_alternative<IfAttributes>(node.attributes);
+    case OpKind::kOperator:
+      return std::holds_alternative<OperatorAttributes>(node.attributes) && ArgumentsFit(node);
     default:
       return std::holds_alternative<std::monostate>(node.attributes);
   }
@@ -128,7 +147,7 @@ class Verifier {
       }
       if (const auto* branch = std::get_if<IfAttributes>(&node.attributes)) {
         QATGAP_RETURN_IF_ERROR(CheckIf(node, *branch, defined, who));
-      } else if (node.outputs.size() != 1) {
+      } else if (node.outputs.size() != 1 && (node.kind != OpKind::kOperator || node.outputs.empty())) {
         return absl::InternalError(absl::StrCat(who, " has ", node.outputs.size(), " outputs"));
       }
       for (const ValueId output : node.outputs) {

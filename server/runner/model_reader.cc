@@ -28,12 +28,12 @@ absl::StatusOr<std::string> ReadAll(const Blob& blob) {
   }
 }
 
-absl::StatusOr<torchscript::Model> ReadModel(const Blob& blob, torchscript::ModelKind wanted) {
+absl::StatusOr<frontends::Model> ReadModel(const Blob& blob, frontends::ModelKind wanted) {
   QATGAP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(blob));
-  QATGAP_ASSIGN_OR_RETURN(torchscript::Model model, torchscript::Import(bytes, blob.name));
+  QATGAP_ASSIGN_OR_RETURN(frontends::Model model, torchscript::Import(bytes, blob.name));
   if (model.kind == wanted) return model;
   return absl::InvalidArgumentError(
-      wanted == torchscript::ModelKind::kQat
+      wanted == frontends::ModelKind::kQat
           ? absl::StrCat("'", blob.name, "' was given as the QAT model but is a converted one; give the model as it was "
                          "trained, before convert()")
           : absl::StrCat("'", blob.name, "' was given as the converted model but still has fake-quants; give the output "
@@ -42,12 +42,12 @@ absl::StatusOr<torchscript::Model> ReadModel(const Blob& blob, torchscript::Mode
 
 absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit) {
   attribution::AnalysisModels models;
-  QATGAP_ASSIGN_OR_RETURN(torchscript::Model qat, ReadModel(unit.qat_model, torchscript::ModelKind::kQat));
+  QATGAP_ASSIGN_OR_RETURN(frontends::Model qat, ReadModel(unit.qat_model, frontends::ModelKind::kQat));
   models.qat = std::move(qat.graph);
   models.qat_format = std::move(qat.format);
   if (unit.converted_model.fd >= 0) {
-    QATGAP_ASSIGN_OR_RETURN(torchscript::Model converted,
-                            ReadModel(unit.converted_model, torchscript::ModelKind::kConverted));
+    QATGAP_ASSIGN_OR_RETURN(frontends::Model converted,
+                            ReadModel(unit.converted_model, frontends::ModelKind::kConverted));
     models.converted = std::move(converted.graph);
   }
   models.has_labels = unit.labels.fd >= 0;

@@ -16,7 +16,7 @@ namespace qatgap::runner {
 absl::StatusOr<std::string> ReadAll(const Blob& blob);
 
 // INVALID_ARGUMENT for a model of the other kind; the frontend's errors.
-absl::StatusOr<frontends::torchscript::Model> ReadModel(const Blob& blob, frontends::torchscript::ModelKind wanted);
+absl::StatusOr<frontends::Model> ReadModel(const Blob& blob, frontends::ModelKind wanted);
 
 // The models of an analysis or inspection. FAILED_PRECONDITION for a QAT model of several inputs.
 absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit);

@@ -61,9 +61,9 @@ absl::StatusOr<report::AnalysisResult> RunInspect(const UnitOfWork& unit) {
 absl::StatusOr<std::string> RunHandoff(const UnitOfWork& unit) {
   QATGAP_ASSIGN_OR_RETURN(const numerics::TargetDescription target, OneTarget(unit));
   const bool converted = unit.converted_model.fd >= 0;
-  QATGAP_ASSIGN_OR_RETURN(const torchscript::Model model,
-                          converted ? ReadModel(unit.converted_model, torchscript::ModelKind::kConverted)
-                                    : ReadModel(unit.qat_model, torchscript::ModelKind::kQat));
+  QATGAP_ASSIGN_OR_RETURN(const frontends::Model model,
+                          converted ? ReadModel(unit.converted_model, frontends::ModelKind::kConverted)
+                                    : ReadModel(unit.qat_model, frontends::ModelKind::kQat));
   QATGAP_ASSIGN_OR_RETURN(const handoff::Files files, handoff::MakeHandoff(model.graph, target));
   return WriteZip(files);
 }

@@ -35,7 +35,7 @@ std::string ModelBytes(std::string_view folder, std::string_view file) {
   return bytes.str();
 }
 
-frontends::torchscript::Model ImportModel(std::string_view folder, std::string_view file) {
+frontends::Model ImportModel(std::string_view folder, std::string_view file) {
   auto model = frontends::torchscript::Import(ModelBytes(folder, file), file);
   return Value(std::move(model));
 }

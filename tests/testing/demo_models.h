@@ -13,7 +13,7 @@ namespace qatgap::testing {
 std::string ModelBytes(std::string_view folder, std::string_view file);
 
 // Imports tests/models/<folder>/<file>; throws on failure.
-frontends::torchscript::Model ImportModel(std::string_view folder, std::string_view file);
+frontends::Model ImportModel(std::string_view folder, std::string_view file);
 
 // Rows [first, first + count) of samples/images_512.npz: float32 [count, 1, 28, 28].
 graph::Tensor Images(std::int64_t first, std::int64_t count);

@@ -10,18 +10,9 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "analyzers/graph/graph.h"
+#include "analyzers/frontends/model.h"
 
 namespace qatgap::frontends::torchscript {
-
-enum class ModelKind { kQat, kConverted };
-
-struct Model {
-  graph::Graph graph;
-  ModelKind kind = ModelKind::kQat;
-  bool scripted = false;   // a method that was reached has a branch or a loop: tracing leaves none
-  std::string format;      // "TorchScript, traced"
-};
 
 // `bytes` is the whole file; `name` stands for it in messages. Verifies the graph before it returns it.
 // INVALID_ARGUMENT: not a TorchScript file, or one that LibTorch cannot load.

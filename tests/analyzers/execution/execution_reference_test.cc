@@ -93,7 +93,7 @@ class ExecutionReferenceTest : public ::testing::TestWithParam<Case> {
 TEST_P(ExecutionReferenceTest, FakeQuantPathEqualsTheInterpreter) {
   const std::string folder = GetParam().folder;
   const auto model = ImportModel(folder, "qat.pt");
-  EXPECT_EQ(model.kind, frontends::torchscript::ModelKind::kQat);
+  EXPECT_EQ(model.kind, frontends::ModelKind::kQat);
   EXPECT_EQ(model.scripted, folder.ends_with("scripted"));
   GraphExecutor executor = MakeExecutor(model.graph, ExecutionMode::kFakeQuant);
   torch::jit::Module module = Load(folder, "qat.pt");
@@ -104,7 +104,7 @@ TEST_P(ExecutionReferenceTest, EnginePathEqualsTheInterpreter) {
   const auto& [folder, engine] = GetParam();
   if (!HasEngine(engine)) GTEST_SKIP() << "this host's LibTorch lacks " << numerics::ToString(engine);
   const auto model = ImportModel(folder, "converted.pt");
-  EXPECT_EQ(model.kind, frontends::torchscript::ModelKind::kConverted);
+  EXPECT_EQ(model.kind, frontends::ModelKind::kConverted);
   GraphExecutor executor = MakeExecutor(model.graph, ExecutionMode::kEngine, engine);
   const EngineScope scope(engine);  // weights are packed by the engine that is set when the file is loaded
   torch::jit::Module module = Load(folder, "converted.pt");
