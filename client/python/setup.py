@@ -67,7 +67,9 @@ def runtime_versions() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "probe.proto").write_text('syntax = "proto3"; message Probe {}')
         run_protoc([f"-I{folder}", f"--python_out={folder}", "probe.proto"])
-        stamp = re.search(r"^# Protobuf Python Version: (\S+)$", (Path(folder) / "probe_pb2.py").read_text(), re.MULTILINE)
+        stamp = re.search(
+            r"^# Protobuf Python Version: (\S+)$", (Path(folder) / "probe_pb2.py").read_text(), re.MULTILINE
+        )
     protobuf = stamp.group(1) if stamp else version("protobuf")
     return [f"grpcio>={version('grpcio-tools')}", f"protobuf>={protobuf}"]
 

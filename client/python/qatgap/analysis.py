@@ -89,7 +89,11 @@ def analyze(
         qat_path = _model_file(qat_module, example_inputs, folder / "qat", "qat_module")
         converted_path = _model_file(converted, example_inputs, folder / "converted", "converted")
         files = write_samples(
-            samples, labels, folder, input_names=_names(qat_module, converted), batch_size=batch_size,
+            samples,
+            labels,
+            folder,
+            input_names=_names(qat_module, converted),
+            batch_size=batch_size,
             max_samples=max_samples,
         )
         # Data loaders may have forked workers; gRPC starts threads only after that.
@@ -159,6 +163,7 @@ def _upload_all(
 ) -> None:
     total = sum(path.stat().st_size for path in (qat, converted, files.labels, *files.inputs.values()) if path)
     with tqdm(total=total, unit="B", unit_scale=True, desc="upload", disable=not progress, leave=False) as bar:
+
         def send(path: Path) -> Any:
             return client.upload(path, lambda count: bar.update(count) and None)
 

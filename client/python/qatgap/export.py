@@ -53,7 +53,7 @@ def export_model(module: object, example_inputs: object, path: str | os.PathLike
     path = Path(path)
     if not isinstance(module, (torch.nn.Module, torch.export.ExportedProgram)):
         raise ExportError(
-            f"a {type(module).__name__} cannot be exported; give a torch.nn.Module, a ScriptModule or an ExportedProgram"
+            f"a {type(module).__name__} cannot be exported; give a Module, a ScriptModule or an ExportedProgram"
         )
     routes = _routes(module, path.suffix if path.suffix in MODEL_SUFFIXES else "")
     inputs = _as_tuple(module, example_inputs)
@@ -125,7 +125,7 @@ def _save_script(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
     import torch
 
     copied = copy_for_export(module)
-    torch.jit.save(copied, str(path))  # type: ignore[no-untyped-call]
+    torch.jit.save(copied, str(path))
 
 
 def _write_pt2(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
@@ -176,7 +176,7 @@ def _write_traced(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
             raise ExportError(
                 f"control flow depends on data, which tracing loses ({Path(warning.filename).name}:{warning.lineno})"
             )
-    torch.jit.save(traced, str(path))  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, str(path))
     _check(torch.jit.load(str(path)), copied, inputs)  # type: ignore[no-untyped-call]
 
 
@@ -184,7 +184,7 @@ def _tells_data_dependence(warning: warnings.WarningMessage) -> bool:
     """Quantized modules of torch read their own scales as Python numbers, which is harmless; `if tensor:` is not."""
     import torch
 
-    if not issubclass(warning.category, torch.jit.TracerWarning):
+    if warning.category.__name__ != "TracerWarning":
         return False
     inside_torch = Path(torch.__file__).parent in Path(warning.filename).parents
     return "Python boolean" in str(warning.message) or not inside_torch
@@ -196,7 +196,7 @@ def _write_scripted(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
     copied = copy_for_export(module)
     # Hooks first: after one refusal torch.jit.script cannot compile the same classes again in this process.
     scripted = torch.jit.script(add_typed_observer_hooks(copied))
-    torch.jit.save(scripted, str(path))  # type: ignore[no-untyped-call]
+    torch.jit.save(scripted, str(path))
     _check(torch.jit.load(str(path)), copied, inputs)  # type: ignore[no-untyped-call]
 
 

@@ -101,8 +101,6 @@ def freeze_fake_quants(module: torch.nn.Module) -> torch.nn.Module:
     Raises:
         ExportError: a fake-quant has never seen data, so it has no range.
     """
-    import torch
-
     copied = copy_for_export(module)
     frozen: dict[int, torch.nn.Module] = {}
     for path, parent in list(copied.named_modules()):
@@ -161,11 +159,13 @@ def _deep_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 def _move_exported_to_eval(module: torch.nn.Module) -> None:
     """model.eval() is refused by graphs of torch.export: batch norm and dropout are operators in them."""
+    home: Any
     try:
-        from torchao.quantization.pt2e import move_exported_model_to_eval
+        import torchao.quantization.pt2e as home
     except ImportError:
-        from torch.ao.quantization import move_exported_model_to_eval
-    move_exported_model_to_eval(module)
+        # Before torchao took PT2E over.
+        import torch.ao.quantization as home
+    home.move_exported_model_to_eval(module)
 
 
 def input_names(module: object) -> list[str]:
@@ -177,7 +177,8 @@ def input_names(module: object) -> list[str]:
     if isinstance(module, torch.export.ExportedProgram):
         return [str(name) for name in module.graph_signature.user_inputs]
     if isinstance(module, torch.jit.ScriptModule):
-        arguments = module.forward.schema.arguments
+        forward: Any = module.forward
+        arguments = forward.schema.arguments
         return [argument.name for argument in itertools.islice(arguments, 1, None)]
     if isinstance(module, torch.fx.GraphModule):
         return [str(node.target).lstrip("*") for node in module.graph.nodes if node.op == "placeholder"]

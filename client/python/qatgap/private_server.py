@@ -90,8 +90,17 @@ class PrivateServer:
 
     def _start(self, binary: Path, folder: Path) -> None:
         (folder / "data").mkdir()
-        arguments = [str(binary), "--listen", f"unix:{folder}/s", "--data-dir", str(folder / "data"),
-                     "--status-file", str(folder / "status"), "--no-metrics", "--exit-with-parent"]
+        arguments = [
+            str(binary),
+            "--listen",
+            f"unix:{folder}/s",
+            "--data-dir",
+            str(folder / "data"),
+            "--status-file",
+            str(folder / "status"),
+            "--no-metrics",
+            "--exit-with-parent",
+        ]
         with (folder / "log").open("ab") as log:
             # A session of its own: Ctrl-C reaches the caller alone, which cancels before it ends this.
             self._process = subprocess.Popen(

@@ -147,8 +147,10 @@ def _write_batches(
             arrays, batch_labels = _split(batch, input_names, index)
             if index == 0:
                 writers = {
-                    name: NpyWriter(folder / (f"samples-{_file_name(name)}.npy" if name else "samples.npy"),
-                                    f"samples of input {name!r}" if name else "samples")
+                    name: NpyWriter(
+                        folder / (f"samples-{_file_name(name)}.npy" if name else "samples.npy"),
+                        f"samples of input {name!r}" if name else "samples",
+                    )
                     for name in arrays
                 }
                 if batch_labels is not None and take_labels:
@@ -193,7 +195,9 @@ def _split(batch: object, input_names: Sequence[str], index: int) -> tuple[dict[
         )
     # A model of one input takes a file without a name.
     names = [""] if inputs == 1 else input_names
-    arrays = {name: _samples(part, f"input {name!r}" if name else "samples") for name, part in zip(names, parts)}
+    arrays = {
+        name: _samples(part, f"input {name!r}" if name else "samples") for name, part in zip(names, parts, strict=False)
+    }
     return arrays, _labels(parts[inputs]) if len(parts) > inputs else None
 
 
@@ -205,7 +209,8 @@ def _write_labels(labels: object, folder: Path, count: int | None) -> Path:
         raise SamplesError(f"labels are a {type(labels).__name__}; give integers, a path, or an iterable of batches")
     path = folder / "labels.npy"
     with NpyWriter(path, "labels") as writer:
-        for batch in [labels] if whole else labels:  # type: ignore[union-attr]
+        batches: Iterable[object] = [labels] if whole else labels  # type: ignore[assignment]
+        for batch in batches:
             array = _labels(batch)
             writer.append(array if count is None else array[: count - writer.count])
             if count is not None and writer.count >= count:

@@ -97,8 +97,11 @@ class Client:
         sha256, size = digest_of(path)
         reference = artifact_pb2.ArtifactRef(sha256=sha256, name=path.name)
         try:
-            self._call(lambda: self._artifacts.GetArtifact(artifact_pb2.GetArtifactRequest(sha256=sha256),
-                                                           timeout=CALL_SECONDS))
+            self._call(
+                lambda: self._artifacts.GetArtifact(
+                    artifact_pb2.GetArtifactRequest(sha256=sha256), timeout=CALL_SECONDS
+                )
+            )
             if on_bytes is not None:
                 on_bytes(size)
             return reference
