@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import tempfile
@@ -98,7 +99,11 @@ class SdistWithProtos(sdist):
             shutil.copyfile(root / name, target)
 
 
+# A build leaves nothing in the checkout and finds nothing of an earlier one.
+work = tempfile.mkdtemp(prefix="qatgap-build.")
+atexit.register(shutil.rmtree, work, ignore_errors=True)
 setup(
+    options={"build": {"build_base": work}, "egg_info": {"egg_base": work}},
     cmdclass={"build_py": BuildWithProtos, "sdist": SdistWithProtos},
     install_requires=[*runtime_versions(), "numpy>=1.24", "pandas>=2.0", "tqdm>=4.60"],
 )

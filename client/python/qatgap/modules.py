@@ -6,6 +6,8 @@ Nothing here touches the module it is given.
 from __future__ import annotations
 
 import copy
+import importlib.util
+import inspect
 import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -159,19 +161,14 @@ def _deep_copy(module: torch.nn.Module) -> torch.nn.Module:
 
 def _move_exported_to_eval(module: torch.nn.Module) -> None:
     """model.eval() is refused by graphs of torch.export: batch norm and dropout are operators in them."""
-    home: Any
-    try:
-        import torchao.quantization.pt2e as home
-    except ImportError:
-        # Before torchao took PT2E over.
-        import torch.ao.quantization as home
+    # Before torchao took PT2E over, torch itself had it.
+    has_torchao = importlib.util.find_spec("torchao") is not None
+    home: Any = importlib.import_module("torchao.quantization.pt2e" if has_torchao else "torch.ao.quantization")
     home.move_exported_model_to_eval(module)
 
 
 def input_names(module: object) -> list[str]:
     """Names of a model's inputs in the order of its arguments, as the exported file has them; empty if unknown."""
-    import inspect
-
     import torch
 
     if isinstance(module, torch.export.ExportedProgram):

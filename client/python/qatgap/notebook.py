@@ -14,6 +14,7 @@ MOST_LAYERS = 60
 MOST_FINDINGS = 20
 _CELL = "padding:4px 12px 4px 0;text-align:left;background:none;border:0;border-bottom:1px solid rgba(128,128,128,.25)"
 _NUMBER = _CELL.replace("text-align:left", "text-align:right") + ";font-variant-numeric:tabular-nums;white-space:nowrap"
+_HEADLINE = "border-left:4px solid #2b5fa8;padding-left:12px;margin:6px 0"
 _SOFT = "opacity:.7;font-size:12.5px"
 
 
@@ -43,7 +44,7 @@ def _target(report: Report, target: dict[str, Any]) -> str:
     )
     said = ""
     if verdict is not None:
-        said = f'<div style="border-left:4px solid #2b5fa8;padding-left:12px;margin:6px 0">{escape(verdict.headline)}</div>'
+        said = f'<div style="{_HEADLINE}">{escape(verdict.headline)}</div>'
     # Those with the largest differences, in the order in which they run.
     layers = target["layers"]
     shown = sorted(range(len(layers)), key=lambda index: -(layers[index]["causes"]["total"]["rms_lsb"] or 0))

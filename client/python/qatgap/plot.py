@@ -39,8 +39,11 @@ def plot(report: Report, target: str | None = None) -> Figure:
         gridspec_kw={"height_ratios": heights},
     )
     seen: dict[str, Any] = {}
+    least, most = _range(targets)
     for axes, value in zip(grid[:, 0], targets, strict=True):
-        seen |= _draw(axes, value)
+        # One scale: targets are there to be compared.
+        axes.set_xlim(1.04 * least, 1.12 * most or 1)
+        seen |= _draw(axes, value, (most - least) / 1000)
     if seen:
         ordered = [cause for cause in COLOURS if cause in seen]
         figure.legend(
@@ -56,25 +59,36 @@ def plot(report: Report, target: str | None = None) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, target: dict[str, Any]) -> dict[str, Any]:
-    """One target; gives a handle for each cause that occurs."""
+def _segments(layer: dict[str, Any]) -> dict[str, float]:
+    """The length of each cause's part of a layer's bar."""
+    length = layer["causes"]["total"]["rms_lsb"] or 0.0
+    return {cause: share * length for cause, share in parts(layer["shares"]).items()}
+
+
+def _range(targets: list[dict[str, Any]]) -> tuple[float, float]:
+    bars = [_segments(layer).values() for target in targets for layer in target["layers"]]
+    return (
+        min((sum(width for width in bar if width < 0) for bar in bars), default=0.0),
+        max((sum(width for width in bar if width > 0) for bar in bars), default=0.0),
+    )
+
+
+def _draw(axes: Axes, target: dict[str, Any], visible: float) -> dict[str, Any]:
+    """One target; gives a handle for each cause that can be seen."""
     seen: dict[str, Any] = {}
     layers = target["layers"]
-    longest = 0.0
     for row, layer in enumerate(layers):
         total = layer["causes"]["total"]
-        length = total["rms_lsb"] or 0.0
         right = left = 0.0
-        for cause, share in parts(layer["shares"]).items():
-            width = share * length
+        for cause, width in _segments(layer).items():
             start = right if width > 0 else left
             bar = axes.barh(row, width, left=start, height=0.72, color=COLOURS[cause], linewidth=0)
             if width > 0:
                 right += width
             else:
                 left += width
-            seen.setdefault(cause, bar)
-        longest = max(longest, right)
+            if abs(width) > visible:
+                seen.setdefault(cause, bar)
         rate = total["changed_rate"]
         text = "bit exact" if total["bit_exact"] else "no data" if rate is None else f"{100 * rate:.3g} %"
         axes.annotate(
@@ -82,7 +96,6 @@ def _draw(axes: Axes, target: dict[str, Any]) -> dict[str, Any]:
         )
     axes.set_yticks(range(len(layers)), [_label(layer) for layer in layers], fontsize=9)
     axes.set_ylim(len(layers) - 0.4, -0.6)
-    axes.set_xlim(right=longest * 1.12 if longest else 1)
     axes.set_title(target["name"], loc="left", fontsize=11, fontweight="bold")
     axes.set_xlabel("RMS difference of output codes, LSB; beside the bars: codes changed", fontsize=9, color=SOFT)
     axes.tick_params(length=0, labelcolor="#1c2330")

@@ -132,7 +132,7 @@ def write_samples(
             "iterable of batches such as a DataLoader"
         )
     if labels is not None:
-        written.labels = _write_labels(labels, folder, written.count)
+        written.labels = _write_labels(labels, folder, max_samples)
     return written
 
 
@@ -201,10 +201,10 @@ def _split(batch: object, input_names: Sequence[str], index: int) -> tuple[dict[
     return arrays, _labels(parts[inputs]) if len(parts) > inputs else None
 
 
-def _write_labels(labels: object, folder: Path, count: int | None) -> Path:
+def _write_labels(labels: object, folder: Path, most: int | None) -> Path:
     if isinstance(labels, (str, os.PathLike)):
         return _file(Path(labels), folder, "labels")
-    whole = _is_array(labels) or (isinstance(labels, Sequence) and all(np.ndim(value) == 0 for value in labels[:1]))
+    whole = _is_array(labels) or (isinstance(labels, Sequence) and len(labels) > 0 and np.ndim(labels[0]) == 0)
     if not whole and not isinstance(labels, Iterable):
         raise SamplesError(f"labels are a {type(labels).__name__}; give integers, a path, or an iterable of batches")
     path = folder / "labels.npy"
@@ -212,8 +212,8 @@ def _write_labels(labels: object, folder: Path, count: int | None) -> Path:
         batches: Iterable[object] = [labels] if whole else labels  # type: ignore[assignment]
         for batch in batches:
             array = _labels(batch)
-            writer.append(array if count is None else array[: count - writer.count])
-            if count is not None and writer.count >= count:
+            writer.append(array if most is None else array[: most - writer.count])
+            if most is not None and writer.count >= most:
                 break
     if writer.count == 0:
         raise SamplesError("there are no labels")
