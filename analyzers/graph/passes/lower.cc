@@ -1,11 +1,11 @@
 #include "analyzers/graph/passes/lower.h"
 
 #include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/graph/operator_names.h"
 #include "analyzers/graph/passes/product_lowering.h"
+#include "analyzers/graph/passes/remove_unused.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::graph {
@@ -28,6 +28,7 @@ class Lowering {
     QATGAP_RETURN_IF_ERROR(Rewrite(body));
     graph_.body = std::move(body);
     products_.AddNotices();
+    RemoveUnused(graph_);  // the weights and the batch norm that were
     QATGAP_RETURN_IF_ERROR(Verify(graph_));
     return std::move(graph_);
   }
