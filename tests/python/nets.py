@@ -1,6 +1,7 @@
 """Small networks and the ways people prepare them; everything seeded."""
 
 import copy
+import functools
 import warnings
 
 import torch
@@ -130,9 +131,9 @@ def fx_converted(model):
     return convert_fx(copy.deepcopy(model).eval())
 
 
-def pt2e(quantizer, free_batch=True, observers=True):
+@functools.cache  # Seconds each: tests must leave them as they are.
+def pt2e(quantizer, free_batch=True):
     """Prepared, trained, as users have it: still in training form and with observers on."""
-    from torchao.quantization.pt2e import disable_observer
     from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
     torch.manual_seed(1)
@@ -152,16 +153,15 @@ def pt2e(quantizer, free_batch=True, observers=True):
     model = prepare_qat_pt2e(exported, chosen)
     for step in range(4):
         model(images(8, step))
-    if not observers:
-        model.apply(disable_observer)
     return model
 
 
-def pt2e_converted(model):
+@functools.cache
+def pt2e_converted(quantizer):
     from torchao.quantization.pt2e import disable_observer, move_exported_model_to_eval
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-    copied = copy.deepcopy(model)
+    copied = copy.deepcopy(pt2e(quantizer))
     copied.apply(disable_observer)
     move_exported_model_to_eval(copied)
     return convert_pt2e(copied)

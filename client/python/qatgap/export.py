@@ -133,34 +133,42 @@ def _write_pt2(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
 
     if has_packed_weights(module):
         raise ExportError("weights packed by convert() cannot be saved by torch.export, only by TorchScript")
+    _require_tensors(inputs)
     copied = copy_for_export(module)
-    torch.export.save(_export(copied, inputs), path)
+    several, axes = _free_batch(inputs)
+    try:
+        program = torch.export.export(copied, several, dynamic_shapes=axes, strict=False)
+    except Exception:
+        # One that was itself exported for a batch of one sample; a failed attempt leaves its marks on the copy.
+        copied = copy_for_export(module)
+        program = torch.export.export(copied, inputs, strict=False)
+    torch.export.save(program, path)
     _check(torch.export.load(path).module(), copied, inputs)
+    sizes = _fixed_batch_sizes(program)
+    if sizes:
+        warnings.warn(
+            f"{type(module).__name__} takes only batches of {sizes[0]}: where it fails for others, give that as "
+            "batch_size, or export it with a free batch axis: torch.export.export(..., "
+            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))",
+            ExportWarning,
+            stacklevel=2,
+        )
 
 
-def _export(module: torch.nn.Module, inputs: tuple[Any, ...]) -> torch.export.ExportedProgram:
-    """With a free batch axis where the module lets it be free, which one exported for one batch size does not."""
+def _free_batch(inputs: tuple[Any, ...]) -> tuple[tuple[torch.Tensor, ...], tuple[dict[int, Any] | None, ...]]:
+    """Examples and dynamic_shapes with a batch axis that stays free where the model lets it."""
     import torch
 
-    _require_tensors(inputs)
     # torch.export takes an axis of size 1 for a constant.
     several = tuple(torch.cat([value, value]) if value.dim() > 0 and value.size(0) == 1 else value for value in inputs)
-    axes = tuple({0: torch.export.Dim.DYNAMIC} if value.dim() > 0 else None for value in inputs)
-    try:
-        return torch.export.export(module, several, dynamic_shapes=axes, strict=False)
-    except Exception as free_error:
-        try:
-            program = torch.export.export(module, inputs, strict=False)
-        except Exception as error:
-            raise error from free_error
-    warnings.warn(
-        f"{type(module).__name__} takes only batches of {inputs[0].size(0) if inputs else 0}, as it was exported for; "
-        "give that as batch_size, or export it with a free batch axis: "
-        "torch.export.export(..., dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))",
-        ExportWarning,
-        stacklevel=2,
-    )
-    return program
+    return several, tuple({0: torch.export.Dim.AUTO} if value.dim() > 0 else None for value in inputs)
+
+
+def _fixed_batch_sizes(program: torch.export.ExportedProgram) -> list[int]:
+    """Batch sizes of the inputs that take only one."""
+    names = set(program.graph_signature.user_inputs)
+    values = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    return [value.shape[0] for value in values if hasattr(value, "shape") and value.dim() and type(value.shape[0]) is int]
 
 
 def _write_traced(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
@@ -207,8 +215,7 @@ def _write_onnx(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
         raise ExportError("weights packed by convert() cannot be exported to ONNX, only saved by TorchScript")
     _require_tensors(inputs)
     frozen = copy_for_export(module) if is_exported_graph(module) else freeze_fake_quants(module)
-    several = tuple(torch.cat([value, value]) if value.dim() > 0 and value.size(0) == 1 else value for value in inputs)
-    axes = tuple({0: torch.export.Dim.DYNAMIC} if value.dim() > 0 else None for value in inputs)
+    several, axes = _free_batch(inputs)
     torch.onnx.export(frozen, several, str(path), dynamo=True, dynamic_shapes=axes, external_data=False, verbose=False)
 
 

@@ -134,7 +134,7 @@ def _frozen(fake_quant: Any, path: str) -> torch.nn.Module:
         )
     if type(fake_quant).__name__.startswith("FusedMovingAvg"):
         # The fused operator ignores its buffers and overwrites them with what it computes from the running range.
-        shape = [1] * (axis + 1) if per_channel else [1]
+        shape = [1] * max(2, axis + 1)
         if per_channel:
             assert minimum is not None
             shape[axis] = minimum.numel()
