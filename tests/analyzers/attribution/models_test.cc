@@ -146,7 +146,7 @@ TEST(CombineModelsTest, FloatModelGivesItsBiases) {
   const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(result.targets[0].layers.at(0).channels.at(0).bias.real, 1.5);
   EXPECT_EQ(result.targets[0].layers[0].channels[0].bias.stored, 10);  // 12 would be right
-  EXPECT_THAT(Ids(result), ElementsAre("QG025", "QG027"));
+  EXPECT_THAT(Ids(result), ElementsAre("QG015", "QG025", "QG027"));
   const auto rebuilt = std::find_if(result.findings.begin(), result.findings.end(),
                                     [](const report::Finding& finding) { return finding.id == "QG027"; });
   EXPECT_THAT(rebuilt->detail, HasSubstr("1 of 1 layers have the bias of the float model 'model.x', paired by name"));
