@@ -118,6 +118,7 @@ void CheckBias(const LayerFacts& facts, std::vector<Finding>& findings) {
 void CheckNotices(const graph::Graph& qat, std::vector<Finding>& findings) {
   for (const graph::Notice& notice : qat.notices) {
     const bool observer = notice.kind == graph::NoticeKind::kObserverFrozen;
+    if (!observer && notice.kind != graph::NoticeKind::kFakeQuantDisabled) continue;  // AnalysisResult::notes has them
     Finding finding = MakeFinding(observer ? kObserverOn : kFakeQuantOff, notice.module_path);
     finding.detail = notice.detail;
     if (observer) {
