@@ -176,6 +176,8 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
   std::vector<ValueId> inputs;
+  // By input, where the file declares them; -1: an extent that is not fixed. Axis 0 is -1 where the graph takes any batch.
+  std::vector<Shape> input_shapes{};
   Block body;                       // body.outputs are the model's outputs, flattened
   std::vector<std::string> output_names;
   std::vector<Notice> notices;
