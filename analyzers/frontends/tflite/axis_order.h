@@ -1,8 +1,8 @@
 // In which order a value of the graph holds the axes of a tensor of the file.
 //
-// TensorFlow Lite convolves N, height, width, channels; the graph convolves N, channels, height, width. A tensor's value
-// is kept as the operator that made it left it, with its order beside it, and is permuted only for a reader that wants
-// another one: a chain of convolutions has no permutation in it, and a TRANSPOSE of the file is no node at all.
+// TensorFlow Lite convolves N, height, width, channels; the graph convolves N, channels, height, width. A tensor's
+// value is kept as the operator that made it left it, with its order beside it, and is permuted only for a reader that
+// wants another one: a chain of convolutions has no permutation in it, and a TRANSPOSE of the file is no node at all.
 #pragma once
 
 #include <algorithm>

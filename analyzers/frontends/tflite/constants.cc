@@ -61,7 +61,8 @@ graph::Shape Ordered(const graph::Shape& shape, const AxisOrder& order) {
 }
 
 absl::Status NoConstant(const TensorRecord& record) {
-  return absl::FailedPreconditionError(absl::StrCat("tensor '", record.name, "' is computed when the model runs; it has "
+  return absl::FailedPreconditionError(absl::StrCat("tensor '", record.name,
+                                                    "' is computed when the model runs; it has "
                                                     "to be a constant"));
 }
 
@@ -110,7 +111,8 @@ absl::StatusOr<graph::Tensor> Codes(const TensorRecord& record, const AxisOrder&
   std::int64_t outside = 0;
   Permute(record.shape, order, [&](std::size_t to, std::size_t from) {
     const std::int64_t code = CodeAt(record, from);
-    if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max()) outside = code;
+    if (code < std::numeric_limits<std::int32_t>::min() || code > std::numeric_limits<std::int32_t>::max())
+      outside = code;
     values[to] = static_cast<std::int32_t>(code);
   });
   if (outside != 0) {
@@ -126,12 +128,12 @@ absl::StatusOr<graph::Tensor> Reals(const TensorRecord& record, const AxisOrder&
   const auto values = reals.mutable_data<float>();
   switch (record.type) {
     case TensorType::FLOAT32:
-      Permute(record.shape, order, [&](std::size_t to, std::size_t from) { values[to] = At<float>(record.data, from); });
+      Permute(record.shape, order,
+              [&](std::size_t to, std::size_t from) { values[to] = At<float>(record.data, from); });
       return reals;
     case TensorType::FLOAT16:
-      Permute(record.shape, order, [&](std::size_t to, std::size_t from) {
-        values[to] = FromHalf(At<std::uint16_t>(record.data, from));
-      });
+      Permute(record.shape, order,
+              [&](std::size_t to, std::size_t from) { values[to] = FromHalf(At<std::uint16_t>(record.data, from)); });
       return reals;
     case TensorType::BFLOAT16:
       Permute(record.shape, order, [&](std::size_t to, std::size_t from) {
@@ -143,7 +145,8 @@ absl::StatusOr<graph::Tensor> Reals(const TensorRecord& record, const AxisOrder&
   }
 }
 
-graph::Tensor PaddedInFront(const graph::Tensor& codes, const graph::Shape& front, const numerics::QuantParams& params) {
+graph::Tensor PaddedInFront(const graph::Tensor& codes, const graph::Shape& front,
+                            const numerics::QuantParams& params) {
   graph::Shape shape = codes.shape();
   for (std::size_t i = 0; i < shape.size(); ++i) shape[i] += front[i];
   graph::Tensor padded(graph::DType::kInt32, shape);
@@ -154,7 +157,8 @@ graph::Tensor PaddedInFront(const graph::Tensor& codes, const graph::Shape& fron
   for (std::int32_t& value : values) {
     bool inside = true;
     for (std::size_t i = 0; i < shape.size(); ++i) inside = inside && at[i] >= front[i];
-    const std::size_t channel = params.per_channel() ? static_cast<std::size_t>(at[static_cast<std::size_t>(params.axis)]) : 0;
+    const std::size_t channel =
+        params.per_channel() ? static_cast<std::size_t>(at[static_cast<std::size_t>(params.axis)]) : 0;
     value = inside ? source[from++] : static_cast<std::int32_t>(params.zero_point(channel));
     for (std::size_t i = shape.size(); i-- > 0;) {
       if (++at[i] < shape[i]) break;

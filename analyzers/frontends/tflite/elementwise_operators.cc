@@ -70,7 +70,8 @@ absl::Status ImportBinary(Importer& importer, const OperatorRecord& op) {
   const auto is_constant = [&](std::size_t i) { return importer.tensor(importer.Resolve(op.input(i))).constant(); };
   const std::size_t rank = std::max(rank_of(0), rank_of(1));
   // The order of the wider operand, of the first one that is no constant where both are as wide. A narrower one is
-  // broadcast along the file's last axes, so beside it, unless it is one number, the wider is put into the file's order.
+  // broadcast along the file's last axes, so beside it, unless it is one number, the wider is put into the file's
+  // order.
   const std::size_t lead = rank_of(0) == rank_of(1) ? (is_constant(0) ? 1 : 0) : (rank_of(0) == rank ? 0 : 1);
   const std::size_t other = 1 - lead;
   QATGAP_ASSIGN_OR_RETURN(const Entry leading, importer.Read(op.input(lead)));
@@ -92,10 +93,9 @@ absl::Status ImportBinary(Importer& importer, const OperatorRecord& op) {
   }
   // Samples stay apart where both operands have the batch in axis 0, or one has it and the other one element there.
   const TensorRecord& first = importer.tensor(op.input(lead));
-  const bool apart =
-      batched == leading.batched
-          ? !batched || rank_of(other) == rank
-          : leading.batched ? rank_of(other) < rank || record.shape[0] == 1 : rank_of(other) == rank && first.shape[0] == 1;
+  const bool apart = batched == leading.batched ? !batched || rank_of(other) == rank
+                     : leading.batched          ? rank_of(other) < rank || record.shape[0] == 1
+                                                : rank_of(other) == rank && first.shape[0] == 1;
   if (!apart) importer.MixesBatch();
   return importer.WriteActivated(op.outputs[0], Combine(importer, op.code, values[0], values[1]), std::move(order),
                                  ActivationOf(op));
@@ -162,13 +162,14 @@ absl::Status ImportSoftmax(Importer& importer, const OperatorRecord& op) {
   ValueId x = entry.real;
   if (options->beta() != 1.0F) {
     const float beta = options->beta();
-    const ValueId factor = importer.Emit(
-        OpKind::kConstant, {},
-        graph::ConstantAttributes{.value = graph::Tensor::Of<float>({}, std::span<const float>(&beta, 1)), .qparams = {}});
+    const ValueId factor =
+        importer.Emit(OpKind::kConstant, {},
+                      graph::ConstantAttributes{.value = graph::Tensor::Of<float>({}, std::span<const float>(&beta, 1)),
+                                                .qparams = {}});
     x = importer.Emit(OpKind::kMul, {x, factor});
   }
-  const ValueId result = importer.Call("aten::softmax", "int", {x},
-                                       {TensorArgument{0}, std::int64_t{AxisOfValue(entry.order, last)}})[0];
+  const ValueId result =
+      importer.Call("aten::softmax", "int", {x}, {TensorArgument{0}, std::int64_t{AxisOfValue(entry.order, last)}})[0];
   return importer.Write(op.outputs[0], result, entry.order);
 }
 

@@ -19,7 +19,8 @@ using schema::TensorType;
 namespace {
 
 bool IsReal(const TensorRecord& record) {
-  return record.type == TensorType::FLOAT32 || record.type == TensorType::FLOAT16 || record.type == TensorType::BFLOAT16;
+  return record.type == TensorType::FLOAT32 || record.type == TensorType::FLOAT16 ||
+         record.type == TensorType::BFLOAT16;
 }
 
 // The codes between -1 and 1, as the kernels clamp them (round half away from zero of +-1 / scale, in binary32).
@@ -55,8 +56,8 @@ absl::Status Importer::Run() {
     reads_batched_ = false;
     if (absl::Status status = ImportOperator(*this, op); !status.ok()) {
       const std::string& path = paths_[static_cast<std::size_t>(op.index)];
-      return absl::Status(status.code(), absl::StrCat("operator ", op.index, ", ", op.name, " in '", path,
-                                                      "': ", status.message()));
+      return absl::Status(status.code(),
+                          absl::StrCat("operator ", op.index, ", ", op.name, " in '", path, "': ", status.message()));
     }
   }
   current_ = nullptr;
@@ -116,8 +117,13 @@ const std::vector<ValueId>& Importer::Add(graph::Node node, int outputs) {
 }
 
 ValueId Importer::Emit(OpKind kind, std::vector<ValueId> inputs, graph::Attributes attributes) {
-  return Add({.kind = kind, .inputs = std::move(inputs), .outputs = {}, .attributes = std::move(attributes),
-              .module_path = {}, .source_op = {}}, 1)[0];
+  return Add({.kind = kind,
+              .inputs = std::move(inputs),
+              .outputs = {},
+              .attributes = std::move(attributes),
+              .module_path = {},
+              .source_op = {}},
+             1)[0];
 }
 
 std::vector<ValueId> Importer::Call(std::string name, std::string overload, std::vector<ValueId> inputs,
@@ -125,10 +131,12 @@ std::vector<ValueId> Importer::Call(std::string name, std::string overload, std:
   return Add({.kind = OpKind::kOperator,
               .inputs = std::move(inputs),
               .outputs = {},
-              .attributes = graph::OperatorAttributes{.name = std::move(name), .overload = std::move(overload),
-                                                      .arguments = std::move(arguments)},
+              .attributes =
+                  graph::OperatorAttributes{
+                      .name = std::move(name), .overload = std::move(overload), .arguments = std::move(arguments)},
               .module_path = {},
-              .source_op = {}}, outputs);
+              .source_op = {}},
+             outputs);
 }
 
 absl::StatusOr<Entry> Importer::ReadUnpadded(int index) {
@@ -149,7 +157,10 @@ absl::StatusOr<Entry> Importer::ReadUnpadded(int index) {
   }
   const AxisOrder order = FileOrder(record.shape.size());
   QATGAP_ASSIGN_OR_RETURN(const ValueId real, ReadIn(index, order));
-  return Entry{.real = real, .order = order, .padding = {}, .grid = record.quantized() ? &*record.qparams : nullptr,
+  return Entry{.real = real,
+               .order = order,
+               .padding = {},
+               .grid = record.quantized() ? &*record.qparams : nullptr,
                .batched = false};
 }
 
@@ -163,8 +174,8 @@ absl::StatusOr<Entry> Importer::Read(int index) {
     pad.push_back(zeros.before);
     pad.push_back(zeros.after);
   }
-  entry.real = Call("aten::constant_pad_nd", "", {entry.real},
-                    {graph::TensorArgument{0}, std::move(pad), std::int64_t{0}})[0];
+  entry.real =
+      Call("aten::constant_pad_nd", "", {entry.real}, {graph::TensorArgument{0}, std::move(pad), std::int64_t{0}})[0];
   entry.padding.clear();
   entries_[Resolve(index)] = entry;
   return entry;
@@ -190,7 +201,8 @@ absl::StatusOr<ValueId> Importer::ReadIn(int index, const AxisOrder& order) {
   const auto key = std::make_tuple(index, order, graph::Shape{});
   if (const auto it = constants_.find(key); it != constants_.end()) return it->second;
   QATGAP_ASSIGN_OR_RETURN(graph::Tensor reals, Reals(record, order));
-  const ValueId value = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{.value = std::move(reals), .qparams = {}});
+  const ValueId value =
+      Emit(OpKind::kConstant, {}, graph::ConstantAttributes{.value = std::move(reals), .qparams = {}});
   constants_[key] = value;
   return value;
 }
@@ -230,8 +242,8 @@ ValueId Importer::Quantized(ValueId real, const numerics::QuantParams& params) {
 absl::Status Importer::Bind(int index, Entry entry) {
   const TensorRecord& record = tensor(index);
   if (entry.order.size() != record.shape.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("its output '", record.name, "' is declared with ", record.shape.size(),
-                                                   " axes, it has ", entry.order.size()));
+    return absl::InvalidArgumentError(absl::StrCat("its output '", record.name, "' is declared with ",
+                                                   record.shape.size(), " axes, it has ", entry.order.size()));
   }
   if (record.constant() || entries_.contains(index) || aliases_.contains(index)) {
     return absl::InvalidArgumentError(absl::StrCat("tensor '", record.name, "' is made a second time"));
@@ -271,10 +283,14 @@ absl::Status Importer::WriteActivated(int index, ValueId real, AxisOrder order, 
       break;
     case ActivationFunctionType::RELU_N1_TO_1: {
       // No activation of a MAC layer: the kernels clamp codes, which a narrower range of codes says as well.
-      const auto narrowed = record.quantized() && !record.qparams->per_channel() ? Narrowed(*record.qparams) : std::nullopt;
+      const auto narrowed =
+          record.quantized() && !record.qparams->per_channel() ? Narrowed(*record.qparams) : std::nullopt;
       if (narrowed) {
-        return Bind(index, {.real = Quantized(real, *narrowed), .order = std::move(order), .padding = {},
-                            .grid = &*record.qparams, .batched = reads_batched_});
+        return Bind(index, {.real = Quantized(real, *narrowed),
+                            .order = std::move(order),
+                            .padding = {},
+                            .grid = &*record.qparams,
+                            .batched = reads_batched_});
       }
       real = Emit(OpKind::kClamp, {real}, graph::ClampAttributes{.min = -1, .max = 1});
       break;

@@ -26,9 +26,9 @@ struct Padding {
 struct Entry {
   graph::ValueId real = -1;
   AxisOrder order;
-  std::vector<Padding> padding;                    // by axis of the tensor; of zeros not inserted yet. Empty: none
-  const numerics::QuantParams* grid = nullptr;     // the tensor's, when it is quantized
-  bool batched = false;                            // axis 0 grows with the batch
+  std::vector<Padding> padding;                 // by axis of the tensor; of zeros not inserted yet. Empty: none
+  const numerics::QuantParams* grid = nullptr;  // the tensor's, when it is quantized
+  bool batched = false;                         // axis 0 grows with the batch
 };
 
 class Importer {
@@ -66,7 +66,8 @@ class Importer {
   // Makes `real` the value of a tensor: quantized, if the tensor is. With `moved_from`, elements were only moved: where
   // the grid is the same, they are on it already.
   absl::Status Write(int tensor, graph::ValueId real, AxisOrder order, const Entry* moved_from = nullptr);
-  absl::Status WriteActivated(int tensor, graph::ValueId real, AxisOrder order, schema::ActivationFunctionType activation);
+  absl::Status WriteActivated(int tensor, graph::ValueId real, AxisOrder order,
+                              schema::ActivationFunctionType activation);
   // A PAD whose zeros are not inserted yet.
   absl::Status WritePadded(int tensor, Entry entry, std::vector<Padding> padding);
   // A DEQUANTIZE of a constant: `index` is read as the constant itself.
@@ -95,12 +96,12 @@ class Importer {
   const bool any_batch_;
   bool mixes_batch_ = false;
   bool has_codes_ = false;
-  bool reads_batched_ = false;   // the operator at hand has read a tensor that grows with the batch
+  bool reads_batched_ = false;  // the operator at hand has read a tensor that grows with the batch
   const OperatorRecord* current_ = nullptr;
   graph::Graph graph_;
-  std::map<int, Entry> entries_;             // by tensor
-  std::map<int, std::string> skipped_;       // by tensor: the operator that was not imported
-  std::map<int, int> aliases_;               // by tensor: the constant it is
+  std::map<int, Entry> entries_;        // by tensor
+  std::map<int, std::string> skipped_;  // by tensor: the operator that was not imported
+  std::map<int, int> aliases_;          // by tensor: the constant it is
   std::map<std::pair<graph::ValueId, std::vector<std::int64_t>>, graph::ValueId> permuted_;
   std::map<std::tuple<int, AxisOrder, graph::Shape>, graph::ValueId> constants_;
 };

@@ -25,11 +25,12 @@ bool IsMac(BuiltinOperator code) {
 }
 
 // TensorFlow's names of operations at the end of a scope: those of products, and others.
-constexpr std::array<std::string_view, 8> kProducts = {"Conv2D", "MatMul", "depthwise", "DepthwiseConv2dNative",
-                                                       "convolution", "separable_conv2d", "conv2d_transpose", "Tensordot"};
-constexpr std::array<std::string_view, 14> kOperations = {"BiasAdd", "Relu", "Relu6", "FusedBatchNormV3", "AddV2", "Add",
-                                                          "ReadVariableOp", "Sum", "Softmax", "Mean", "Reshape", "Sigmoid",
-                                                          "add", "mul"};
+constexpr std::array<std::string_view, 8> kProducts = {
+    "Conv2D",      "MatMul",           "depthwise",        "DepthwiseConv2dNative",
+    "convolution", "separable_conv2d", "conv2d_transpose", "Tensordot"};
+constexpr std::array<std::string_view, 14> kOperations = {
+    "BiasAdd", "Relu",    "Relu6", "FusedBatchNormV3", "AddV2",   "Add", "ReadVariableOp",
+    "Sum",     "Softmax", "Mean",  "Reshape",          "Sigmoid", "add", "mul"};
 
 template <std::size_t kCount>
 bool Among(const std::array<std::string_view, kCount>& names, std::string_view name) {
@@ -66,7 +67,8 @@ NamedPath InstancesIn(const std::vector<std::string>& parts) {
 NamedPath ScopesIn(std::vector<std::string> parts) {
   NamedPath path{.parts = {}, .certainty = 1, .scopes = true};
   std::erase_if(parts, [](const std::string& part) {
-    return part.empty() || absl::StartsWith(part, "StatefulPartitionedCall") || absl::StartsWith(part, "PartitionedCall");
+    return part.empty() || absl::StartsWith(part, "StatefulPartitionedCall") ||
+           absl::StartsWith(part, "PartitionedCall");
   });
   while (parts.size() > 1) {
     const bool product = Among(kProducts, parts.back());
@@ -99,7 +101,8 @@ NamedPath PathIn(std::string_view name) {
   if (name.empty() || std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) return {};
   const std::vector<std::string> parts = absl::StrSplit(Text(name), '/');
   // Only PyTorch's classes have dots; TensorFlow's names of functions end in ":0".
-  const bool classes = std::all_of(parts.begin(), parts.end(), [](const std::string& part) { return absl::StrContains(part, "."); });
+  const bool classes =
+      std::all_of(parts.begin(), parts.end(), [](const std::string& part) { return absl::StrContains(part, "."); });
   for (const absl::string_view made_up : {"serving_default", "arith.constant", "tfl."}) {
     if (absl::StartsWith(Text(name), made_up)) return {};
   }

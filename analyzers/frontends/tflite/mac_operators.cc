@@ -19,7 +19,8 @@ using schema::TensorType;
 // TFLite's int8 weights use -127..127 unless a file says otherwise by holding a -128.
 numerics::QuantParams WeightParams(const TensorRecord& weight) {
   numerics::QuantParams params = *weight.qparams;
-  const bool symmetric = std::all_of(params.zero_points.begin(), params.zero_points.end(), [](auto z) { return z == 0; });
+  const bool symmetric =
+      std::all_of(params.zero_points.begin(), params.zero_points.end(), [](auto z) { return z == 0; });
   if (weight.type != TensorType::INT8 || !symmetric) return params;
   constexpr std::uint8_t kLowest = 0x80;
   if (std::find(weight.data.begin(), weight.data.end(), kLowest) == weight.data.end()) params.quant_min = -127;
@@ -32,12 +33,12 @@ absl::StatusOr<ValueId> ReadWeight(Importer& importer, int x, int weight, const 
   const TensorRecord& record = importer.tensor(importer.Resolve(weight));
   const TensorRecord& input = importer.tensor(x);
   if (record.shape.size() != order.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("its weights '", record.name, "' have ", record.shape.size(),
-                                                   " axes, not ", order.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its weights '", record.name, "' have ", record.shape.size(), " axes, not ", order.size()));
   }
   if (record.integer_type() && !record.qparams) {
-    return absl::InvalidArgumentError(absl::StrCat("its weights '", record.name, "' are ", Text(ToString(record.type)),
-                                                   " without scales"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its weights '", record.name, "' are ", Text(ToString(record.type)), " without scales"));
   }
   if (record.quantized() && record.qparams->per_channel() && record.qparams->axis != channel_axis) {
     return absl::FailedPreconditionError(absl::StrCat("its weights have scales along axis ", record.qparams->axis,
@@ -46,7 +47,8 @@ absl::StatusOr<ValueId> ReadWeight(Importer& importer, int x, int weight, const 
   if (declared.integer_type() && !input.quantized()) {
     return absl::FailedPreconditionError(
         absl::StrCat("its weights are ", Text(ToString(declared.type)), " and its input '", input.name, "' is ",
-                     Text(ToString(input.type)), ": a dynamic-range model, whose runtime quantizes activations anew for "
+                     Text(ToString(input.type)),
+                     ": a dynamic-range model, whose runtime quantizes activations anew for "
                      "every sample; convert with full-integer quantization (a representative data set)"));
   }
   if (!record.integer_type() && input.quantized()) {
@@ -77,8 +79,8 @@ absl::StatusOr<numerics::QuantParams> BiasParams(const TensorRecord& bias, const
     return *bias.qparams;
   }
   if (!x.quantized() || !weight.quantized()) {
-    return absl::InvalidArgumentError(absl::StrCat("its bias '", bias.name, "' is ", Text(ToString(bias.type)),
-                                                   " without scales"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its bias '", bias.name, "' is ", Text(ToString(bias.type)), " without scales"));
   }
   numerics::QuantParams params{.scales = {},
                                .zero_points = std::vector<std::int64_t>(weight.qparams->scales.size(), 0),
@@ -103,9 +105,9 @@ absl::StatusOr<std::vector<ValueId>> WithBias(Importer& importer, ValueId x, Val
   }
   const AxisOrder order = FileOrder(1);
   if (record.type == TensorType::INT32 || record.type == TensorType::INT64) {
-    QATGAP_ASSIGN_OR_RETURN(const numerics::QuantParams params,
-                            BiasParams(record, importer.tensor(x_tensor),
-                                       importer.tensor(importer.Resolve(weight_tensor))));
+    QATGAP_ASSIGN_OR_RETURN(
+        const numerics::QuantParams params,
+        BiasParams(record, importer.tensor(x_tensor), importer.tensor(importer.Resolve(weight_tensor))));
     QATGAP_ASSIGN_OR_RETURN(const ValueId value, importer.CodeConstant(importer.Resolve(bias), order, params));
     return std::vector<ValueId>{x, weight, value};
   }
@@ -116,8 +118,8 @@ absl::StatusOr<std::vector<ValueId>> WithBias(Importer& importer, ValueId x, Val
 absl::Status CheckImage(const TensorRecord& image, const TensorRecord& weight, const TensorRecord& output) {
   for (const TensorRecord* record : {&image, &weight, &output}) {
     if (record->shape.size() != 4) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tensor '", record->name, "' has the shape ", graph::ToString(record->shape), ", not four axes"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", record->name, "' has the shape ",
+                                                     graph::ToString(record->shape), ", not four axes"));
     }
   }
   return absl::OkStatus();
@@ -161,15 +163,15 @@ struct Geometry {
 absl::Status Convolve(Importer& importer, const OperatorRecord& op, const Geometry& geometry) {
   const int x = op.input(0), weight = op.input(1);
   QATGAP_ASSIGN_OR_RETURN(const auto same, WindowPadding(importer.tensor(x), geometry.window, geometry.padding));
-  graph::ConvolutionAttributes attributes{
-      .stride = {geometry.window.stride[0], geometry.window.stride[1]},
-      .padding = {},
-      .dilation = {geometry.window.dilation[0], geometry.window.dilation[1]},
-      .groups = geometry.groups,
-      .transposed = false,
-      .output_padding = {0, 0}};
+  graph::ConvolutionAttributes attributes{.stride = {geometry.window.stride[0], geometry.window.stride[1]},
+                                          .padding = {},
+                                          .dilation = {geometry.window.dilation[0], geometry.window.dilation[1]},
+                                          .groups = geometry.groups,
+                                          .transposed = false,
+                                          .output_padding = {0, 0}};
   QATGAP_ASSIGN_OR_RETURN(const ValueId image, PaddedImage(importer, x, same, attributes.padding));
-  QATGAP_ASSIGN_OR_RETURN(const ValueId codes, ReadWeight(importer, x, weight, geometry.weight_order, geometry.weight_order[0]));
+  QATGAP_ASSIGN_OR_RETURN(const ValueId codes,
+                          ReadWeight(importer, x, weight, geometry.weight_order, geometry.weight_order[0]));
   QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands,
                           WithBias(importer, image, codes, op.input(2), x, weight, geometry.channels));
   const ValueId product = importer.Emit(OpKind::kConvolution, std::move(operands), std::move(attributes));
@@ -185,8 +187,8 @@ absl::Status ImportConvolution(Importer& importer, const OperatorRecord& op) {
   const TensorRecord& weight = importer.tensor(importer.Resolve(op.input(1)));  // out, height, width, in / groups
   QATGAP_RETURN_IF_ERROR(CheckImage(image, weight, importer.tensor(op.outputs[0])));
   if (weight.shape[3] < 1 || image.shape[3] % weight.shape[3] != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("its weights take ", weight.shape[3], " channels, its input has ",
-                                                   image.shape[3]));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its weights take ", weight.shape[3], " channels, its input has ", image.shape[3]));
   }
   return Convolve(importer, op,
                   {.window = {.kernel = {weight.shape[1], weight.shape[2]},
@@ -243,8 +245,8 @@ absl::Status ImportTransposedConvolution(Importer& importer, const OperatorRecor
       return absl::FailedPreconditionError("its image's size is not fixed; convert the model with fixed sizes");
     }
     if (attributes.stride[i] < 1 || image.shape[i + 1] < 1 || weight.shape[i + 1] < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("its stride is ", attributes.stride[i], ", its image ",
-                                                     graph::ToString(image.shape)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("its stride is ", attributes.stride[i], ", its image ", graph::ToString(image.shape)));
     }
     const std::int64_t full = (image.shape[i + 1] - 1) * attributes.stride[i] + weight.shape[i + 1];
     const std::int64_t cut = full - output.shape[i + 1];
@@ -256,8 +258,8 @@ absl::Status ImportTransposedConvolution(Importer& importer, const OperatorRecor
       front[i + 2] = cut % 2;
       attributes.padding[i] = (cut + 1) / 2;
     } else {
-      return absl::FailedPreconditionError(absl::StrCat("its output has the extent ", output.shape[i + 1],
-                                                        ", the kernel makes ", full));
+      return absl::FailedPreconditionError(
+          absl::StrCat("its output has the extent ", output.shape[i + 1], ", the kernel makes ", full));
     }
   }
   const bool padded = front != graph::Shape{0, 0, 0, 0};
@@ -290,7 +292,8 @@ absl::Status ImportFullyConnected(Importer& importer, const OperatorRecord& op) 
   if (input.shape.back() != depth || (rank != 2 && !options->keep_num_dims())) {
     const std::int64_t elements = graph::ElementCount(input.shape);
     if (elements % depth != 0) {
-      return absl::InvalidArgumentError(absl::StrCat("its input ", graph::ToString(input.shape), " is no rows of ", depth));
+      return absl::InvalidArgumentError(
+          absl::StrCat("its input ", graph::ToString(input.shape), " is no rows of ", depth));
     }
     value = importer.Emit(OpKind::kReshape, {value},
                           graph::SizesAttributes{.sizes = {entry.batched ? -1 : elements / depth, depth}});
@@ -328,7 +331,8 @@ absl::Status ImportBatchMatMul(Importer& importer, const OperatorRecord& op) {
   };
   const ValueId x = operand(a, options->adj_x()), y = operand(b, options->adj_y());
   // Axis 0 is one of the product's own two axes, or the other operand has another matrix for each sample of one batch.
-  if ((a.batched && rank < 3) || (b.batched && b.order.size() < 3) || (a.batched && b.batched && rank != b.order.size()) ||
+  if ((a.batched && rank < 3) || (b.batched && b.order.size() < 3) ||
+      (a.batched && b.batched && rank != b.order.size()) ||
       (a.batched != b.batched && (a.batched ? b.order.size() == rank && second.shape[0] > 1
                                             : rank == b.order.size() && importer.tensor(op.input(0)).shape[0] > 1))) {
     importer.MixesBatch();

@@ -197,7 +197,8 @@ absl::StatusOr<ModelFile> ModelFile::Open(std::string_view bytes, std::string_vi
         absl::StrCat(where, " is not a TensorFlow Lite model: the file identifier TFL3 is missing"));
   }
   if (bytes.size() >= (std::uint64_t{1} << 31)) {
-    return absl::FailedPreconditionError(absl::StrCat(where, " has ", bytes.size(), " bytes; 2 GB and more are not read"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(where, " has ", bytes.size(), " bytes; 2 GB and more are not read"));
   }
   ModelFile file;
   file.storage_.resize((bytes.size() + 7) / 8);
@@ -259,19 +260,22 @@ absl::Status ModelFile::ReadOperators(const schema::Model& model, const schema::
   for (std::size_t i = 0; records != nullptr && i < records->size(); ++i) {
     const schema::Operator* record = records->Get(static_cast<flatbuffers::uoffset_t>(i));
     if (codes == nullptr || record->opcode_index() >= codes->size()) {
-      return absl::InvalidArgumentError(absl::StrCat("operator ", i, " names the operator code ", record->opcode_index(),
-                                                     " of ", codes == nullptr ? 0 : codes->size()));
+      return absl::InvalidArgumentError(absl::StrCat("operator ", i, " names the operator code ",
+                                                     record->opcode_index(), " of ",
+                                                     codes == nullptr ? 0 : codes->size()));
     }
     const schema::OperatorCode& code = *codes->Get(record->opcode_index());
     OperatorRecord result;
     result.index = static_cast<int>(i);
     result.record = record;
     // Files of before 2020 know the byte alone, where 127 stands for a number that does not fit it.
-    const int number = std::max(static_cast<int>(code.builtin_code()), static_cast<int>(code.deprecated_builtin_code()));
+    const int number =
+        std::max(static_cast<int>(code.builtin_code()), static_cast<int>(code.deprecated_builtin_code()));
     result.code = static_cast<schema::BuiltinOperator>(number);
     const char* name = schema::EnumNameBuiltinOperator(result.code);
     result.name = *name == '\0' ? absl::StrCat("BuiltinOperator ", number) : name;
-    if (result.code == schema::BuiltinOperator::CUSTOM) result.name = absl::StrCat("CUSTOM '", Name(code.custom_code()), "'");
+    if (result.code == schema::BuiltinOperator::CUSTOM)
+      result.name = absl::StrCat("CUSTOM '", Name(code.custom_code()), "'");
     const std::string who = absl::StrCat("operator ", i, " (", result.name, ")");
     QATGAP_ASSIGN_OR_RETURN(result.inputs, ReadIndices(record->inputs(), tensors_.size(), -1, who));
     QATGAP_ASSIGN_OR_RETURN(result.outputs, ReadIndices(record->outputs(), tensors_.size(), 0, who));

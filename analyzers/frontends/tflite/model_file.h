@@ -24,15 +24,15 @@ struct TensorRecord {
   std::optional<numerics::QuantParams> qparams;
 
   bool constant() const { return !data.empty(); }
-  bool integer_type() const;           // int8, uint8, int16, int4: what codes of activations and weights are
+  bool integer_type() const;  // int8, uint8, int16, int4: what codes of activations and weights are
   bool quantized() const { return qparams.has_value() && integer_type(); }
 };
 
 struct OperatorRecord {
   int index = 0;
   schema::BuiltinOperator code = schema::BuiltinOperator::ADD;
-  std::string name;                    // "CONV_2D"; of a custom operator the name it was given
-  std::vector<int> inputs, outputs;    // tensors; -1 among the inputs: left out
+  std::string name;                  // "CONV_2D"; of a custom operator the name it was given
+  std::vector<int> inputs, outputs;  // tensors; -1 among the inputs: left out
   const schema::Operator* record = nullptr;
 
   int input(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }

@@ -30,11 +30,13 @@ absl::Status ImportReshape(Importer& importer, const OperatorRecord& op) {
   QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(0)));
   if (graph::ElementCount(input.shape) != graph::ElementCount(output.shape)) {
     return absl::InvalidArgumentError(absl::StrCat("its shapes ", graph::ToString(input.shape), " and ",
-                                                   graph::ToString(output.shape), " hold different numbers of elements"));
+                                                   graph::ToString(output.shape),
+                                                   " hold different numbers of elements"));
   }
   for (std::size_t axis = 1; axis < output.shape.size(); ++axis) {
     if (!output.dynamic[axis]) continue;
-    return absl::FailedPreconditionError(absl::StrCat("its output's axis ", axis, " is not fixed; convert the model with "
+    return absl::FailedPreconditionError(absl::StrCat("its output's axis ", axis,
+                                                      " is not fixed; convert the model with "
                                                       "fixed sizes"));
   }
   const ValueId x = importer.InOrder(entry, FileOrder(entry.order.size()));
@@ -113,7 +115,8 @@ absl::Status ImportSplit(Importer& importer, const OperatorRecord& op) {
   std::int64_t total = 0;
   for (const std::int64_t size : sizes) total += size < 0 || size > extent ? extent + 1 : size;
   if (sizes.size() != op.outputs.size() || total != extent) {
-    return absl::InvalidArgumentError(absl::StrCat("its ", op.outputs.size(), " parts do not add up to the extent ", extent));
+    return absl::InvalidArgumentError(
+        absl::StrCat("its ", op.outputs.size(), " parts do not add up to the extent ", extent));
   }
   QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(x));
   importer.TouchesAxis(entry, axis);
@@ -139,11 +142,13 @@ absl::Status ImportSlice(Importer& importer, const OperatorRecord& op) {
   for (std::size_t i = 0; i < begin.size(); ++i) {
     const std::int64_t extent = input.shape[i];
     if (begin[i] < 0 || begin[i] > extent || size[i] < -1 || size[i] > extent - begin[i]) {
-      return absl::InvalidArgumentError(absl::StrCat("it cuts axis ", i, " of ", extent, " at ", begin[i], ", ", size[i]));
+      return absl::InvalidArgumentError(
+          absl::StrCat("it cuts axis ", i, " of ", extent, " at ", begin[i], ", ", size[i]));
     }
     if (begin[i] == 0 && (size[i] == -1 || size[i] == extent)) continue;
     importer.TouchesAxis(entry, static_cast<std::int64_t>(i));
-    value = Cut(importer, value, entry.order, static_cast<int>(i), begin[i], size[i] == -1 ? extent : begin[i] + size[i], 1);
+    value = Cut(importer, value, entry.order, static_cast<int>(i), begin[i],
+                size[i] == -1 ? extent : begin[i] + size[i], 1);
   }
   return importer.Write(op.outputs[0], value, entry.order, &entry);
 }
@@ -159,7 +164,8 @@ absl::Status ImportStridedSlice(Importer& importer, const OperatorRecord& op) {
   if (options->ellipsis_mask() != 0 || options->new_axis_mask() != 0 || options->offset()) {
     return absl::FailedPreconditionError("an ellipsis, new axes and offsets in a slice are not imported");
   }
-  if (begin.size() > entry.order.size() || end.size() != begin.size() || step.size() != begin.size() || begin.size() > 31) {
+  if (begin.size() > entry.order.size() || end.size() != begin.size() || step.size() != begin.size() ||
+      begin.size() > 31) {
     return absl::InvalidArgumentError(absl::StrCat("it cuts ", begin.size(), " axes of ", entry.order.size()));
   }
   ValueId value = entry.real;
@@ -168,7 +174,9 @@ absl::Status ImportStridedSlice(Importer& importer, const OperatorRecord& op) {
     const auto masked = [&](std::int32_t mask) { return ((static_cast<std::uint32_t>(mask) >> i) & 1U) != 0; };
     const std::int64_t extent = input.shape[i];
     if (step[i] < 1) return absl::FailedPreconditionError(absl::StrCat("its step ", step[i], " is not imported"));
-    const auto place = [extent](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + extent : at, 0, extent); };
+    const auto place = [extent](std::int64_t at) {
+      return std::clamp<std::int64_t>(at < 0 ? at + extent : at, 0, extent);
+    };
     const std::int64_t first = masked(options->begin_mask()) ? 0 : place(begin[i]);
     const bool shrinks = masked(options->shrink_axis_mask());
     const std::int64_t last = shrinks ? first + 1 : masked(options->end_mask()) ? extent : place(end[i]);
@@ -221,9 +229,9 @@ absl::Status ImportUnpack(Importer& importer, const OperatorRecord& op) {
   QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(0)));
   QATGAP_ASSIGN_OR_RETURN(const int axis, NormalAxis(options->axis(), entry.order.size()));
   importer.TouchesAxis(entry, axis);
-  const std::vector<ValueId> values =
-      importer.Call("aten::unbind", "int", {entry.real},
-                    {TensorArgument{0}, std::int64_t{AxisOfValue(entry.order, axis)}}, static_cast<int>(op.outputs.size()));
+  const std::vector<ValueId> values = importer.Call("aten::unbind", "int", {entry.real},
+                                                    {TensorArgument{0}, std::int64_t{AxisOfValue(entry.order, axis)}},
+                                                    static_cast<int>(op.outputs.size()));
   for (std::size_t i = 0; i < values.size(); ++i) {
     QATGAP_RETURN_IF_ERROR(importer.Write(op.outputs[i], values[i], WithoutAxes(entry.order, {axis}), &entry));
   }

@@ -17,7 +17,8 @@ using schema::TensorType;
 std::string FormatOf(const ModelFile& file, bool has_codes) {
   const auto any = [&](auto predicate) { return std::any_of(file.tensors().begin(), file.tensors().end(), predicate); };
   const auto activations = [&](TensorType type) {
-    return any([type](const TensorRecord& record) { return record.type == type && record.quantized() && !record.constant(); });
+    return any(
+        [type](const TensorRecord& record) { return record.type == type && record.quantized() && !record.constant(); });
   };
   if (activations(TensorType::INT16)) return "TFLite, int16x8";
   if (activations(TensorType::INT8)) return "TFLite, int8";

@@ -98,6 +98,7 @@ absl::Status ImportPool(Importer& importer, const OperatorRecord& op) {
   QATGAP_ASSIGN_OR_RETURN(const auto same, WindowPadding(image, window, options->padding()));
   QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(0)));
   ValueId x = importer.InOrder(entry, ChannelsFirst());
+  bool on_grid = !average;
   graph::PoolAttributes attributes{.kernel = {window.kernel.begin(), window.kernel.end()},
                                    .stride = {window.stride.begin(), window.stride.end()},
                                    .padding = {same[0].before, same[1].before},
@@ -121,14 +122,15 @@ absl::Status ImportPool(Importer& importer, const OperatorRecord& op) {
       const std::vector<std::int64_t> pad = {same[1].before, same[1].after, same[0].before, same[0].after};
       x = importer.Call("aten::replication_pad2d", "", {x}, {TensorArgument{0}, pad})[0];
       attributes.padding = {0, 0};
+      on_grid = false;
     } else {
-      return absl::FailedPreconditionError("an average over an even window with stride 1 and padding SAME is not imported");
+      return absl::FailedPreconditionError(
+          "an average over an even window with stride 1 and padding SAME is not imported");
     }
   }
-  const bool moves = !average && attributes.padding == std::vector<std::int64_t>{same[0].before, same[1].before};
   const ValueId pooled = importer.Emit(average ? OpKind::kAvgPool2d : OpKind::kMaxPool2d, {x}, std::move(attributes));
   if (options->activation() == schema::ActivationFunctionType::NONE) {
-    return importer.Write(op.outputs[0], pooled, ChannelsFirst(), moves ? &entry : nullptr);
+    return importer.Write(op.outputs[0], pooled, ChannelsFirst(), on_grid ? &entry : nullptr);
   }
   return importer.WriteActivated(op.outputs[0], pooled, ChannelsFirst(), options->activation());
 }
@@ -155,11 +157,12 @@ absl::Status ImportPad(Importer& importer, const OperatorRecord& op) {
     }
   }
   const bool same_grid = !output.quantized() || (entry.grid != nullptr && *entry.grid == *output.qparams);
-  if (fill == 0.0F && same_grid && !output.constant()) return importer.WritePadded(op.outputs[0], entry, std::move(padding));
+  if (fill == 0.0F && same_grid && !output.constant())
+    return importer.WritePadded(op.outputs[0], entry, std::move(padding));
   QATGAP_ASSIGN_OR_RETURN(entry, importer.Read(op.input(0)));
-  const ValueId padded = importer.Call("aten::constant_pad_nd", "", {entry.real},
-                                       {TensorArgument{0}, LastAxisFirst(padding, entry.order, entry.order.size()),
-                                        static_cast<double>(fill)})[0];
+  const ValueId padded = importer.Call(
+      "aten::constant_pad_nd", "", {entry.real},
+      {TensorArgument{0}, LastAxisFirst(padding, entry.order, entry.order.size()), static_cast<double>(fill)})[0];
   return importer.Write(op.outputs[0], padded, entry.order);
 }
 
@@ -183,9 +186,8 @@ absl::Status ImportResizeNearest(Importer& importer, const OperatorRecord& op) {
     // floor((i + 1/2) / k) = floor(i / k) for whole k; other half-pixel centers and aligned corners choose otherwise.
     const bool plain = !r.align_corners && (!r.half_pixel_centers || r.to[i] % r.from[i] == 0);
     if (!plain && r.from[i] != r.to[i]) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("aligned corners, and half-pixel centers by no whole factor (", r.from[i], " to ", r.to[i],
-                       "), are not imported"));
+      return absl::FailedPreconditionError(absl::StrCat("aligned corners, and half-pixel centers by no whole factor (",
+                                                        r.from[i], " to ", r.to[i], "), are not imported"));
     }
   }
   QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(0)));
@@ -198,7 +200,8 @@ absl::Status ImportResizeNearest(Importer& importer, const OperatorRecord& op) {
 absl::Status ImportResizeBilinear(Importer& importer, const OperatorRecord& op) {
   QATGAP_ASSIGN_OR_RETURN(const Resizing r, ResizingOf<schema::ResizeBilinearOptions>(importer, op));
   if (!r.align_corners && !r.half_pixel_centers && r.from != r.to) {
-    return absl::FailedPreconditionError("neither aligned corners nor half-pixel centers: LibTorch has no such resizing");
+    return absl::FailedPreconditionError(
+        "neither aligned corners nor half-pixel centers: LibTorch has no such resizing");
   }
   QATGAP_ASSIGN_OR_RETURN(const ValueId x, importer.ReadIn(op.input(0), ChannelsFirst()));
   const std::vector<std::int64_t> size = {r.to[0], r.to[1]};
