@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "golden" / "generators"))
-from tflite_model import ACTIVATION, PADDING, TENSOR_TYPE, options  # noqa: E402
+from tflite_model import ACTIVATION, PADDING, TENSOR_TYPE, options
 
 LIMITS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 TENSOR_TYPE = TENSOR_TYPE | {"float32": schema.TensorType.FLOAT32, "float16": schema.TensorType.FLOAT16}
