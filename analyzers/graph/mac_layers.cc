@@ -141,7 +141,8 @@ class Matcher {
                                 ? layer.weight.dim(1) * layer.convolution.groups
                                 : layer.weight.dim(0);
     if (layer.weight_params.per_channel() &&
-        layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels)) {
+        (layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels) ||
+         layer.weight_params.axis != (layer.convolution.transposed ? 1 : 0))) {
       return "its weight scales are not one per output channel";
     }
     Fold fold;
