@@ -161,7 +161,8 @@ class Matcher {
                           ", which is not that of its output channels");
     }
     if (layer.weight_params.per_channel() &&
-        layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels)) {
+        (layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels) ||
+         layer.weight_params.axis != (layer.convolution.transposed ? 1 : 0))) {
       return "its weight scales are not one per output channel";
     }
     Fold fold;
