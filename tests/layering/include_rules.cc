@@ -27,6 +27,8 @@ const std::vector<Rule>& Rules() {
       // Beyond the arrows of the design: the frontend shares the two torch headers it needs with execution, by name.
       {"analyzers/frontends/torchscript",
        {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/execution/host.h", kTorchBridge}},
+      {"analyzers/frontends/pt2",
+       {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/samples", {"analyzers/graph", "analyzers/status"}},
       {"analyzers/vectors", {"analyzers/graph", "analyzers/numerics", "analyzers/samples", "analyzers/status"}},
       {"analyzers/handoff", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/vectors"}},
