@@ -158,6 +158,9 @@ struct Value {
 enum class NoticeKind {
   kObserverFrozen,     // an observer was left on in eval mode; its running range was frozen
   kFakeQuantDisabled,  // a fake-quant module was switched off: the value passes unrounded
+  kTwinRebuilt,        // the fake-quant graph was rebuilt from a converted one
+  kFloatBiases,        // its biases come from a float model
+  kWeightsKept,        // the file does not tell what weights were quantized from: lowering kept the QAT model's codes
 };
 struct Notice {
   NoticeKind kind;

@@ -112,7 +112,13 @@ std::string Provenance(const Report& report) {
   row("QAT model", Blob(report.qat_model));
   row("format", Escape(report.result.qat_format));
   row("converted model", Blob(report.converted_model));
-  row("samples", Blob(report.samples));
+  if (!report.result.converted_format.empty()) row("its format", Escape(report.result.converted_format));
+  if (report.sample_inputs.empty()) row("samples", Blob(report.samples));
+  for (const SampleInputInfo& input : report.sample_inputs) {
+    row(input.input_name.empty() ? "samples" : absl::StrCat("samples of ", Escape(DisplayName(input.input_name))),
+        Blob(input.file));
+  }
+  for (const std::string& normalization : report.normalizations) row("normalisation", Escape(normalization));
   row("labels", Blob(report.labels));
   row("qatgap", Escape(environment.tool_version));
   row("LibTorch", Escape(environment.libtorch_version));
@@ -146,6 +152,7 @@ std::string WriteHtml(const Report& report) {
       Counted(result.samples, "sample"), ", ", Counted(result.layers.size(), "layer"), ", ",
       Counted(result.targets.size(), "target"), ". ", Escape(report.create_time),
       "</p>\n</header>\n<main>\n");
+  for (const std::string& note : result.notes) absl::StrAppend(&html, "<p class=\"note\">Note: ", Escape(note), "</p>\n");
   if (result.targets.size() > 1) absl::StrAppend(&html, Overview(result));
   const std::size_t details = kDetailedLayers / std::max<std::size_t>(1, result.targets.size());
   for (std::size_t i = 0; i < result.targets.size(); ++i) {
