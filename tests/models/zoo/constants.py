@@ -16,8 +16,8 @@ def put(found, name, weight, scales, zero_points, bias, output=None):
     if bias is not None:
         found[f"{name}/bias"] = bias.detach().numpy().astype(np.float32)
     if output is not None:
-        found[f"{name}/output_scale"] = np.float64(output[0])
-        found[f"{name}/output_zero_point"] = np.int64(output[1])
+        found[f"{name}/output_scale"] = np.float64(output[0]).reshape(1)
+        found[f"{name}/output_zero_point"] = np.int64(output[1]).reshape(1)
 
 
 def of_modules(converted):
