@@ -47,6 +47,19 @@ std::string Npz(const std::vector<std::pair<std::string, std::string>>& members,
   return text;
 }
 
+std::string Safetensors(const std::string& header, const std::string& data) {
+  const std::uint64_t size = header.size();
+  std::string bytes(sizeof size, '\0');
+  std::memcpy(bytes.data(), &size, sizeof size);
+  return bytes + header + data;
+}
+
+std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape, std::size_t begin,
+                  std::size_t end) {
+  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" + std::to_string(begin) +
+         "," + std::to_string(end) + "]}";
+}
+
 MemoryFile::MemoryFile(const std::string& bytes) : fd_(memfd_create("array", MFD_CLOEXEC)) {
   if (fd_ < 0 || write(fd_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
 }
