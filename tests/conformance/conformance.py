@@ -88,11 +88,10 @@ def main():
         sys.exit("nothing was measured")
     if arguments.rows:
         arguments.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    lines = table.lines(rows)
     if arguments.write:
         PAGE.write_text(table.page(rows))
         return
-    differences = table.differences(lines, PAGE.read_text(), whole=not arguments.subset)
+    differences = table.differences(rows, PAGE.read_text(), whole=not arguments.subset)
     for difference in differences:
         print(difference)
     sys.exit(f"{len(differences)} rows differ from docs/models.md; look at them, then run this with --write" if differences else 0)

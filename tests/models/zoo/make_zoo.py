@@ -44,7 +44,7 @@ FLOWS["litert"] = (lambda f, a, s: tflite_flows.write(f, a, s), "none", "tflite-
 # What is made of every network; small networks get every flow.
 EVERYWHERE = ("eager_x86", "eager_qnnpack", "fx_x86", "pt2e_x86", "pt2e_xnnpack", "onnx_x86", "ort_qdq", "ort_qoperator", "litert")
 SMALL = ("resnet8", "ds_cnn", "mobilenet_v1_025", "autoencoder", "transformer", "two_branches", "resnet18")
-ONCE = {"mobilenet_v2_224": ("eager_x86", "eager_qnnpack", "pt2e_x86")}  # of a network that is there at another size
+ONCE = {"mobilenet_v2_224": ("eager_x86", "eager_qnnpack", "pt2e_x86", "onnx_x86")}  # of a network that is there at another size
 
 
 def flows_of(model):
