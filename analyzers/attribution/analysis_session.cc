@@ -160,8 +160,9 @@ struct AnalysisSession::Impl {
     result.qat_format = models.qat_format;
     result.converted_format = models.converted_format;
     for (const graph::Notice& notice : models.qat.notices) {
-      const bool of_models = notice.kind == graph::NoticeKind::kTwinRebuilt || notice.kind == graph::NoticeKind::kFloatBiases;
-      if (of_models) result.notes.push_back(notice.detail);
+      const bool finding = notice.kind == graph::NoticeKind::kObserverFrozen || notice.kind == graph::NoticeKind::kFakeQuantDisabled;
+      const bool known = std::find(result.notes.begin(), result.notes.end(), notice.detail) != result.notes.end();
+      if (!finding && !known) result.notes.push_back(notice.detail);
     }
     result.mac_layers = static_cast<std::int64_t>(qat_layers.layers.size() + qat_layers.unmatched.size());
     result.unmeasured = pairing.unmeasured;

@@ -116,7 +116,7 @@ class Finder {
         }
         Backward(branch->then_block);
         Backward(branch->else_block);
-        continue;  // the predicate is no value of the model: what decides a branch is in the report's inputs
+        continue;  // the predicate decides, it reaches no output
       }
       const bool quantizes = current.kind == OpKind::kQuantize || current.kind == OpKind::kQuantizeLike;
       const bool computes_in_float = current.kind == OpKind::kOperator && !Moves(current);

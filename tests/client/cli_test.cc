@@ -65,8 +65,8 @@ TEST_F(CliTest, SamplesOfSeveralInputsAndAConvertedModelAlone) {
   Write("folder/1.npy", "one");
   Write("folder/2.npy", "two");
   Write("folder/notes.txt", "no sample");
-  EXPECT_EQ(Run({"analyze", "--converted", Path("int8.pt"), "--samples", "ids=" + Path("calib.npy"), "--samples", Path("mask.npz"),
-                 "--samples", "image=" + Path("folder"), "--normalize", "image:mean=0.5,0.25,std=2,scale=1/4,axis=-1",
+  EXPECT_EQ(Run({"analyze", "--converted", Path("int8.pt"), "--samples", std::string("ids=").append(Path("calib.npy")), "--samples", Path("mask.npz"),
+                 "--samples", std::string("image=").append(Path("folder")), "--normalize", "image:mean=0.5,0.25,std=2,scale=1/4,axis=-1",
                  "--target", "alpha", "--server", fake_.address()}),
             kExitDone)
       << err_.str();

@@ -87,7 +87,7 @@ std::vector<OtherCase> OtherCases() {
       {"Hdf5", "\x89HDF\r\n\x1a\n", "HDF5"},
       {"Npy", "\x93NUMPY\x01", "NumPy array"},
       {"Gzip", "\x1f\x8b\x08", "gzip"},
-      {"Safetensors", samples::Safetensors("{\"a\":1}", ""), ".safetensors file: weights without a graph"},
+      {"Safetensors", samples::RawSafetensors("{\"a\":1}", ""), ".safetensors file: weights without a graph"},
       {"SavedModel", Number(1, 1) + Part(2, Part(1, "x")), "SavedModel"},
       {"GraphDef", Part(1, "node") + Part(1, "node") + Part(4, ""), "TensorFlow graph"},
       {"LfsPointer", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull"},

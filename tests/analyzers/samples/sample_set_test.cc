@@ -60,7 +60,7 @@ const std::string kTwo = Floats("(2, 2)", {0, 1, 2, 3});
 
 TEST_F(SampleSetTest, OneInputTakesOneArrayWhateverItsName) {
   for (const Given& file : {Given{"a.npy", kTwo}, Given{"a.npz", Npz({{"images.npy", kTwo}})},
-                            Given{"a.safetensors", Safetensors("{" + Entry("z", "F32", "[2,2]", 0, 16) + "}",
+                            Given{"a.safetensors", Safetensors({Entry("z", "F32", "[2,2]", 0, 16)},
                                                                Bytes<float>({0, 1, 2, 3}))},
                             Given{"a.npy", kTwo, "x"}}) {
     auto set = Open({file}, {"x"});
@@ -156,7 +156,7 @@ TEST_F(SampleSetTest, TypesThatNoInputTakes) {
   ExpectRefused({{"a.npy", npy("|i1", 1)}}, {"x"}, {"a.npy has dtype int8"});
   ExpectRefused({{"a.npy", npy("|u1", 1)}}, {"x"}, {"a.npy has dtype uint8", "--normalize scale=1/255"});
   ExpectRefused({{"a.npy", npy("<i8", 8)}}, {"x"}, {"a.npy has dtype int64", "drop it"}, {scale});
-  for (const char* type : {"<i8", "<f4"}) QATGAP_EXPECT_OK(Open({{"a.npy", npy(type, type[2] - '0')}}, {"x"}));
+  for (const char* type : {"<i8", "<f4"}) QATGAP_EXPECT_OK(Open({{"a.npy", npy(type, static_cast<std::size_t>(type[2] - '0'))}}, {"x"}));
 }
 
 TEST_F(SampleSetTest, Uint8IsNormalisedPerChannel) {
