@@ -23,7 +23,7 @@ packages=(
   g++ cmake ninja-build ccache pkg-config python3 python3-venv
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
-  libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
+  libonnx-dev libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev curl
 )
 test_packages=(sqlite3)
