@@ -34,6 +34,8 @@ const std::vector<Rule>& Rules() {
         "analyzers/graph", "analyzers/status"}},
        {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/execution/host.h", kTorchBridge}},
       {"analyzers/frontends/onnx", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/frontends/model.h"}},
+      {"analyzers/frontends/tflite",
+       {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/samples", {"analyzers/graph", "analyzers/status"}},
       {"analyzers/vectors", {"analyzers/graph", "analyzers/numerics", "analyzers/samples", "analyzers/status"}},
       {"analyzers/handoff", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/vectors"}},
