@@ -24,7 +24,6 @@ packages=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
   libonnx-dev libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
-  libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
   libflatbuffers-dev flatbuffers-compiler
   libgtest-dev libgmock-dev libbenchmark-dev curl
 )

@@ -32,7 +32,6 @@ const std::vector<Rule>& Rules() {
        {"analyzers/frontends/onnx/onnx_frontend.h", "analyzers/frontends/pt2/pt2_frontend.h",
         "analyzers/frontends/tflite/tflite_frontend.h", "analyzers/frontends/torchscript/torchscript_frontend.h",
         "analyzers/graph", "analyzers/status"}},
-       {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/execution/host.h", kTorchBridge}},
       {"analyzers/frontends/onnx", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/frontends/model.h"}},
       {"analyzers/frontends/tflite",
        {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
