@@ -77,6 +77,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--models", default="*", help="names or patterns, separated by commas")
     parser.add_argument("--flows", default="*", help="names or patterns, separated by commas")
+    parser.add_argument("--folders", help="exactly these, as network/flow, separated by commas")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--again", action="store_true", help="make what is there already, too")
     arguments = parser.parse_args()
@@ -84,11 +85,15 @@ def main():
     def chosen(name, patterns):
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split(","))
 
-    work = [(model, flow) for model in architectures.ARCHITECTURES if chosen(model, arguments.models)
-            for flow in flows_of(model) if chosen(flow, arguments.flows)
-            if arguments.again or not is_done(arguments.out / model / flow)]
-    if not work and not any(chosen(model, arguments.models) for model in architectures.ARCHITECTURES):
-        sys.exit(f"no network is called {arguments.models}; there are {', '.join(architectures.ARCHITECTURES)}")
+    wanted = [(model, flow) for model in architectures.ARCHITECTURES if chosen(model, arguments.models)
+              for flow in flows_of(model) if chosen(flow, arguments.flows)]
+    if arguments.folders:
+        wanted = [tuple(folder.split("/")) for folder in arguments.folders.split(",")]
+    work = [folder for folder in wanted if arguments.again or not is_done(arguments.out / folder[0] / folder[1])]
+    unknown = [folder for folder in wanted if folder[0] not in architectures.ARCHITECTURES or folder[-1] not in FLOWS]
+    if unknown or not wanted:
+        sys.exit(f"not in the zoo: {unknown or arguments.models}; networks: {', '.join(architectures.ARCHITECTURES)}; "
+                 f"flows: {', '.join(FLOWS)}")
     running, failed = {}, 0
     # One process a folder: a failed torch.jit.script spoils the next one in its process, and a crash ends only itself.
     while work or running:
