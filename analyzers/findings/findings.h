@@ -19,11 +19,11 @@ struct LayerFacts {
   const graph::MacLayer& deployed;
   const report::LayerInfo& info;
   bool converted_given = false;
+  // `deployed` as the target runs it, if it raises weight scales so that the bias fits; CheckTarget alone reads it.
+  const graph::MacLayer* adjusted = nullptr;
   // What convert() makes of the QAT layer, where a converted model was given that can be held against it.
   const graph::MacLayer* lowered = nullptr;
   bool weights_lowered = false;  // of known origin; else `lowered` has the QAT layer's
-  // `deployed` as the target runs it, if it raises weight scales so that the bias fits; CheckTarget alone reads it.
-  const graph::MacLayer* adjusted = nullptr;
 };
 
 // QG005 observer left on, QG006 fake-quant switched off, QG027 reference rebuilt, QG028 weights not lowered, QG029 paired

@@ -84,7 +84,7 @@ std::vector<std::string> Ids(const report::AnalysisResult& result) {
 std::uint64_t Changed(const report::AnalysisResult& result, report::Cause cause) {
   std::uint64_t changed = 0;
   for (const report::LayerResult& layer : result.targets.at(0).layers) {
-    changed += report::MergeChannels(layer)[static_cast<std::size_t>(cause)].changed();
+    changed += report::MergeChannels(layer)[static_cast<std::size_t>(cause)].changed;
   }
   return changed;
 }
@@ -183,7 +183,7 @@ TEST(CombineModelsTest, CodesOfTheTwoBasesAreComparedOnOne) {
   EXPECT_EQ(Changed(result, report::Cause::kConversion), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kTotal), 0U);
   for (const report::PathComparison& comparison : result.targets[0].comparisons) {
-    EXPECT_EQ(comparison.outputs.at(0).changed(), 0U);
+    EXPECT_EQ(comparison.outputs.at(0).changed, 0U);
   }
   EXPECT_THAT(Ids(result), ::testing::IsEmpty());
 }
