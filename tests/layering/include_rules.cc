@@ -34,7 +34,7 @@ const std::vector<Rule>& Rules() {
         "analyzers/graph", "analyzers/status"}},
       {"analyzers/frontends/onnx", {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/frontends/model.h"}},
       {"analyzers/frontends/tflite",
-       {"analyzers/graph", "analyzers/numerics", "analyzers/status", "analyzers/execution/host.h", kTorchBridge}},
+       {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/frontends/pt2",
        {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/samples", {"analyzers/graph", "analyzers/status"}},
