@@ -34,6 +34,21 @@ bool SameNumber(const Slot& a, const Slot& b) {
   return x->isString() && y->isString() && x->toStringRef() == y->toStringRef();
 }
 
+// True when the block computes numbers and truths alone, as `x.dim() != 2 and x.dim() != 3` does.
+bool HasNoTensors(const torch::jit::Block* block) {
+  for (const torch::jit::Node* node : block->nodes()) {
+    if (node->kind() == c10::prim::CallMethod || node->kind() == c10::prim::SetAttr || node->outputs().empty()) return false;
+    for (const torch::jit::Value* output : node->outputs()) {
+      const c10::TypeKind kind = output->type()->kind();
+      if (kind != c10::TypeKind::IntType && kind != c10::TypeKind::BoolType) return false;
+    }
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (!HasNoTensors(inner)) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void Evaluator::EvaluateIf(const torch::jit::Node* node, Frame& frame) {
@@ -50,6 +65,9 @@ void Evaluator::EvaluateIf(const torch::jit::Node* node, Frame& frame) {
     return EmitIf(node, *symbolic, frame);
   } else if (const auto* scalar = std::get_if<Symbol>(&condition)) {  // a comparison of numbers made by item()
     return EmitIf(node, {scalar->value, false}, frame);
+  } else if (HasNoTensors(node->blocks()[0]) && HasNoTensors(node->blocks()[1])) {
+    for (const torch::jit::Value* output : node->outputs()) frame[output] = Unknown{};
+    return;
   } else {
     Refuse("a branch that depends on the shape of the input", "trace the model, or make the branch constant");
   }

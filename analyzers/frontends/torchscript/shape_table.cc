@@ -175,6 +175,7 @@ std::optional<SymbolicShape> ShapeTable::Infer(const Node& node) const {
       return Broadcast(*x, *y, out);
     }
     case OpKind::kConcat: {
+      for (std::size_t i = 1; x == nullptr && i < node.inputs.size(); ++i) x = InputShape(node, i);
       if (x == nullptr) return std::nullopt;
       SymbolicShape shape = *x;
       const auto axis = AxisFromStart(std::get<graph::AxisAttributes>(node.attributes).axis, shape.size());
