@@ -225,7 +225,7 @@ Results LayerNormalization(Importer& importer, const NodeView& node) {
     inputs.push_back(bias.value);
     arguments[3] = TensorArgument{2};
   }
-  arguments.emplace_back(static_cast<double>(node.Float("epsilon", 1e-5F)));
+  arguments.emplace_back(node.Decimal("epsilon", 1e-5F));
   return One(Like(x, importer.Call("aten::layer_norm", "", std::move(inputs), std::move(arguments))));
 }
 
@@ -235,7 +235,7 @@ Results InstanceNormalization(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol bias, importer.Operand(node, 2));
   return One(Like(x, importer.Call("aten::instance_norm", "", {x.value, scale.value, bias.value},
                                    {TensorArgument{0}, TensorArgument{1}, TensorArgument{2}, std::monostate(), std::monostate(),
-                                    true, 0.1, static_cast<double>(node.Float("epsilon", 1e-5F)), false})));
+                                    true, 0.1, node.Decimal("epsilon", 1e-5F), false})));
 }
 
 Results GroupNormalization(Importer& importer, const NodeView& node) {
@@ -245,7 +245,7 @@ Results GroupNormalization(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol bias, importer.Operand(node, 2));
   return One(Like(x, importer.Call("aten::group_norm", "", {x.value, scale.value, bias.value},
                                    {TensorArgument{0}, node.Int("num_groups", 1), TensorArgument{1}, TensorArgument{2},
-                                    static_cast<double>(node.Float("epsilon", 1e-5F))})));
+                                    node.Decimal("epsilon", 1e-5F)})));
 }
 
 constexpr std::array<std::pair<std::string_view, Importer::Handler>, 37> kOperators = {{

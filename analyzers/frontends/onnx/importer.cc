@@ -112,8 +112,9 @@ void Importer::NameModule(const ::onnx::NodeProto& proto) {
   current_ = OriginOf(proto);
   current_op_ = proto.op_type();
   const int weight = WeightInputOf(proto.op_type());
-  if (weight < 0 || current_.named) return;
-  if (weight < proto.input_size()) current_.module_path = ModuleOfWeight(InitializerBehind(proto.input(weight)));
+  if (weight < 0 || (current_.named && !current_.of_batch_norm)) return;
+  std::string owner = weight < proto.input_size() ? ModuleOfWeight(InitializerBehind(proto.input(weight))) : "";
+  if (!owner.empty() || !current_.named) current_.module_path = std::move(owner);
   if (current_.module_path.empty()) {
     current_.module_path = !proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0);
   }

@@ -167,9 +167,8 @@ Results BatchNormalization(Importer& importer, const NodeView& node) {
     QATGAP_ASSIGN_OR_RETURN(const Symbol operand, importer.Operand(node, i));
     operands.push_back(operand.value);
   }
-  // The attribute is binary32: 1e-5 arrives as 9.999999747378752e-06, which LibTorch would round 1e-5 to as well.
   return One(Symbol{.value = importer.Emit(OpKind::kBatchNorm, std::move(operands),
-                                           graph::BatchNormAttributes{static_cast<double>(node.Float("epsilon", 1e-5F))}),
+                                           graph::BatchNormAttributes{node.Decimal("epsilon", 1e-5F)}),
                     .shape = x.shape});
 }
 

@@ -132,7 +132,9 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
   if (scopes.size() > 1) {
     origin.module_path = scopes[scopes.size() - 2];
     origin.named = !origin.module_path.empty();
-    origin.module_stack = StackOf(scopes, PythonStrings(metadata.classes));
+    const std::vector<std::string> classes = PythonStrings(metadata.classes);
+    origin.module_stack = StackOf(scopes, classes);
+    origin.of_batch_norm = classes.size() == scopes.size() && LastComponent(classes[classes.size() - 2]).starts_with("BatchNorm");
     if (origin.named) return origin;
   }
   origin.module_path = ModuleOfNodeName(node.name());

@@ -13,6 +13,7 @@ namespace qatgap::frontends::onnx {
 struct NodeOrigin {
   std::string module_path;   // "layer1.0.conv"
   bool named = false;        // whether the path comes from the exporter's metadata or from a path in the node's name
+  bool of_batch_norm = false;  // the module is a batch norm: exporters fold it into a convolution under its name
   std::string source_line;   // "model.py:42", or empty
   std::string module_stack;  // "Net > layer1: Sequential > layer1.0: Conv2d", or empty
 };

@@ -2,6 +2,9 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <array>
+#include <charconv>
+
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/string_view.h"
 
@@ -27,6 +30,14 @@ std::int64_t NodeView::Int(std::string_view name, std::int64_t fallback) const {
 float NodeView::Float(std::string_view name, float fallback) const {
   const auto* attribute = Find(name);
   return attribute == nullptr ? fallback : attribute->f();
+}
+
+double NodeView::Decimal(std::string_view name, float fallback) const {
+  const float value = Float(name, fallback);
+  std::array<char, 32> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;  // the shortest that reads back as `value`
+  double decimal = 0;
+  return std::from_chars(text.data(), end, decimal).ec == std::errc() ? decimal : static_cast<double>(value);
 }
 
 std::string NodeView::String(std::string_view name, std::string_view fallback) const {

@@ -56,6 +56,8 @@ class NodeView {
   // Attributes; the fallback where the node has none of that name.
   std::int64_t Int(std::string_view name, std::int64_t fallback) const;
   float Float(std::string_view name, float fallback) const;
+  // The double that a binary32 attribute was written from: 1e-5, not 9.999999747378752e-06. Both are one binary32 number.
+  double Decimal(std::string_view name, float fallback) const;
   std::string String(std::string_view name, std::string_view fallback) const;
   std::vector<std::int64_t> Ints(std::string_view name) const;  // empty where there is none
   bool HasAttribute(std::string_view name) const { return Find(name) != nullptr; }

@@ -37,16 +37,21 @@ frontends::Model ImportCase(std::string_view name) {
 graph::Tensor Array(std::string_view file) {
   const std::string bytes = FileBytes(file);
   const samples::NpyView view = Value(samples::ViewNpy(bytes, std::string(file)));
-  const auto as = [&]<typename T>(T) {
-    std::vector<T> values(view.elements.size() / sizeof(T));
-    std::memcpy(values.data(), view.elements.data(), view.elements.size());
-    return graph::Tensor::Of<T>(view.header.shape, values);
+  const auto as = [&]<typename Stored, typename T>(Stored, T) {
+    std::vector<Stored> stored(view.elements.size() / sizeof(Stored));
+    std::memcpy(stored.data(), view.elements.data(), view.elements.size());
+    return graph::Tensor::Of<T>(view.header.shape, std::vector<T>(stored.begin(), stored.end()));
   };
-  return view.header.descriptor == "<f4" ? as(float{}) : as(std::int32_t{});
+  if (view.header.descriptor == "<f4") return as(float{}, float{});
+  return view.header.descriptor == "<i2" ? as(std::int16_t{}, std::int32_t{}) : as(std::int32_t{}, std::int32_t{});
 }
 
 BatchResult RunFakeQuant(const graph::Graph& graph, const graph::Tensor& input) {
-  execution::UseOneThread();
+  static const bool one_thread = [] {
+    execution::UseOneThread();  // LibTorch takes this once
+    return true;
+  }();
+  (void)one_thread;
   const graph::MacLayers found = Value(graph::FindMacLayers(graph));
   BatchResult run;
   auto executor = Value(execution::GraphExecutor::Create(graph, found.layers, execution::ExecutionMode::kFakeQuant));

@@ -14,8 +14,8 @@
 namespace qatgap::frontends::onnx {
 
 std::string FileBytes(std::string_view file);
-frontends::Model ImportCase(std::string_view name);  // "qat_dynamo_20": throws with the status where that fails
-graph::Tensor Array(std::string_view file);          // float32 or int32
+frontends::Model ImportCase(std::string_view name);  // "qat_dynamo_21": throws with the status where that fails
+graph::Tensor Array(std::string_view file);          // float32, or integers as int32
 
 struct BatchResult {
   std::vector<execution::ModelOutput> outputs;

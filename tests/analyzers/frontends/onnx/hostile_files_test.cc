@@ -141,6 +141,8 @@ struct Mutation {
   const char* name;
   int rounds;
 };
+void PrintTo(const Mutation& mutation, std::ostream* out) { *out << mutation.name; }
+
 class Mutated : public ::testing::TestWithParam<Mutation> {};
 
 // Flipped bytes, cuts and repeats: every result is a model that verifies, or a status with a message.
@@ -176,7 +178,7 @@ TEST_P(Mutated, NeverCrashes) {
 
 INSTANTIATE_TEST_SUITE_P(Files, Mutated,
                          ::testing::Values(Mutation{"qat_traced_13", 600}, Mutation{"ort_qdq_u8s8_per_channel", 600}, Mutation{"ort_operators_u8s8_per_channel", 600},
-                                           Mutation{"operators", 900}, Mutation{"quantized_operators", 600}, Mutation{"branch_then", 600}, Mutation{"qat_dynamo_20", 300}),
+                                           Mutation{"operators", 900}, Mutation{"quantized_operators", 600}, Mutation{"branch_then", 600}, Mutation{"qat_dynamo_21", 300}),
                          [](const auto& mutation) { return std::string(mutation.param.name); });
 
 }  // namespace

@@ -263,7 +263,7 @@ def branch():
                                  [numpy_helper.from_array(np.asarray(v), f"{name}_{k}") for k, v in data.items()])
 
     y = b.node("If", condition, then_branch=arm("conv1", 0.02), else_branch=arm("conv2", 0.05))
-    w = b.node("DequantizeLinear", weight(3, 4, 1, 1), np.float32(0.01), np.int8(0))
+    w = b.node("DequantizeLinear", weight(3, 4, 1, 1), np.float32(0.0097), np.int8(0))
     b.nodes.append(helper.make_node("Conv", [y, w], ["conv3_y"], name="/conv3/Conv"))
     b.output("branch", "exact", fake("conv3_y", 0.1, 128))
     return b.model([helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 6, 6])])
