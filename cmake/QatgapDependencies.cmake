@@ -35,3 +35,12 @@ add_library(qatgap_torch INTERFACE)
 add_library(qatgap::torch ALIAS qatgap_torch)
 target_include_directories(qatgap_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(qatgap_torch INTERFACE ${TORCH_LIBRARIES})
+
+# The messages of an ONNX file; Debian's own package file names libraries that it does not install.
+find_path(QATGAP_ONNX_INCLUDE onnx/onnx_pb.h REQUIRED)
+find_library(QATGAP_ONNX_PROTO onnx_proto REQUIRED)
+add_library(qatgap_onnx_proto INTERFACE)
+add_library(qatgap::onnx_proto ALIAS qatgap_onnx_proto)
+target_include_directories(qatgap_onnx_proto SYSTEM INTERFACE "${QATGAP_ONNX_INCLUDE}")
+target_compile_definitions(qatgap_onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
+target_link_libraries(qatgap_onnx_proto INTERFACE "${QATGAP_ONNX_PROTO}" protobuf::libprotobuf)

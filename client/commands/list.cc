@@ -46,7 +46,7 @@ absl::Status List(Environment& environment, const ListOptions& options) {
     created.set_nanos(0);
     table.AddRow({analysis.id(), std::string(client::StateName(analysis.state())),
                   google::protobuf::util::TimeUtil::ToString(created),
-                  ProgressText(analysis.progress()), analysis.spec().qat_model().name(),
+                  ProgressText(analysis.progress()), (analysis.spec().has_qat_model() ? analysis.spec().qat_model() : analysis.spec().converted_model()).name(),
                   TargetsText(analysis.spec(), ","), analysis.spec().title()});
   }
   for (const std::string& line :

@@ -13,7 +13,9 @@ bool Raises(const torch::jit::Block* block) {
   return false;
 }
 
-bool IsList(const Slot& slot) { return std::holds_alternative<std::shared_ptr<SlotList>>(slot); }
+bool IsContainer(const Slot& slot) {
+  return std::holds_alternative<std::shared_ptr<SlotList>>(slot) || std::holds_alternative<std::shared_ptr<SlotDict>>(slot);
+}
 
 bool IsTensor(const Slot& slot) {
   const auto* value = std::get_if<c10::IValue>(&slot);
@@ -73,8 +75,8 @@ void Evaluator::EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Fra
   for (std::size_t i = 0; i < results[0].size(); ++i) {
     const Slot& a = results[0][i];
     const Slot& b = results[1][i];
-    if (IsList(a) || IsList(b)) {
-      Refuse("a branch that gives a list or a tuple", "return tensors from both sides of the branch");
+    if (IsContainer(a) || IsContainer(b)) {
+      Refuse("a branch that gives a list, a tuple or a dict", "return tensors from both sides of the branch");
     }
     if (!IsTensor(a) && !IsTensor(b)) {
       outputs.push_back(SameNumber(a, b) ? a : Slot(Unknown{}));
@@ -100,8 +102,11 @@ void Evaluator::EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Fra
                                            .outputs = {},
                                            .attributes = std::move(branches),
                                            .module_path = path(),
-                                           .source_op = "prim::If"},
+                                           .source_op = "prim::If",
+                                           .source_line = SourceLine(),
+                                           .module_stack = ModuleStack()},
                                           static_cast<int>(tensors.size()));
+  shapes_.Add(graph_.nodes[static_cast<std::size_t>(id)]);
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     std::get<Symbol>(outputs[tensors[k]]).value = graph_.nodes[static_cast<std::size_t>(id)].outputs[k];
   }
