@@ -66,39 +66,61 @@ absl::Status ImportDequantize(Importer& importer, const OperatorRecord& op) {
 
 absl::Status ImportBinary(Importer& importer, const OperatorRecord& op) {
   QATGAP_RETURN_IF_ERROR(op.Require(2, 1));
-  const auto rank_of = [&](std::size_t i) { return importer.tensor(op.input(i)).shape.size(); };
+  const auto record_of = [&](std::size_t i) -> const TensorRecord& { return importer.tensor(op.input(i)); };
+  const auto rank_of = [&](std::size_t i) { return record_of(i).shape.size(); };
   const auto is_constant = [&](std::size_t i) { return importer.tensor(importer.Resolve(op.input(i))).constant(); };
+  // The order of the wider operand, of the first one that is no constant where both are as wide.
   const std::size_t rank = std::max(rank_of(0), rank_of(1));
-  // The order of the wider operand, of the first one that is no constant where both are as wide. A narrower one is
-  // broadcast along the file's last axes, so beside it, unless it is one number, the wider is put into the file's
-  // order.
   const std::size_t lead = rank_of(0) == rank_of(1) ? (is_constant(0) ? 1 : 0) : (rank_of(0) == rank ? 0 : 1);
   const std::size_t other = 1 - lead;
   QATGAP_ASSIGN_OR_RETURN(const Entry leading, importer.Read(op.input(lead)));
-  const TensorRecord& record = importer.tensor(op.input(other));
-  const bool scalar = graph::ElementCount(record.shape) == 1;
+  const graph::Shape &wide = record_of(lead).shape, &narrow = record_of(other).shape;
   AxisOrder order = leading.order;
   std::array<ValueId, 2> values{};
-  if (rank_of(other) == rank) {
+  bool apart = true;  // samples of a batch
+  if (is_constant(other)) {
     QATGAP_ASSIGN_OR_RETURN(values[other], importer.ReadIn(op.input(other), order));
+    apart = !leading.batched || narrow.size() < rank || narrow[0] == 1;
   } else {
-    if (!scalar) order = FileOrder(rank);
-    QATGAP_ASSIGN_OR_RETURN(values[other], importer.ReadIn(op.input(other), FileOrder(rank_of(other))));
-  }
-  values[lead] = importer.InOrder(leading, order);
-  bool batched = false;
-  if (!is_constant(other)) {
     QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(other)));
-    batched = entry.batched;
+    apart = entry.batched == leading.batched || (leading.batched ? narrow : wide)[0] == 1;
+    if (narrow.size() == rank) {
+      values[other] = importer.InOrder(entry, order);
+    } else {
+      // It is broadcast along the file's last axes.
+      order = FileOrder(rank);
+      values[other] = importer.InOrder(entry, FileOrder(narrow.size()));
+      if (leading.batched && entry.batched) {
+        // T, D beside 1, T, D: with a batch both are N * T rows, but only the wider one shows the samples.
+        const bool same = wide[0] == 1 && graph::ElementCount(wide) == graph::ElementCount(narrow);
+        apart = same;
+        std::vector<std::int64_t> sizes = wide;
+        sizes[0] = -1;
+        if (same) {
+          values[other] = importer.Emit(OpKind::kReshape, {values[other]}, graph::SizesAttributes{.sizes = sizes});
+        }
+      } else {
+        apart = !entry.batched;
+      }
+    }
   }
-  // Samples stay apart where both operands have the batch in axis 0, or one has it and the other one element there.
-  const TensorRecord& first = importer.tensor(op.input(lead));
-  const bool apart = batched == leading.batched ? !batched || rank_of(other) == rank
-                     : leading.batched          ? rank_of(other) < rank || record.shape[0] == 1
-                                                : rank_of(other) == rank && first.shape[0] == 1;
   if (!apart) importer.MixesBatch();
+  values[lead] = importer.InOrder(leading, order);
   return importer.WriteActivated(op.outputs[0], Combine(importer, op.code, values[0], values[1]), std::move(order),
                                  ActivationOf(op));
+}
+
+// max(x, 0) + alpha * min(x, 0)
+absl::Status ImportPrelu(Importer& importer, const OperatorRecord& op) {
+  QATGAP_RETURN_IF_ERROR(op.Require(2, 1));
+  QATGAP_ASSIGN_OR_RETURN(const Entry entry, importer.Read(op.input(0)));
+  const TensorRecord& alpha = importer.tensor(importer.Resolve(op.input(1)));
+  if (!alpha.constant()) return absl::FailedPreconditionError("its slopes are computed when the model runs");
+  QATGAP_ASSIGN_OR_RETURN(const ValueId slopes, importer.ReadIn(op.input(1), entry.order));
+  const ValueId positive = importer.Emit(OpKind::kRelu, {entry.real});
+  const ValueId negative = importer.Emit(OpKind::kSub, {entry.real, positive});
+  const ValueId scaled = importer.Emit(OpKind::kMul, {negative, slopes});
+  return importer.Write(op.outputs[0], importer.Emit(OpKind::kAdd, {positive, scaled}), entry.order);
 }
 
 absl::Status ImportUnary(Importer& importer, const OperatorRecord& op) {
@@ -183,15 +205,35 @@ absl::Status ImportReduction(Importer& importer, const OperatorRecord& op) {
   for (const std::int64_t number : listed) {
     QATGAP_ASSIGN_OR_RETURN(const int axis, NormalAxis(number, entry.order.size()));
     if (std::find(axes.begin(), axes.end(), axis) == axes.end()) axes.push_back(axis);
-    importer.TouchesAxis(entry, axis);
   }
   if (axes.empty()) return absl::InvalidArgumentError("it reduces no axis");
+  const TensorRecord& input = importer.tensor(op.input(0));
+  const auto batch_axis = std::find(axes.begin(), axes.end(), 0);
+  // One sample's mean over axis 0 of extent 1 is the sample: such a mean reduces the other axes and only drops axis 0.
+  const bool drops_batch = batch_axis != axes.end() && entry.batched && input.shape[0] == 1;
+  if (drops_batch) {
+    axes.erase(batch_axis);
+  } else if (batch_axis != axes.end()) {
+    importer.TouchesAxis(entry, 0);
+  }
   graph::ReduceAttributes attributes{.axes = {}, .keep_dims = keep};
   for (const int axis : axes) attributes.axes.push_back(AxisOfValue(entry.order, axis));
   std::sort(attributes.axes.begin(), attributes.axes.end());
   const OpKind kind = op.code == BuiltinOperator::MEAN ? OpKind::kMean : OpKind::kSum;
-  const ValueId reduced = importer.Emit(kind, {entry.real}, std::move(attributes));
-  return importer.Write(op.outputs[0], reduced, keep ? entry.order : WithoutAxes(entry.order, axes));
+  ValueId reduced = axes.empty() ? entry.real : importer.Emit(kind, {entry.real}, std::move(attributes));
+  AxisOrder order = keep ? entry.order : WithoutAxes(entry.order, axes);
+  if (drops_batch && !keep) {
+    reduced = importer.InOrder(Entry{reduced, order, {}, nullptr, true}, FileOrder(order.size()));
+    std::vector<std::int64_t> sizes = importer.tensor(op.outputs[0]).shape;
+    if (sizes.empty()) {
+      importer.MixesBatch();
+    } else {
+      sizes[0] = -1;
+    }
+    reduced = importer.Emit(OpKind::kReshape, {reduced}, graph::SizesAttributes{.sizes = sizes});
+    order = FileOrder(sizes.size());
+  }
+  return importer.Write(op.outputs[0], reduced, std::move(order));
 }
 
 }  // namespace qatgap::frontends::tflite

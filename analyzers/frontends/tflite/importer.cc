@@ -38,6 +38,13 @@ std::optional<numerics::QuantParams> Narrowed(const numerics::QuantParams& param
   return narrowed;
 }
 
+// A constant with axes of extent 1 in front, as broadcasting adds them.
+TensorRecord WithRank(const TensorRecord& record, std::size_t rank) {
+  TensorRecord wider = record;
+  wider.shape.insert(wider.shape.begin(), rank - record.shape.size(), 1);
+  return wider;
+}
+
 }  // namespace
 
 absl::StatusOr<int> NormalAxis(std::int64_t axis, std::size_t rank) {
@@ -185,22 +192,20 @@ absl::StatusOr<ValueId> Importer::ReadIn(int index, const AxisOrder& order) {
   if (index < 0) return absl::InvalidArgumentError("a tensor that it needs is left out");
   index = Resolve(index);
   const TensorRecord& record = tensor(index);
+  const auto wrong_rank = [&](std::size_t rank) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor '", record.name, "' has ", rank, " axes, the operator takes ", order.size()));
+  };
   if (!record.constant() || entries_.contains(index)) {
     QATGAP_ASSIGN_OR_RETURN(const Entry entry, Read(index));
-    if (entry.order.size() != order.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", record.name, "' has ", entry.order.size(),
-                                                     " axes, the operator takes ", order.size()));
-    }
+    if (entry.order.size() != order.size()) return wrong_rank(entry.order.size());
     return InOrder(entry, order);
   }
-  if (record.shape.size() != order.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("tensor '", record.name, "' has ", record.shape.size(),
-                                                   " axes, the operator takes ", order.size()));
-  }
+  if (record.shape.size() > order.size()) return wrong_rank(record.shape.size());
   if (record.quantized()) return CodeConstant(index, order, *record.qparams);
   const auto key = std::make_tuple(index, order, graph::Shape{});
   if (const auto it = constants_.find(key); it != constants_.end()) return it->second;
-  QATGAP_ASSIGN_OR_RETURN(graph::Tensor reals, Reals(record, order));
+  QATGAP_ASSIGN_OR_RETURN(graph::Tensor reals, Reals(WithRank(record, order.size()), order));
   const ValueId value =
       Emit(OpKind::kConstant, {}, graph::ConstantAttributes{.value = std::move(reals), .qparams = {}});
   constants_[key] = value;
@@ -212,9 +217,13 @@ absl::StatusOr<ValueId> Importer::CodeConstant(int index, const AxisOrder& order
   index = Resolve(index);
   const auto key = std::make_tuple(index, order, front);
   if (const auto it = constants_.find(key); it != constants_.end()) return it->second;
+  const TensorRecord& record = tensor(index);
   numerics::QuantParams ordered = params;
-  if (ordered.per_channel()) ordered.axis = AxisOfValue(order, ordered.axis);
-  QATGAP_ASSIGN_OR_RETURN(graph::Tensor codes, Codes(tensor(index), order));
+  if (ordered.per_channel()) {
+    const auto axes_in_front = static_cast<int>(order.size() - record.shape.size());
+    ordered.axis = AxisOfValue(order, ordered.axis + axes_in_front);
+  }
+  QATGAP_ASSIGN_OR_RETURN(graph::Tensor codes, Codes(WithRank(record, order.size()), order));
   if (!front.empty()) codes = PaddedInFront(codes, front, ordered);
   has_codes_ = true;
   const ValueId constant =

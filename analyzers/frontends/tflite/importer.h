@@ -54,7 +54,7 @@ class Importer {
 
   // The value of a tensor, in whatever order it is held; constants in the file's order.
   absl::StatusOr<Entry> Read(int tensor);
-  // The same, in `order`.
+  // The same, in `order`; a constant of fewer axes is broadcast to as many.
   absl::StatusOr<graph::ValueId> ReadIn(int tensor, const AxisOrder& order);
   // As Read, but zeros that a PAD put around it may be left to the reader (Entry::padding).
   absl::StatusOr<Entry> ReadUnpadded(int tensor);

@@ -131,7 +131,9 @@ absl::Status ReadQuantization(const schema::Tensor& tensor, TensorRecord& record
   if (zero_points == nullptr || zero_points->size() == 0) {
     params.zero_points.assign(params.scales.size(), 0);
   } else {
-    params.zero_points.assign(zero_points->begin(), zero_points->end());
+    // The verifier aligns a vector's length, so its 64-bit elements need not be aligned in a damaged file.
+    params.zero_points.resize(zero_points->size());
+    std::memcpy(params.zero_points.data(), zero_points->Data(), zero_points->size() * sizeof(std::int64_t));
     // One zero point may stand for all channels.
     if (params.zero_points.size() == 1) params.zero_points.resize(params.scales.size(), params.zero_points[0]);
   }
@@ -234,12 +236,12 @@ absl::Status ModelFile::ReadTensors(const schema::Model& model, const schema::Su
     TensorRecord record;
     record.name = Name(tensor.name());
     record.type = tensor.type();
-    absl::Status status = ReadShape(tensor, record);
+    absl::Status status =
+        tensor.sparsity() == nullptr
+            ? ReadShape(tensor, record)
+            : absl::FailedPreconditionError("it is stored sparse; convert the model without sparsity");
     if (status.ok()) status = ReadData(tensor, model, record);
     if (status.ok()) status = ReadQuantization(tensor, record);
-    if (status.ok() && tensor.sparsity() != nullptr) {
-      status = absl::FailedPreconditionError("it is stored sparse; convert the model without sparsity");
-    }
     if (!status.ok()) {
       return absl::Status(status.code(), absl::StrCat("tensor ", i, " '", record.name, "': ", status.message()));
     }

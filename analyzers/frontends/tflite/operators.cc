@@ -65,6 +65,8 @@ Import ImportOf(schema::BuiltinOperator code) {
     case MINIMUM:
     case SQUARED_DIFFERENCE:
       return ImportBinary;
+    case PRELU:
+      return ImportPrelu;
     case ABS:
     case ELU:
     case EXP:

@@ -39,6 +39,7 @@ absl::Status ImportUnpack(Importer& importer, const OperatorRecord& op);
 absl::Status ImportQuantize(Importer& importer, const OperatorRecord& op);
 absl::Status ImportDequantize(Importer& importer, const OperatorRecord& op);
 absl::Status ImportBinary(Importer& importer, const OperatorRecord& op);
+absl::Status ImportPrelu(Importer& importer, const OperatorRecord& op);
 absl::Status ImportUnary(Importer& importer, const OperatorRecord& op);
 absl::Status ImportSoftmax(Importer& importer, const OperatorRecord& op);
 absl::Status ImportReduction(Importer& importer, const OperatorRecord& op);

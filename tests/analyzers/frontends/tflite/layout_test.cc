@@ -64,6 +64,13 @@ TEST(Layout, APyTorchNetOfALiteRtFileHasNoPermutationAtAll) {
   }
 }
 
+// The file folds samples into rows, adds rows to samples and drops an axis 0 of extent 1: a batch passes through all
+// that.
+TEST(Layout, AnEncoderTakesAnyBatch) {
+  const Model model = testing::ImportTflite("litert_encoder");
+  EXPECT_THAT(model.graph.input_shapes, ElementsAre(Shape{-1, 6, 16}));
+}
+
 TEST(Layout, TheInputStaysAsTheFileHasIt) {
   const Model model = testing::ImportTflite("convolutions_int8");
   EXPECT_THAT(model.graph.input_shapes, ElementsAre(Shape{-1, 16, 14, 3}));

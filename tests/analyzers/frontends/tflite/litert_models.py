@@ -32,6 +32,27 @@ class Tiny(nn.Module):
         return self.fc(nn.functional.adaptive_avg_pool2d(y, 1).flatten(1))
 
 
+class Encoder(nn.Module):
+    """One encoder layer of a transformer: two heads, 6 tokens of 16 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(16, 16) for _ in range(4))
+        self.norm = nn.LayerNorm(16)
+        self.up, self.down, self.head = nn.Linear(16, 32), nn.Linear(32, 16), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, width = x.shape
+
+        def heads(tokens: torch.Tensor) -> torch.Tensor:
+            return tokens.reshape(batch, length, 2, 8).transpose(1, 2)
+
+        scores = heads(self.q(x)) @ heads(self.k(x)).transpose(-1, -2) / 8**0.5
+        mixed = torch.softmax(scores, -1) @ heads(self.v(x))
+        x = self.norm(x + self.o(mixed.transpose(1, 2).reshape(batch, length, width)))
+        return self.head((x + self.down(nn.functional.gelu(self.up(x)))).mean(1))
+
+
 def mac_outputs(model: bytes) -> list[int]:
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(model, 0))
     numbers = {getattr(schema.BuiltinOperator, name) for name in MACS}
@@ -69,8 +90,16 @@ def models() -> Iterator[tuple[str, bytes, list[int]]]:
     from ai_edge_quantizer import quantizer as aeq
     from ai_edge_quantizer import recipe
 
-    data = {"serving_default": [{"args_0": np.asarray(image)} for image in images]}
+    def quantized(model: bytes, made: object, samples: list[torch.Tensor]) -> bytes:
+        q = aeq.Quantizer(bytearray(model), made)
+        calibration = q.calibrate({"serving_default": [{"args_0": np.asarray(sample)} for sample in samples]})
+        return bytes(q.quantize(calibration).quantized_model)
+
     for name, made in (("litert_int8", recipe.static_wi8_ai8()), ("litert_int16x8", recipe.static_wi8_ai16())):
-        q = aeq.Quantizer(bytearray(real), made)
-        model = bytes(q.quantize(q.calibrate(data)).quantized_model)
+        model = quantized(real, made, images)
         yield name, model, mac_outputs(model)
+
+    torch.manual_seed(1)
+    encoder, tokens = Encoder().eval(), [torch.randn(1, 6, 16) for _ in range(4)]
+    model = quantized(exported(litert_torch.convert(encoder, (tokens[0],))), recipe.static_wi8_ai8(), tokens)
+    yield "litert_encoder", model, mac_outputs(model)

@@ -197,6 +197,8 @@ def operators() -> Net:
     out(net.new("TANH", [x], "tanh", shape, 1 / 128, 0, None, 2), "tanh")
     out(net.new("HARD_SWISH", [x], "hard_swish", shape, 0.025, -100, options("HardSwishOptions")), "hard_swish")
     out(net.new("LEAKY_RELU", [x], "leaky", shape, 0.03, -60, options("LeakyReluOptions", alpha=0.1), 2), "leaky_relu")
+    slopes = net.constant("slopes", net.rng.integers(-127, 128, (1, 1, 8)).astype(np.int8), scales=[0.004], zeros=[0])
+    out(net.new("PRELU", [x, slopes], "prelu", shape, 0.03, -60), "prelu")
     out(net.new("RELU", [x], "relu", shape, 0.03, -128, None, 2), "relu")
     out(net.new("GELU", [x], "gelu", shape, 0.03, -100, options("GeluOptions", approximate=False), 2), "gelu")
     out(net.new("SOFTMAX", [x], "softmax", shape, 1 / 256, -128, options("SoftmaxOptions", beta=1.5), 2), "softmax")
