@@ -63,7 +63,7 @@ GivenModel Given(graph::Graph graph, GivenKind kind) {
   return {.graph = std::move(graph), .kind = kind, .format = "test", .name = "model.x"};
 }
 
-report::AnalysisResult Run(AnalysisModels models, const std::string& target = "generic-int32") {
+report::AnalysisResult Analysed(AnalysisModels models, const std::string& target = "generic-int32") {
   auto session = AnalysisSession::Create(std::move(models), Targets({target}), {});
   QATGAP_EXPECT_OK(session);
   if (!session.ok()) return {};
@@ -93,7 +93,7 @@ TEST(CombineModelsTest, ConvertedAloneHasNoConversion) {
   auto models = CombineModels(std::nullopt, Given(Converted(), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
   EXPECT_EQ(models->qat_format, "fake-quant twin of the converted model (test)");
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(Changed(result, report::Cause::kConversion), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kBiasRounding), 0U);
   EXPECT_THAT(Ids(result), ElementsAre("QG027"));
@@ -107,7 +107,7 @@ TEST(CombineModelsTest, StoredIntegersAreKeptAndTheirErrorIsBiasRounding) {
   wrong.stored = {14, -6};
   auto models = CombineModels(Given(Converted({.integer_bias = false}), GivenKind::kQat), Given(Converted(wrong), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(Changed(result, report::Cause::kConversion), 0U);
   EXPECT_GT(Changed(result, report::Cause::kBiasRounding), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kBiasSaturation), 0U);
@@ -123,7 +123,7 @@ TEST(CombineModelsTest, FloatBiasTargetTakesTheRealsThatTheIntegersStandFor) {
   wrong.stored = {14, -6};
   auto models = CombineModels(Given(Converted({.integer_bias = false}), GivenKind::kQat), Given(Converted(wrong), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models), "pytorch-fbgemm");
+  const report::AnalysisResult result = Analysed(*std::move(models), "pytorch-fbgemm");
   EXPECT_GT(Changed(result, report::Cause::kConversion), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kBiasRounding), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kBiasSaturation), 0U);
@@ -135,7 +135,7 @@ TEST(CombineModelsTest, StoredBiasOfAnotherScaleIsFound) {
   scaled.bias_scales = {0.25, 0.0625};  // 5 * 0.25 is the bias, but kernels add 5 * 0.125
   auto models = CombineModels(Given(Converted({.integer_bias = false}), GivenKind::kQat), Given(Converted(scaled), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_THAT(Ids(result), ::testing::IsSupersetOf({"QG025", "QG026"}));
   EXPECT_GT(Changed(result, report::Cause::kBiasRounding), 0U);
 }
@@ -143,7 +143,7 @@ TEST(CombineModelsTest, StoredBiasOfAnotherScaleIsFound) {
 TEST(CombineModelsTest, FloatModelGivesItsBiases) {
   auto models = CombineModels(Given(Float({1.5F, -0.375F}), GivenKind::kFloat), Given(Converted(), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(result.targets[0].layers.at(0).channels.at(0).bias.real, 1.5);
   EXPECT_EQ(result.targets[0].layers[0].channels[0].bias.stored, 10);  // 12 would be right
   EXPECT_THAT(Ids(result), ElementsAre("QG025", "QG027"));
@@ -178,7 +178,7 @@ TEST(CombineModelsTest, CodesOfTheTwoBasesAreComparedOnOne) {
   signed_codes.is_signed = true;
   auto models = CombineModels(Given(Converted({.integer_bias = false}), GivenKind::kQat), Given(Converted(signed_codes), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(result.layers.at(0).output, PerTensor(0.5, -8, -128, 127));
   EXPECT_EQ(Changed(result, report::Cause::kConversion), 0U);
   EXPECT_EQ(Changed(result, report::Cause::kTotal), 0U);
@@ -193,7 +193,7 @@ TEST(CombineModelsTest, LayersOfOtherNamesPairInOrder) {
   named.name = "sequential/dense/MatMul";
   auto models = CombineModels(Given(Converted({.integer_bias = false}), GivenKind::kQat), Given(Converted(named), GivenKind::kConverted));
   QATGAP_ASSERT_OK(models);
-  const report::AnalysisResult result = Run(*std::move(models));
+  const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_THAT(Ids(result), ElementsAre("QG029"));
   ASSERT_EQ(result.layers.size(), 1U);
   EXPECT_EQ(result.layers[0].name, "fc");

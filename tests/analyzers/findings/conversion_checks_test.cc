@@ -87,6 +87,12 @@ TEST_F(ConversionChecksTest, Qg024NamesGrids) {
                                  "input codes 0..127 instead of 0..255");
 }
 
+TEST_F(ConversionChecksTest, Qg024IsBitForBitWhereTheRangesAreKnown) {
+  deployed.output = PerTensor(0.5 + 0x1p-24, 130);
+  EXPECT_THAT(OnlyDetail("QG024"), ::testing::HasSubstr("output scale"));
+  EXPECT_THAT(All(/*weights_lowered=*/false), IsEmpty());
+}
+
 TEST_F(ConversionChecksTest, SignedTwinOfAnUnsignedGridIsEqual) {
   deployed.output = PerTensor(0.5, 2, -128, 127);
   deployed.input_grids = {PerTensor(0.5, -128, -128, 127)};
