@@ -87,7 +87,8 @@ struct AnalysisSession::Impl {
     result.qat_format = models.qat_format;
     result.converted_format = models.converted_format;
     for (const graph::Notice& notice : models.qat.notices) {
-      const bool finding = notice.kind == graph::NoticeKind::kObserverFrozen || notice.kind == graph::NoticeKind::kFakeQuantDisabled;
+      const bool finding = notice.kind == graph::NoticeKind::kObserverFrozen ||
+                           notice.kind == graph::NoticeKind::kFakeQuantDisabled;
       const bool known = std::find(result.notes.begin(), result.notes.end(), notice.detail) != result.notes.end();
       if (!finding && !known) result.notes.push_back(notice.detail);
     }
