@@ -402,8 +402,9 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
       absl::StrAppend(out, graph::ToString(input.shape()));
     });
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", inputs.size() == 1 ? "an input" : "inputs",
-                                                   " of shape ", shapes, " (", std::string(status.message()),
+    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
+                                                   std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
   return outputs;
