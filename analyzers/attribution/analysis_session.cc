@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/float_islands.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/pairing.h"
@@ -157,8 +158,15 @@ struct AnalysisSession::Impl {
 
   void StartResult() {
     result.qat_format = models.qat_format;
+    result.converted_format = models.converted_format;
+    for (const graph::Notice& notice : models.qat.notices) {
+      const bool of_model = notice.module_path.empty();  // those of a module are findings alone
+      const bool known = std::find(result.notes.begin(), result.notes.end(), notice.detail) != result.notes.end();
+      if (of_model && !known) result.notes.push_back(notice.detail);
+    }
     result.mac_layers = static_cast<std::int64_t>(qat_layers.layers.size() + qat_layers.unmatched.size());
     result.unmeasured = pairing.unmeasured;
+    for (report::Unmeasured& island : FloatIslands(deployed)) result.unmeasured.push_back(std::move(island));
     for (const numerics::TargetDescription& target : targets) {
       report::TargetResult target_result;
       target_result.name = target.name;
@@ -192,6 +200,10 @@ struct AnalysisSession::Impl {
     const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
     const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
     result.layers.push_back(DescribeLayer(qat, shipped));
+    const graph::Node& trained = models.qat.nodes[static_cast<std::size_t>(qat.product_node)];
+    const graph::Node& run = deployed.nodes[static_cast<std::size_t>(shipped.product_node)];
+    result.layers.back().source_line = trained.source_line.empty() ? run.source_line : trained.source_line;
+    result.layers.back().module_stack = trained.module_stack.empty() ? run.module_stack : trained.module_stack;
     const findings::LayerFacts facts{.qat = qat,
                                      .deployed = shipped,
                                      .info = result.layers.back(),

@@ -13,6 +13,7 @@ namespace qatgap::attribution {
 struct AnalysisModels {
   graph::Graph qat;
   std::string qat_format;                  // "TorchScript, traced"
+  std::string converted_format = {};       // "ONNX, QDQ"; empty when no converted model was given
   std::optional<graph::Graph> converted;   // without it the QAT graph is lowered (graph/passes/lower.h)
   bool reference_rebuilt = false;          // `qat` was made from `converted`: nothing can be said about its conversion
   bool has_labels = false;                 // every batch comes with labels
