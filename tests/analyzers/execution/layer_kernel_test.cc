@@ -330,7 +330,7 @@ TEST(LayerKernelTest, EnginesKeepANarrowOutputRange) {
   std::size_t beyond = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(b[i], std::min(a[i], 127)) << i;
-    beyond += a[i] > 127 ? 1 : 0;
+    beyond += a[i] > 127 ? 1U : 0U;
   }
   EXPECT_GT(beyond, 0U);
 }
