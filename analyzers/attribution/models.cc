@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/pairing.h"
+#include "analyzers/graph/mac_layers.h"
 #include "analyzers/graph/passes/fake_quant_twin.h"
 #include "analyzers/status/status_macros.h"
 
@@ -32,6 +34,32 @@ absl::Status CheckKinds(const std::optional<GivenModel>& reference, const std::o
   return absl::OkStatus();
 }
 
+// Puts the float model's biases into the twin; layers pair as those of a QAT model do.
+absl::Status TakeBiases(const GivenModel& reference, const graph::Graph& converted, graph::Graph& twin) {
+  QATGAP_ASSIGN_OR_RETURN(const graph::MacLayers real, graph::FindFloatLayers(reference.graph));
+  QATGAP_ASSIGN_OR_RETURN(const graph::MacLayers codes, graph::FindMacLayers(converted));
+  auto pairing = PairLayers(real, codes);
+  if (!pairing.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("'", reference.name, "' is a float model whose layers do not pair with "
+                                                      "those of the converted model: ", pairing.status().message()));
+  }
+  int taken = 0;
+  for (const LayerPair& pair : pairing->pairs) {
+    const graph::MacLayer& layer = codes.layers[pair.deployed];
+    // Behind a batch norm that the converted model kept, its bias is another one.
+    if (!layer.batch_norms.empty() || real.layers[pair.qat].shipped_bias.empty()) continue;
+    taken += graph::ReplaceBias(twin, layer.product, real.layers[pair.qat].shipped_bias) ? 1 : 0;
+  }
+  // Integer biases that are replaced are not "the reals they stand for".
+  std::erase_if(twin.notices, [](const graph::Notice& notice) { return notice.kind == graph::NoticeKind::kTwinRebuilt; });
+  twin.notices.push_back(
+      {graph::NoticeKind::kFloatBiases, "",
+       absl::StrCat(taken, " of ", codes.layers.size(), " layers have the bias of the float model '", reference.name,
+                    "', paired by ", pairing->by_order ? "execution order" : "name",
+                    "; weights and scales are the converted model's: how weights were rounded cannot be seen")});
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AnalysisModels> CombineModels(std::optional<GivenModel> reference, std::optional<GivenModel> converted) {
@@ -40,11 +68,14 @@ absl::StatusOr<AnalysisModels> CombineModels(std::optional<GivenModel> reference
   if (reference && reference->kind == GivenKind::kQat) {
     models.qat = std::move(reference->graph);
     models.qat_format = std::move(reference->format);
-  } else if (!reference) {
-    QATGAP_ASSIGN_OR_RETURN(models.qat, graph::FakeQuantTwin(converted->graph));
-    models.qat_format = absl::StrCat("fake-quant twin of the converted model (", converted->format, ")");
   } else {
-    return absl::UnimplementedError("a float model as the reference");
+    QATGAP_ASSIGN_OR_RETURN(models.qat, graph::FakeQuantTwin(converted->graph));
+    models.reference_rebuilt = true;
+    models.qat_format = absl::StrCat("fake-quant twin of the converted model (", converted->format, ")");
+    if (reference) {
+      QATGAP_RETURN_IF_ERROR(TakeBiases(*reference, converted->graph, models.qat));
+      absl::StrAppend(&models.qat_format, " with the biases of the float model (", reference->format, ")");
+    }
   }
   if (converted) models.converted = std::move(converted->graph);
   return models;

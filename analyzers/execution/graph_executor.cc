@@ -100,6 +100,7 @@ struct GraphExecutor::Impl {
     }
     if (const auto it = engine_calls.find(id); it != engine_calls.end()) {
       std::vector<ValueId> inputs = it->second.inputs;
+      inputs.insert(inputs.end(), it->second.reals.begin(), it->second.reals.end());
       if (node(id).kind == OpKind::kQuantizeLike) inputs.push_back(node(id).inputs[1]);
       return inputs;
     }
@@ -248,11 +249,13 @@ struct GraphExecutor::Impl {
   absl::StatusOr<RuntimeValue> RunEngineNode(const graph::Node& current, const EngineCall& call) {
     std::vector<QuantizedOperand> operands;
     for (const ValueId input : call.inputs) operands.push_back({value(input).tensor, value(input).params});
+    std::vector<at::Tensor> reals;
+    for (const ValueId input : call.reals) reals.push_back(value(input).tensor);
     const numerics::QuantParams* params = current.kind == OpKind::kQuantizeLike
                                               ? value(current.inputs[1]).params
                                               : &std::get<graph::QuantizeAttributes>(current.attributes).qparams;
     const EngineScope scope(engine);
-    return RuntimeValue{RunEngineCall(call, operands, *params), params};
+    return RuntimeValue{RunEngineCall(call, operands, reals, *params), params};
   }
 
   absl::StatusOr<RuntimeValue> RunLayer(std::size_t index, const LayerObserver& observe, const IntegerLayer& integer) {
@@ -399,8 +402,9 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
       absl::StrAppend(out, graph::ToString(input.shape()));
     });
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", inputs.size() == 1 ? "an input" : "inputs",
-                                                   " of shape ", shapes, " (", std::string(status.message()),
+    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
+                                                   std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
   return outputs;

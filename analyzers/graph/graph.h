@@ -164,6 +164,7 @@ enum class NoticeKind {
   kTwinRebuilt,        // the fake-quant graph was rebuilt from a converted one
   kFloatBiases,        // its biases come from a float model
   kWeightsKept,        // the file does not tell what weights were quantized from: lowering kept the QAT model's codes
+  kPairedByOrder,      // layers of two models were paired in execution order, since their names do not match
 };
 struct Notice {
   NoticeKind kind;

@@ -154,15 +154,15 @@ class Matcher {
     layer.output_channels = layer.convolution.transposed
                                 ? layer.weight.dim(1) * layer.convolution.groups
                                 : layer.weight.dim(0);
+    if (layer.weight_params.per_channel() &&
+        layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels)) {
+      return "its weight scales are not one per output channel";
+    }
     const int channel_axis = layer.convolution.transposed ? 1 : 0;
     if (layer.weight_params.per_channel() && layer.weight_params.axis != channel_axis) {
       // PT2E quantizes the weight [in, out / groups, ...] of a transposed convolution along axis 0.
       return absl::StrCat("its weight scales lie along axis ", layer.weight_params.axis,
                           ", which is not that of its output channels");
-    }
-    if (layer.weight_params.per_channel() &&
-        layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels)) {
-      return "its weight scales are not one per output channel";
     }
     Fold fold;
     if (std::string reason = InitialBias(product, layer.output_channels, fold); !reason.empty()) return reason;

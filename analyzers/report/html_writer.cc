@@ -152,7 +152,6 @@ std::string WriteHtml(const Report& report) {
       Counted(result.samples, "sample"), ", ", Counted(result.layers.size(), "layer"), ", ",
       Counted(result.targets.size(), "target"), ". ", Escape(report.create_time),
       "</p>\n</header>\n<main>\n");
-  for (const std::string& note : result.notes) absl::StrAppend(&html, "<p class=\"note\">Note: ", Escape(note), "</p>\n");
   if (result.targets.size() > 1) absl::StrAppend(&html, Overview(result));
   const std::size_t details = kDetailedLayers / std::max<std::size_t>(1, result.targets.size());
   for (std::size_t i = 0; i < result.targets.size(); ++i) {

@@ -89,9 +89,23 @@ std::optional<Layout> LayoutOf(const TensorMeta& meta) {
   return layout;
 }
 
+bool IsContiguous(const Layout& layout, const TensorMeta& meta) {
+  std::int64_t step = 1;
+  for (std::size_t axis = layout.shape.size(); axis-- > 0;) {
+    if (layout.shape[axis] != 1 && meta.strides[axis] != step) return false;
+    step *= layout.shape[axis];
+  }
+  return true;
+}
+
 // Calls copy(element, offset in the payload) for every element in row-major order.
 template <typename Copy>
 void Gather(const Layout& layout, const TensorMeta& meta, const Copy& copy) {
+  if (IsContiguous(layout, meta)) {
+    const auto start = static_cast<std::size_t>(meta.storage_offset);
+    for (std::size_t element = 0; element < layout.elements; ++element) copy(element, start + element);
+    return;
+  }
   std::vector<std::int64_t> index(layout.shape.size(), 0);
   std::int64_t offset = meta.storage_offset;
   for (std::size_t element = 0; element < layout.elements; ++element) {

@@ -89,6 +89,47 @@ const ConstantAttributes* CodeConstantBehind(const Graph& graph, ValueId value) 
   return codes == nullptr ? nullptr : std::get_if<ConstantAttributes>(&codes->attributes);
 }
 
+namespace {
+
+// In front of the node that reads it; in the block, or one inside, that holds the node.
+bool InsertBefore(Block& block, NodeId id, NodeId constant, Graph& graph) {
+  for (std::size_t i = 0; i < block.nodes.size(); ++i) {
+    if (block.nodes[i] == id) {
+      block.nodes.insert(block.nodes.begin() + static_cast<std::ptrdiff_t>(i), constant);
+      return true;
+    }
+    auto* branches = std::get_if<IfAttributes>(&graph.nodes[static_cast<std::size_t>(block.nodes[i])].attributes);
+    if (branches != nullptr && (InsertBefore(branches->then_block, id, constant, graph) ||
+                                InsertBefore(branches->else_block, id, constant, graph))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool ReplaceBias(Graph& graph, ValueId product, const std::vector<float>& bias) {
+  const NodeId id = graph.values[static_cast<std::size_t>(product)].producer;
+  if (id < 0) return false;
+  const Node reader = graph.nodes[static_cast<std::size_t>(id)];
+  if (reader.kind != OpKind::kConvolution && reader.kind != OpKind::kLinear) return false;
+  Block elsewhere;
+  const NodeId constant = graph.AddNode(
+      elsewhere, {.kind = OpKind::kConstant,
+                  .inputs = {},
+                  .outputs = {},
+                  .attributes = ConstantAttributes{.value = Tensor::Of<float>({static_cast<std::int64_t>(bias.size())}, bias),
+                                                   .qparams = {}},
+                  .module_path = reader.module_path,
+                  .source_op = reader.source_op});
+  if (!InsertBefore(graph.body, id, constant, graph)) return false;
+  std::vector<ValueId>& inputs = graph.nodes[static_cast<std::size_t>(id)].inputs;
+  inputs.resize(2);
+  inputs.push_back(graph.nodes[static_cast<std::size_t>(constant)].outputs[0]);
+  return true;
+}
+
 absl::StatusOr<Graph> FakeQuantTwin(const Graph& converted) {
   QATGAP_RETURN_IF_ERROR(Verify(converted));
   return Rebuilding(converted).Run();

@@ -22,7 +22,6 @@ class Lowering {
   explicit Lowering(const Graph& qat) : graph_(qat), products_(graph_) {}
 
   absl::StatusOr<Graph> Run() {
-    QATGAP_RETURN_IF_ERROR(Verify(graph_));
     if (graph_.convert_style == ConvertStyle::kAsIs) return std::move(graph_);
     Block body = std::move(graph_.body);
     QATGAP_RETURN_IF_ERROR(Rewrite(body));
@@ -107,6 +106,9 @@ class Lowering {
 
 }  // namespace
 
-absl::StatusOr<Graph> Lower(const Graph& qat) { return Lowering(qat).Run(); }
+absl::StatusOr<Graph> Lower(const Graph& qat) {
+  QATGAP_RETURN_IF_ERROR(Verify(qat));
+  return Lowering(qat).Run();
+}
 
 }  // namespace qatgap::graph

@@ -31,8 +31,9 @@ enum class Compression { kStored, kDeflated };
 std::string Npz(const std::vector<std::pair<std::string, std::string>>& members,
                 Compression compression = Compression::kStored);
 
-// A .safetensors file of this header and data.
-std::string Safetensors(const std::string& header, const std::string& data);
+// A .safetensors file of this header and data; of these entries between braces.
+std::string RawSafetensors(const std::string& header, const std::string& data);
+std::string Safetensors(const std::vector<std::string>& entries, const std::string& data);
 // "\"x\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]}"
 std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape, std::size_t begin,
                   std::size_t end);
