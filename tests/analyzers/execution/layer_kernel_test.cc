@@ -360,6 +360,7 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   EXPECT_THAT(reason(weight, input, x), HasSubstr("qint8 weights"));
   const MacLayer transposed = [&] {
     MacLayer layer = Convolution({8, 8, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1, true, {0, 0}}, random);
+    layer.activation = numerics::Activation::kRelu;
     return layer;
   }();
   EXPECT_THAT(reason(transposed, input, RandomCodes({1, 8, 4, 4}, 0, 255, random)), HasSubstr("transposed"));
