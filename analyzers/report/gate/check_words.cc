@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "analyzers/report/gate/surfaces.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::report::gate {

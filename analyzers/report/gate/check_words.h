@@ -14,7 +14,5 @@ std::string PlaceOf(const Check& check);              // "pytorch-qnnpack, layer
 std::string Sentence(const Check& check);
 // "3 failed, 1 warning, 1 waived, 40 passed"
 std::string Summary(const GateResult& result);
-// First line of every surface: "gate failed: ...".
-std::string Headline(const GateResult& result);
 
 }  // namespace qatgap::report::gate

@@ -7,6 +7,9 @@
 
 namespace qatgap::report::gate {
 
+// "gate failed: 3 failed, 1 warning, 40 passed": the first line of every surface.
+std::string Headline(const GateResult& result);
+
 std::string WriteText(const GateResult& result);             // terminal
 std::string WriteJUnit(const GateResult& result);            // a test case per target, layer and rule
 std::string WriteSarif(const GateResult& result);            // SARIF 2.1.0, stable fingerprints
