@@ -10,6 +10,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
@@ -33,15 +34,6 @@ struct RuntimeValue {
 };
 
 }  // namespace
-
-absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid) {
-  graph::Tensor codes(graph::DType::kInt32, reals.shape());
-  const numerics::ChannelExtents e = numerics::ExtentsAlong(reals.shape(), grid);
-  const absl::Status status = numerics::QuantizeReals(reals.data<float>(), grid, e.outer, e.channels, e.inner,
-                                                      codes.mutable_data<std::int32_t>());
-  if (!status.ok()) return absl::FailedPreconditionError(status.message());
-  return codes;
-}
 
 struct GraphExecutor::Impl {
   const graph::Graph& graph;
@@ -95,6 +87,7 @@ struct GraphExecutor::Impl {
     }
     if (const auto it = engine_calls.find(id); it != engine_calls.end()) {
       std::vector<ValueId> inputs = it->second.inputs;
+      inputs.insert(inputs.end(), it->second.reals.begin(), it->second.reals.end());
       if (node(id).kind == OpKind::kQuantizeLike) inputs.push_back(node(id).inputs[1]);
       return inputs;
     }
@@ -243,11 +236,13 @@ struct GraphExecutor::Impl {
   absl::StatusOr<RuntimeValue> RunEngineNode(const graph::Node& current, const EngineCall& call) {
     std::vector<QuantizedOperand> operands;
     for (const ValueId input : call.inputs) operands.push_back({value(input).tensor, value(input).params});
+    std::vector<at::Tensor> reals;
+    for (const ValueId input : call.reals) reals.push_back(value(input).tensor);
     const numerics::QuantParams* params = current.kind == OpKind::kQuantizeLike
                                               ? value(current.inputs[1]).params
                                               : &std::get<graph::QuantizeAttributes>(current.attributes).qparams;
     const EngineScope scope(engine);
-    return RuntimeValue{RunEngineCall(call, operands, *params), params};
+    return RuntimeValue{RunEngineCall(call, operands, reals, *params), params};
   }
 
   absl::StatusOr<RuntimeValue> RunLayer(std::size_t index, const LayerObserver& observe, const IntegerLayer& integer) {
@@ -271,7 +266,8 @@ struct GraphExecutor::Impl {
           observe({.layer = index, .input_grid = input.params, .input = reals, .codes = rows}));
     }
     QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, OutputShape(layer, codes.shape()));
-    return RuntimeValue{ToTorch(FromChannelMajor(layer, rows, shape)), &layer.output};
+    const at::Tensor output = ToTorch(FromChannelMajor(layer, rows, shape));
+    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layer.output};
   }
 
   absl::Status Observe(std::size_t index, const RuntimeValue& output, const LayerObserver& observe) const {
@@ -391,8 +387,12 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     const absl::Status status = TorchError(error, "running the model");
     // The model's own operators take what the model was made for: the input is something else.
     if (!absl::IsInternal(status) || impl_->mode != ExecutionMode::kFakeQuant || inputs.empty()) return status;
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take an input of shape ",
-                                                   graph::ToString(inputs[0].shape()), " (", std::string(status.message()),
+    const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
+      absl::StrAppend(out, graph::ToString(input.shape()));
+    });
+    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
+                                                   std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
   return outputs;

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/linear.h>
@@ -138,7 +139,11 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
     const at::NoGradGuard no_grad;
     const EngineScope scope(engine);
     const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
-    return FromTorch(ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt)));
+    at::Tensor rows = ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt));
+    // The engine knows quint8 alone; a narrower range (0..127 in an ONNX file) is a clamp of its own behind it.
+    const numerics::QuantParams& range = impl_->layer.output;
+    if (range.quant_min > 0 || range.quant_max < 255) rows = at::clamp(rows, range.quant_min, range.quant_max);
+    return FromTorch(rows);
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "the engine");
     return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());

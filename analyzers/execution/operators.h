@@ -26,7 +26,9 @@ bool KeepsGrid(const graph::Node& node);
 struct EngineCall {
   const graph::Node* op = nullptr;        // the float operator between dequantize and quantize
   bool relu = false;                      // a ReLU behind it is fused
-  std::vector<graph::ValueId> inputs;     // codes
+  bool keeps_qparams = false;             // the output has the qparams of the first input
+  std::vector<graph::ValueId> inputs;     // codes: of the operator's first inputs
+  std::vector<graph::ValueId> reals;      // its other inputs: a weight of a norm
 };
 
 // The call behind quantize node `node`, if there is one.
@@ -37,8 +39,12 @@ struct QuantizedOperand {
   const numerics::QuantParams* params;
 };
 
-// Output codes (int32). The engine must be set.
-at::Tensor RunEngineCall(const EngineCall& call, std::span<const QuantizedOperand> inputs,
+// PyTorch's engines write convolutions channels last, and some operators behind them give other codes then: QNNPACK's
+// clamp mixes up the elements, a leaky ReLU or a mean rounds ties another way (PyTorch 2.13).
+at::Tensor InEngineLayout(const at::Tensor& output);
+
+// Output codes (int32), in the layout that the operator gives them. The engine must be set.
+at::Tensor RunEngineCall(const EngineCall& call, std::span<const QuantizedOperand> inputs, std::span<const at::Tensor> reals,
                          const numerics::QuantParams& output);
 
 }  // namespace qatgap::execution

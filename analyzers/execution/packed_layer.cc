@@ -12,13 +12,15 @@ namespace {
 
 std::string WhyNot(const graph::MacLayer& layer) {
   if (layer.activation == numerics::Activation::kRelu6) return "PyTorch's engines have no fused ReLU6";
-  if (layer.convolution.transposed) return "transposed convolutions are not run in the engine stage";
+  if (layer.convolution.transposed && layer.activation != numerics::Activation::kNone) {
+    return "PyTorch's engines have no transposed convolution with a fused activation";
+  }
   if (layer.output.quant_min < 0 || layer.output.quant_max > 255) {
     return absl::StrCat("PyTorch's engines write quint8, this layer's codes are ", layer.output.quant_min, "..",
                         layer.output.quant_max);
   }
-  if (layer.kind == graph::OpKind::kConvolution && layer.weight.shape().size() != 4) {
-    return "only two-dimensional convolutions are run in the engine stage";
+  if (layer.kind == graph::OpKind::kConvolution && (layer.convolution.stride.empty() || layer.convolution.stride.size() > 3)) {
+    return absl::StrCat("PyTorch's engines have no convolution of ", layer.convolution.stride.size(), " axes");
   }
   if (layer.weight_params.quant_min < -128 || layer.weight_params.quant_max > 127) {
     return "PyTorch's engines take qint8 weights";
@@ -35,6 +37,30 @@ at::Tensor QuantizedWeight(const graph::MacLayer& layer) {
   return at::_make_per_channel_quantized_tensor(codes, at::tensor(params.scales, at::kDouble),
                                                 at::tensor(params.zero_points, at::kLong), params.axis);
 }
+
+// quantized::conv2d, conv2d_relu, conv_transpose2d, ... and the operator that packs for them.
+struct ConvolutionOperator {
+  const char* prepack;
+  const char* plain;
+  const char* relu;        // nullptr: none
+  const char* overload;
+};
+
+const ConvolutionOperator& OperatorOf(const graph::ConvolutionAttributes& conv) {
+  static constexpr ConvolutionOperator kPlain[] = {
+      {"quantized::conv1d_prepack", "quantized::conv1d", "quantized::conv1d_relu", ""},
+      {"quantized::conv2d_prepack", "quantized::conv2d", "quantized::conv2d_relu", "new"},
+      {"quantized::conv3d_prepack", "quantized::conv3d", "quantized::conv3d_relu", "new"},
+  };
+  static constexpr ConvolutionOperator kTransposed[] = {
+      {"quantized::conv_transpose1d_prepack", "quantized::conv_transpose1d", nullptr, ""},
+      {"quantized::conv_transpose2d_prepack", "quantized::conv_transpose2d", nullptr, ""},
+      {"quantized::conv_transpose3d_prepack", "quantized::conv_transpose3d", nullptr, ""},
+  };
+  return (conv.transposed ? kTransposed : kPlain)[conv.stride.size() - 1];
+}
+
+c10::List<std::int64_t> Ints(const std::vector<std::int64_t>& values) { return c10::List<std::int64_t>(c10::ArrayRef(values)); }
 
 }  // namespace
 
@@ -53,12 +79,14 @@ absl::StatusOr<PackedLayer> PackedLayer::Create(const graph::MacLayer& layer, nu
       packed.op_ = relu ? "quantized::linear_relu" : "quantized::linear";
     } else {
       const graph::ConvolutionAttributes& conv = layer.convolution;
-      packed.packed_ = CallOperator("quantized::conv2d_prepack", "",
-                                    {QuantizedWeight(layer), bias, c10::List<std::int64_t>(c10::ArrayRef(conv.stride)),
-                                     c10::List<std::int64_t>(c10::ArrayRef(conv.padding)),
-                                     c10::List<std::int64_t>(c10::ArrayRef(conv.dilation)), conv.groups});
-      packed.op_ = relu ? "quantized::conv2d_relu" : "quantized::conv2d";
-      packed.overload_ = "new";
+      const ConvolutionOperator& op = OperatorOf(conv);
+      torch::jit::Stack stack{QuantizedWeight(layer), bias, Ints(conv.stride), Ints(conv.padding)};
+      if (conv.transposed) stack.emplace_back(Ints(conv.output_padding));
+      stack.emplace_back(Ints(conv.dilation));
+      stack.emplace_back(conv.groups);
+      packed.packed_ = CallOperator(op.prepack, "", std::move(stack));
+      packed.op_ = relu ? op.relu : op.plain;
+      packed.overload_ = op.overload;
     }
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "packing the layer");

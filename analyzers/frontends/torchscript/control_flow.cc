@@ -13,7 +13,9 @@ bool Raises(const torch::jit::Block* block) {
   return false;
 }
 
-bool IsList(const Slot& slot) { return std::holds_alternative<std::shared_ptr<SlotList>>(slot); }
+bool IsContainer(const Slot& slot) {
+  return std::holds_alternative<std::shared_ptr<SlotList>>(slot) || std::holds_alternative<std::shared_ptr<SlotDict>>(slot);
+}
 
 bool IsTensor(const Slot& slot) {
   const auto* value = std::get_if<c10::IValue>(&slot);
@@ -32,6 +34,21 @@ bool SameNumber(const Slot& a, const Slot& b) {
   return x->isString() && y->isString() && x->toStringRef() == y->toStringRef();
 }
 
+// True when the block computes numbers and truths alone, as `x.dim() != 2 and x.dim() != 3` does.
+bool HasNoTensors(const torch::jit::Block* block) {
+  for (const torch::jit::Node* node : block->nodes()) {
+    if (node->kind() == c10::prim::CallMethod || node->kind() == c10::prim::SetAttr || node->outputs().empty()) return false;
+    for (const torch::jit::Value* output : node->outputs()) {
+      const c10::TypeKind kind = output->type()->kind();
+      if (kind != c10::TypeKind::IntType && kind != c10::TypeKind::BoolType) return false;
+    }
+    for (const torch::jit::Block* inner : node->blocks()) {
+      if (!HasNoTensors(inner)) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 void Evaluator::EvaluateIf(const torch::jit::Node* node, Frame& frame) {
@@ -48,6 +65,9 @@ void Evaluator::EvaluateIf(const torch::jit::Node* node, Frame& frame) {
     return EmitIf(node, *symbolic, frame);
   } else if (const auto* scalar = std::get_if<Symbol>(&condition)) {  // a comparison of numbers made by item()
     return EmitIf(node, {scalar->value, false}, frame);
+  } else if (HasNoTensors(node->blocks()[0]) && HasNoTensors(node->blocks()[1])) {
+    for (const torch::jit::Value* output : node->outputs()) frame[output] = Unknown{};
+    return;
   } else {
     Refuse("a branch that depends on the shape of the input", "trace the model, or make the branch constant");
   }
@@ -73,8 +93,8 @@ void Evaluator::EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Fra
   for (std::size_t i = 0; i < results[0].size(); ++i) {
     const Slot& a = results[0][i];
     const Slot& b = results[1][i];
-    if (IsList(a) || IsList(b)) {
-      Refuse("a branch that gives a list or a tuple", "return tensors from both sides of the branch");
+    if (IsContainer(a) || IsContainer(b)) {
+      Refuse("a branch that gives a list, a tuple or a dict", "return tensors from both sides of the branch");
     }
     if (!IsTensor(a) && !IsTensor(b)) {
       outputs.push_back(SameNumber(a, b) ? a : Slot(Unknown{}));
@@ -100,8 +120,11 @@ void Evaluator::EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Fra
                                            .outputs = {},
                                            .attributes = std::move(branches),
                                            .module_path = path(),
-                                           .source_op = "prim::If"},
+                                           .source_op = "prim::If",
+                                           .source_line = SourceLine(),
+                                           .module_stack = ModuleStack()},
                                           static_cast<int>(tensors.size()));
+  shapes_.Add(graph_.nodes[static_cast<std::size_t>(id)]);
   for (std::size_t k = 0; k < tensors.size(); ++k) {
     std::get<Symbol>(outputs[tensors[k]]).value = graph_.nodes[static_cast<std::size_t>(id)].outputs[k];
   }

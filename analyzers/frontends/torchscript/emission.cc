@@ -2,9 +2,14 @@
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/scalar_tensor.h>
 
+#include <c10/core/ScalarType.h>
+
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
+#include "analyzers/graph/operator_names.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::frontends::torchscript {
@@ -12,15 +17,23 @@ namespace qatgap::frontends::torchscript {
 using graph::OpKind;
 using graph::ValueId;
 
-bool Evaluator::IsCodes(const Slot& slot) {
-  const auto* symbol = std::get_if<Symbol>(&slot);
-  return symbol != nullptr && symbol->codes;
+namespace {
+
+bool GivesBools(std::string_view name) {
+  static const std::set<std::string_view> kNames = {"aten::all",         "aten::any",         "aten::eq",
+                                                    "aten::isfinite",    "aten::isnan",       "aten::logical_and",
+                                                    "aten::logical_not", "aten::logical_or", "aten::ne"};
+  return kNames.contains(name);
 }
 
-bool Evaluator::IsNone(const Slot& slot) {
-  const auto* value = std::get_if<c10::IValue>(&slot);
-  return value != nullptr && value->isNone();
+bool GivesIndices(std::string_view name) {
+  static const std::set<std::string_view> kNames = {"aten::max", "aten::min", "aten::sort", "aten::topk",
+                                                    "aten::adaptive_max_pool1d", "aten::adaptive_max_pool2d",
+                                                    "aten::adaptive_max_pool3d"};
+  return kNames.contains(name);
 }
+
+}  // namespace
 
 const c10::IValue& Evaluator::Concrete(const Slot& slot, std::string_view what) const {
   const auto* value = std::get_if<c10::IValue>(&slot);
@@ -52,48 +65,34 @@ std::vector<std::int64_t> Evaluator::Ints(const Slot& slot, std::string_view wha
   return ints;
 }
 
-// The first value behind `value` that surely has its shape.
-ValueId Evaluator::ShapeRoot(ValueId value) const {
-  while (const graph::Node* node = graph_.producer(value)) {
-    switch (node->kind) {
-      case OpKind::kQuantize:
-      case OpKind::kQuantizeLike:
-      case OpKind::kDequantize:
-      case OpKind::kBatchNorm:
-      case OpKind::kRelu:
-      case OpKind::kClamp:
-      case OpKind::kHardswish:
-      case OpKind::kHardsigmoid:
-      case OpKind::kSigmoid:
-        value = node->inputs[0];
-        break;
-      default:
-        return value;
-    }
+std::vector<ValueId> Evaluator::AddNode(OpKind kind, std::vector<ValueId> inputs, graph::Attributes attributes,
+                                        int output_count) {
+  const graph::NodeId id = graph_.AddNode(*block_,
+                                          {.kind = kind,
+                                           .inputs = std::move(inputs),
+                                           .outputs = {},
+                                           .attributes = std::move(attributes),
+                                           .module_path = path(),
+                                           .source_op = source_op_,
+                                           .source_line = SourceLine(),
+                                           .module_stack = ModuleStack()},
+                                          output_count);
+  const graph::Node& node = graph_.nodes[static_cast<std::size_t>(id)];
+  shapes_.Add(node);
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (const at::ScalarType type = ResultType(node, i); type != at::kFloat) types_[node.outputs[i]] = type;
   }
-  return value;
-}
-
-std::vector<std::int64_t> Evaluator::ReshapeSizes(const Slot& slot, const Slot& x) const {
-  const auto* symbol = std::get_if<Symbol>(&x);
-  std::vector<std::int64_t> sizes;
-  for (const Slot& item : Items(slot, "shape")) {
-    const auto* unknown = std::get_if<Unknown>(&item);
-    const bool kept = unknown != nullptr && unknown->tensor >= 0 && unknown->axis == static_cast<int>(sizes.size()) &&
-                      (unknown->axis == 0 || (symbol != nullptr && ShapeRoot(unknown->tensor) == ShapeRoot(symbol->value)));
-    sizes.push_back(kept ? 0 : Int(item, "shape"));
-  }
-  return sizes;
+  return node.outputs;
 }
 
 ValueId Evaluator::Emit(OpKind kind, std::vector<ValueId> inputs, graph::Attributes attributes) {
-  const graph::NodeId id = graph_.AddNode(*block_, {.kind = kind,
-                                                    .inputs = std::move(inputs),
-                                                    .outputs = {},
-                                                    .attributes = std::move(attributes),
-                                                    .module_path = path(),
-                                                    .source_op = source_op_});
-  return graph_.nodes[static_cast<std::size_t>(id)].outputs[0];
+  return AddNode(kind, std::move(inputs), std::move(attributes), 1).front();
+}
+
+ValueId Evaluator::EmitOperator(std::string name, std::string overload, std::vector<ValueId> inputs,
+                                std::vector<graph::Argument> arguments) {
+  return Emit(OpKind::kOperator, std::move(inputs),
+              graph::OperatorAttributes{std::move(name), std::move(overload), std::move(arguments)});
 }
 
 ValueId Evaluator::Codes(const Slot& slot) const {
@@ -110,16 +109,81 @@ ValueId Evaluator::Real(const Slot& slot) {
   if (std::holds_alternative<SymbolicBool>(slot)) {
     Refuse(absl::StrCat("the truth of a tensor is an operand of ", source_op_), "use the tensor itself");
   }
+  if (std::holds_alternative<Extent>(slot) || std::holds_alternative<Unknown>(slot)) {
+    Refuse(absl::StrCat("an operand of ", source_op_, " depends on the shape of the input"),
+           "write it as a constant of the model");
+  }
   const c10::IValue& value = Concrete(slot, "operand");
   if (value.isTensor()) return Constant(value.toTensor());
-  if (value.isDouble() || value.isInt()) return Constant(at::scalar_tensor(value.toScalar(), at::kFloat));
+  if (value.isDouble() || value.isInt() || value.isBool()) {
+    return Constant(at::scalar_tensor(value.toScalar(), at::kFloat));
+  }
   Refuse(absl::StrCat("an operand of ", source_op_, " is a ", value.tagKind()), "export the model again");
 }
 
+ValueId Evaluator::Operand(const Slot& slot, const Slot& beside) {
+  const auto* value = std::get_if<c10::IValue>(&slot);
+  const auto* symbol = std::get_if<Symbol>(&beside);
+  if (value != nullptr && value->isInt() && symbol != nullptr && !symbol->codes &&
+      !at::isFloatingType(TypeOf(symbol->value))) {
+    return Constant(at::scalar_tensor(value->toScalar(), at::kLong));
+  }
+  return Real(slot);
+}
+
+at::ScalarType Evaluator::TypeOf(ValueId value) const {
+  const auto it = types_.find(value);
+  return it == types_.end() ? at::kFloat : it->second;
+}
+
+at::ScalarType Evaluator::ResultType(const graph::Node& node, std::size_t output) const {
+  if (const auto* constant = std::get_if<graph::ConstantAttributes>(&node.attributes)) {
+    return execution::TorchType(constant->value.dtype());
+  }
+  switch (node.kind) {
+    case OpKind::kGreater:
+    case OpKind::kGreaterEqual:
+    case OpKind::kLess:
+    case OpKind::kLessEqual:
+      return at::kBool;
+    case OpKind::kAdd:
+    case OpKind::kSub:
+    case OpKind::kMul: {
+      const at::ScalarType a = TypeOf(node.inputs[0]), b = TypeOf(node.inputs[1]);
+      return at::isFloatingType(a) || at::isFloatingType(b) ? at::kFloat : c10::promoteTypes(a, b);
+    }
+    case OpKind::kFlatten:
+    case OpKind::kReshape:
+    case OpKind::kPermute:
+    case OpKind::kConcat:
+      return TypeOf(node.inputs[0]);
+    case OpKind::kOperator:
+      break;
+    default:
+      return at::kFloat;
+  }
+  const auto& call = std::get<graph::OperatorAttributes>(node.attributes);
+  if (call.name == "aten::to") {
+    const auto* type = call.arguments.size() > 1 ? std::get_if<std::int64_t>(&call.arguments[1]) : nullptr;
+    return type == nullptr ? at::kFloat : static_cast<at::ScalarType>(*type);
+  }
+  if (GivesBools(call.name)) return at::kBool;
+  if (call.name == "aten::argmax" || call.name == "aten::argmin" || (output == 1 && GivesIndices(call.name))) {
+    return at::kLong;
+  }
+  return graph::MovesElements(call.name) && !node.inputs.empty() ? TypeOf(node.inputs[0]) : at::kFloat;
+}
+
+Symbol Evaluator::QuantizeLike(ValueId real, const Symbol& codes) {
+  return {Emit(OpKind::kQuantizeLike, {real, codes.value}), true, codes.is_signed};
+}
+
+Slot Evaluator::Like(ValueId real, const Slot& x) {
+  return IsCodes(x) ? QuantizeLike(real, std::get<Symbol>(x)) : Symbol{real};
+}
+
 Slot Evaluator::EmitLike(OpKind kind, const Slot& x, graph::Attributes attributes) {
-  const ValueId real = Emit(kind, {Real(x)}, std::move(attributes));
-  if (!IsCodes(x)) return Symbol{real, false};
-  return Symbol{Emit(OpKind::kQuantizeLike, {real, Codes(x)}), true, std::get<Symbol>(x).is_signed};
+  return Like(Emit(kind, {Real(x)}, std::move(attributes)), x);
 }
 
 void Evaluator::Check(const numerics::QuantParams& params, std::string_view what) const {
@@ -170,13 +234,37 @@ ValueId Evaluator::Constant(const at::Tensor& tensor) {
   return id;
 }
 
-ValueId Evaluator::CodeConstant(graph::Tensor codes, numerics::QuantParams params) {
+ValueId Evaluator::CodeConstant(graph::ConstantAttributes constant) {
   graph::Block* outer = block_;
   block_ = &constants_;
-  const ValueId id = Emit(OpKind::kConstant, {}, graph::ConstantAttributes{std::move(codes), std::move(params)});
+  const ValueId id = Emit(OpKind::kConstant, {}, std::move(constant));
   const ValueId real = Emit(OpKind::kDequantize, {id});
   block_ = outer;
   return real;
+}
+
+const graph::ConstantAttributes* Evaluator::CodesBehind(ValueId real) const {
+  const graph::Node* dequantize = graph_.producer(real);
+  if (dequantize == nullptr || dequantize->kind != OpKind::kDequantize) return nullptr;
+  const graph::Node* constant = graph_.producer(dequantize->inputs[0]);
+  return constant == nullptr ? nullptr : std::get_if<graph::ConstantAttributes>(&constant->attributes);
+}
+
+std::optional<ValueId> Evaluator::TransposedCodes(ValueId real) {
+  const graph::ConstantAttributes* found = CodesBehind(real);
+  if (found == nullptr || found->value.shape().size() != 2) return std::nullopt;
+  const auto transpose = [](const graph::Tensor& tensor) {
+    return *execution::FromTorch(execution::ToTorch(tensor).t().contiguous());
+  };
+  numerics::QuantParams params = *found->qparams;
+  if (params.per_channel()) params.axis = 1 - params.axis;
+  graph::ConstantAttributes constant{.value = transpose(found->value), .qparams = std::move(params)};
+  if (found->origin != nullptr) {
+    graph::WeightOrigin origin = *found->origin;
+    if (origin.real.defined()) origin.real = transpose(origin.real);
+    constant.origin = std::make_shared<const graph::WeightOrigin>(std::move(origin));
+  }
+  return CodeConstant(std::move(constant));
 }
 
 // A quantized tensor (qint8 or quint8, per tensor or per channel) of the file: a packed weight, as a rule.
@@ -202,7 +290,7 @@ ValueId Evaluator::QuantizedConstant(const at::Tensor& tensor) {
     Refuse("a weight with floating-point zero points", "quantize weights with per_channel_symmetric");
   }
   Check(params, "a weight");
-  return CodeConstant(Copy(at::int_repr(tensor).to(at::kInt)), std::move(params));
+  return CodeConstant({.value = Copy(at::int_repr(tensor).to(at::kInt)), .qparams = std::move(params)});
 }
 
 void Evaluator::Notice(graph::NoticeKind kind, std::string detail) {

@@ -10,12 +10,14 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "analyzers/frontends/torchscript/extents.h"
+#include "analyzers/frontends/torchscript/slots.h"
 #include "analyzers/graph/graph.h"
 
 namespace qatgap::frontends::torchscript {
@@ -31,34 +33,10 @@ class ImportError : public std::exception {
   std::string what_;
 };
 
-// A tensor that depends on the model's input.
-struct Symbol {
-  graph::ValueId value = -1;
-  bool codes = false;      // quantized
-  bool is_signed = false;  // of codes: qint8, not quint8
-  int copy = 0;            // clones share the value but not the memory: each has its own number
-};
-// The truth of a one-element tensor that depends on the input.
-struct SymbolicBool {
-  graph::ValueId value = -1;
-  bool negated = false;
-};
-// Depends on the shape of the input, or on something that has no value here.
-struct Unknown {
-  graph::ValueId tensor = -1;  // set: the sizes of this tensor
-  int axis = -1;               // set too: its extent along this axis
-};
-struct SlotList;
-// What a TorchScript value is while a method is evaluated; IValue: computed from attributes alone.
-using Slot = std::variant<c10::IValue, Symbol, SymbolicBool, Unknown, std::shared_ptr<SlotList>>;
-struct SlotList {
-  std::vector<Slot> items;
-  int branch = 0;  // where it was made, see Evaluator::branch_
-};
-
 class Evaluator {
  public:
-  explicit Evaluator(const torch::jit::Module& module);
+  // `ranks`: numbers of axes of inputs, by name, where they are known.
+  explicit Evaluator(const torch::jit::Module& module, std::map<std::string, std::size_t> ranks = {});
 
   // Evaluates forward(); afterwards graph() is complete.
   void Run();
@@ -74,19 +52,27 @@ class Evaluator {
 
   // The real value of an operand: symbolic codes are dequantized, constants and numbers become constants.
   graph::ValueId Real(const Slot& slot);
+  // As Real, with a whole number kept whole: a number beside integers must not make them float32.
+  graph::ValueId Operand(const Slot& slot, const Slot& beside);
   // The tensor that is codes; throws when it is not.
   graph::ValueId Codes(const Slot& slot) const;
-  static bool IsCodes(const Slot& slot);
-  static bool IsNone(const Slot& slot);
   const c10::IValue& Concrete(const Slot& slot, std::string_view what) const;
   std::int64_t Int(const Slot& slot, std::string_view what) const { return Concrete(slot, what).toInt(); }
   std::vector<std::int64_t> Ints(const Slot& slot, std::string_view what) const;
-  // The sizes of a reshape of `x`: an extent that a tensor of x's shape has on that axis, or any batch, becomes 0.
-  std::vector<std::int64_t> ReshapeSizes(const Slot& slot, const Slot& x) const;
   std::vector<Slot> Items(const Slot& slot, std::string_view what) const;
+  // Type of a value's elements as far as operators tell; an input of the graph counts as float32.
+  at::ScalarType TypeOf(graph::ValueId value) const;
+  ShapeTable& shapes() { return shapes_; }
 
   // Adds a node to the current block and returns its only output.
   graph::ValueId Emit(graph::OpKind kind, std::vector<graph::ValueId> inputs, graph::Attributes attributes = {});
+  // An operator of LibTorch's registry, by name.
+  graph::ValueId EmitOperator(std::string name, std::string overload, std::vector<graph::ValueId> inputs,
+                              std::vector<graph::Argument> arguments);
+  // Codes with the qparams of `codes`.
+  Symbol QuantizeLike(graph::ValueId real, const Symbol& codes);
+  // The real value that operators made of `x`, which keeps its qparams when that is quantized.
+  Slot Like(graph::ValueId real, const Slot& x);
   // An operator of one tensor that keeps its input's qparams when that is quantized.
   Slot EmitLike(graph::OpKind kind, const Slot& x, graph::Attributes attributes = {});
   // Codes of the whole range of quint8 or qint8.
@@ -96,13 +82,23 @@ class Evaluator {
   graph::Tensor Copy(const at::Tensor& tensor) const;
   // A constant in the root block, made once per tensor; of a quantized tensor its dequantized codes.
   graph::ValueId Constant(const at::Tensor& tensor);
-  graph::ValueId CodeConstant(graph::Tensor codes, numerics::QuantParams params);
+  graph::ValueId CodeConstant(graph::ConstantAttributes constant);
   graph::ValueId QuantizedConstant(const at::Tensor& tensor);
+  // The code constant behind a dequantize, or nullptr.
+  const graph::ConstantAttributes* CodesBehind(graph::ValueId real) const;
+  // The same weight with its two axes exchanged; nullopt when `real` is no quantized constant of two axes.
+  std::optional<graph::ValueId> TransposedCodes(graph::ValueId real);
   void Notice(graph::NoticeKind kind, std::string detail);
   void set_saw_fake_quant() { saw_fake_quant_ = true; }
   void set_saw_quantized_operator() { saw_quantized_operator_ = true; }
   // Module path of the code being evaluated.
-  const std::string& path() const { return path_stack_.back(); }
+  const std::string& path() const { return calls_.back().path; }
+  // The module being evaluated, and the one at a path; nullptr where there is none.
+  const c10::ivalue::Object* module() const { return calls_.back().self; }
+  const c10::ivalue::Object* ModuleAt(const std::string& path) const;
+  // The number that the file last added to this tensor of a module; nullopt when it added none.
+  std::optional<double> AddedTo(const at::Tensor& tensor) const;
+  const std::string& source_op() const { return source_op_; }
   [[noreturn]] void Refuse(std::string_view what, std::string_view remedy) const;
   // FAILED_PRECONDITION unless the qparams are valid; `what` is completed by the module's path.
   void Check(const numerics::QuantParams& params, std::string_view what) const;
@@ -111,51 +107,87 @@ class Evaluator {
 
  private:
   using Frame = std::unordered_map<const torch::jit::Value*, Slot>;
+  struct ActiveCall {
+    Frame* frame = nullptr;
+    const torch::jit::Node* at = nullptr;        // being evaluated
+    const c10::ivalue::Object* self = nullptr;
+    std::string path;
+  };
 
-  graph::ValueId ShapeRoot(graph::ValueId value) const;
+  std::vector<graph::ValueId> AddNode(graph::OpKind kind, std::vector<graph::ValueId> inputs, graph::Attributes attributes,
+                                      int output_count);
+  at::ScalarType ResultType(const graph::Node& node, std::size_t output) const;
   void NamePaths(const torch::jit::Module& module, const std::string& path);
   std::vector<Slot> Call(torch::jit::Function& function, const Inputs& inputs);
   std::vector<Slot> EvaluateBlock(const torch::jit::Block* block, Frame& frame);
   void EvaluateNode(const torch::jit::Node* node, Frame& frame);
+  // structure.cc: calls, attributes, tests of types; false where the node is none of them.
   bool EvaluateStructure(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  bool EvaluateQuestion(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   void EvaluateCall(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  void Execute(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  // containers.cc: lists, tuples, dicts.
+  bool EvaluateContainer(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  bool EvaluateListOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  bool EvaluateDictOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  Slot ItemOfInput(SlotList& list, std::size_t index);
+  // size_arithmetic.cc: numbers made of the input's shape.
+  bool EvaluateSizes(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  // control_flow.cc
   void EvaluateIf(const torch::jit::Node* node, Frame& frame);
   void EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Frame& frame);
   void EvaluateLoop(const torch::jit::Node* node, Frame& frame);
-  void Execute(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
-  void EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
-  bool EvaluateListOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   void CountStep();
-  void Overwrite(const Symbol& target, const Slot& result);
+  void EvaluateOperator(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  // operator_call.cc: an operator without a handler of its own; false when it is not on the list.
+  bool CallByName(const torch::jit::Node* node, Frame& frame, const Inputs& inputs, const std::string& pure_name);
+  graph::Argument ToArgument(const c10::Argument& parameter, const Slot& slot, std::vector<graph::ValueId>& inputs);
+  // in_place.cc
+  void Overwrite(const Slot& target, const Slot& result);
+  void RefuseLiveViews(graph::ValueId target) const;
+  // model_interface.cc: inputs and outputs of the model.
+  Slot MakeInput(const c10::Argument& parameter);
+  Slot MakeInput(const c10::TypePtr& type, const std::string& name);
+  Symbol TensorInput(const std::string& name);
   void AddOutputs(const Slot& slot, const std::string& name);
+  // provenance.cc: where in the user's program a node stands.
+  std::string SourceLine() const;
+  const std::string& ModuleStack();
 
   const torch::jit::Module& module_;
+  std::map<std::string, std::size_t> ranks_;
   graph::Graph graph_;
+  ShapeTable shapes_{graph_};
+  std::unordered_map<graph::ValueId, at::ScalarType> types_;  // of values that are not float32
   graph::Block constants_;           // prepended to the body: constants are visible in every block
   graph::Block* block_ = nullptr;
   std::map<const void*, std::string> paths_;  // of module objects
+  std::map<std::string, const c10::ivalue::Object*> modules_;
+  std::map<std::string, std::string> module_stacks_;  // by path
   std::map<const void*, graph::ValueId> constant_of_;
+  std::map<const void*, double> added_;  // numbers added to tensors: epsilon to a variance
   std::vector<at::Tensor> kept_;     // keeps the keys of constant_of_ alive
-  std::vector<std::string> path_stack_{""};
-  std::vector<Frame*> frames_;       // of the calls being evaluated
+  std::vector<ActiveCall> calls_{ActiveCall{}};
   std::string source_op_;
   std::int64_t steps_ = 0;
-  int depth_ = 0;
   int branch_ = 0, branches_ = 0;
   graph::ValueId first_value_of_branch_ = 0;
   int copies_ = 0;
   bool saw_fake_quant_ = false, saw_quantized_operator_ = false, saw_script_ = false;
 };
 
-// True when a slot is, or a list holds, something that depends on the input's data.
-bool IsSymbolic(const Slot& slot);
-
 // The first line of LibTorch's message: without its backtrace and the addresses in it.
 std::string FirstLine(const std::exception& error);
 
 // The handler of an operator, or nullptr. Each list is one function in its own file.
+Evaluator::Handler FindMacOperator(std::string_view name);
 Evaluator::Handler FindFloatOperator(std::string_view name);
+Evaluator::Handler FindShapeOperator(std::string_view name);
 Evaluator::Handler FindFakeQuantOperator(std::string_view name);
 Evaluator::Handler FindQuantizedOperator(std::string_view name);
+Evaluator::Handler FindQuantizedMacOperator(std::string_view name);
+
+// What LibTorch's own operator does with codes: gives codes of the same qparams, and how.
+bool HasKernelOnCodes(std::string_view name);
 
 }  // namespace qatgap::frontends::torchscript

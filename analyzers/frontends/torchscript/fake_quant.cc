@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
+#include "analyzers/frontends/torchscript/weight_origin.h"
 #include "analyzers/numerics/fake_quantize.h"
 
 namespace qatgap::frontends::torchscript {
@@ -39,15 +40,18 @@ graph::Tensor QuantizeWeight(const Evaluator& evaluator, const at::Tensor& weigh
 }
 
 // Quantize and dequantize: nodes for what depends on the input, a code constant for what does not.
-Slot FakeQuantize(Evaluator& evaluator, const Slot& x, QuantParams params) {
+Slot FakeQuantize(Evaluator& evaluator, const Slot& x, QuantParams params, std::shared_ptr<const graph::ObservedRange> observed) {
   evaluator.Check(params, "a fake-quant");
   evaluator.set_saw_fake_quant();
   if (const auto* value = std::get_if<c10::IValue>(&x)) {
-    graph::Tensor codes = QuantizeWeight(evaluator, value->toTensor(), params);
-    return Symbol{evaluator.CodeConstant(std::move(codes), std::move(params))};
+    const at::Tensor& weight = value->toTensor();
+    graph::Tensor codes = QuantizeWeight(evaluator, weight, params);
+    return Symbol{evaluator.CodeConstant({.value = std::move(codes),
+                                          .qparams = std::move(params),
+                                          .origin = OriginOfWeight(evaluator, weight, observed)})};
   }
-  const graph::ValueId codes =
-      evaluator.Emit(OpKind::kQuantize, {evaluator.Real(x)}, graph::QuantizeAttributes{std::move(params)});
+  const graph::ValueId codes = evaluator.Emit(OpKind::kQuantize, {evaluator.Real(x)},
+                                              graph::QuantizeAttributes{std::move(params), std::move(observed)});
   return Symbol{evaluator.Emit(OpKind::kDequantize, {codes})};
 }
 
@@ -111,7 +115,15 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
   at::fused_moving_avg_obs_fake_quant(at::zeros(shape), observer_off, tensor(2), minimum, maximum, scale, zero_point,
                                       evaluator.Concrete(in[7], "averaging constant").toDouble(), quant_min, quant_max,
                                       axis, per_channel, symmetric);
-  return FakeQuantize(evaluator, in[0], ParamsFrom(evaluator, scale, zero_point, quant_min, quant_max, axis));
+  QuantParams params = ParamsFrom(evaluator, scale, zero_point, quant_min, quant_max, axis);
+  std::shared_ptr<const graph::ObservedRange> observed =
+      RangeOfFusedModule(evaluator, tensor(3), tensor(4), params, symmetric);
+  if (observed != nullptr && tensor(1).reshape({-1})[0].item<std::int64_t>() != 0) {
+    auto watching = std::make_shared<graph::ObservedRange>(*observed);
+    watching->averaging = static_cast<float>(evaluator.Concrete(in[7], "averaging constant").toDouble());
+    observed = std::move(watching);
+  }
+  return FakeQuantize(evaluator, in[0], std::move(params), std::move(observed));
 }
 
 // fake_quantize_per_tensor_affine(x, scale, zero_point, quant_min, quant_max), numbers or tensors.
@@ -119,19 +131,21 @@ Slot PerTensor(Evaluator& evaluator, const Evaluator::Inputs& in) {
   const auto as_tensor = [](const c10::IValue& value) {
     return value.isTensor() ? value.toTensor() : at::scalar_tensor(value.toScalar(), at::kDouble);
   };
-  const QuantParams params =
+  QuantParams params =
       ParamsFrom(evaluator, as_tensor(evaluator.Concrete(in[1], "scale")), as_tensor(evaluator.Concrete(in[2], "zero point")),
                  evaluator.Int(in[3], "quant_min"), evaluator.Int(in[4], "quant_max"), QuantParams::kPerTensor);
   if (params.scales.size() != 1) evaluator.Refuse("a per-tensor fake-quant with several scales", "export the model again");
-  return FakeQuantize(evaluator, in[0], params);
+  auto observed = RangeOfPlainModule(evaluator, params);
+  return FakeQuantize(evaluator, in[0], std::move(params), std::move(observed));
 }
 
 // fake_quantize_per_channel_affine(x, scale, zero_point, axis, quant_min, quant_max).
 Slot PerChannel(Evaluator& evaluator, const Evaluator::Inputs& in) {
-  return FakeQuantize(evaluator, in[0],
-                      ParamsFrom(evaluator, evaluator.Concrete(in[1], "scale").toTensor(),
-                                 evaluator.Concrete(in[2], "zero point").toTensor(), evaluator.Int(in[4], "quant_min"),
-                                 evaluator.Int(in[5], "quant_max"), ChannelAxis(evaluator, in[3])));
+  QuantParams params = ParamsFrom(evaluator, evaluator.Concrete(in[1], "scale").toTensor(),
+                                  evaluator.Concrete(in[2], "zero point").toTensor(), evaluator.Int(in[4], "quant_min"),
+                                  evaluator.Int(in[5], "quant_max"), ChannelAxis(evaluator, in[3]));
+  auto observed = RangeOfPlainModule(evaluator, params);
+  return FakeQuantize(evaluator, in[0], std::move(params), std::move(observed));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-// Quantized operators of converted models, written as dequantize, float operator, quantize.
-#include <ATen/native/quantized/PackedParams.h>
+// Quantized operators of converted models that are no MAC layers, written as dequantize, float operator, quantize.
+#include <ATen/core/Tensor.h>
 
-#include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +11,9 @@
 namespace qatgap::frontends::torchscript {
 namespace {
 
+using graph::Argument;
 using graph::OpKind;
+using graph::TensorArgument;
 using Inputs = Evaluator::Inputs;
 
 // Output of a quantized operator: codes of the same type as its input `x`.
@@ -22,58 +24,70 @@ Slot Requantize(Evaluator& e, graph::ValueId real, const Slot& x, const Slot& sc
 
 graph::ValueId Dequantized(Evaluator& e, const Slot& x) { return e.Emit(OpKind::kDequantize, {e.Codes(x)}); }
 
-Slot Product(Evaluator& e, const Inputs& in, OpKind kind, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-             graph::Attributes attributes, bool relu) {
-  std::vector<graph::ValueId> operands{Dequantized(e, in[0]), e.QuantizedConstant(weight)};
-  if (bias && bias->defined()) operands.push_back(e.Constant(*bias));
-  graph::ValueId value = e.Emit(kind, std::move(operands), std::move(attributes));
+double Number(const c10::IValue& value) {
+  return value.isTensor() ? value.toTensor().item<double>() : value.toScalar().toDouble();
+}
+
+// The qparams of codes, where no branch gives codes of several.
+numerics::QuantParams ParamsOf(Evaluator& e, graph::ValueId codes) {
+  while (const graph::Node* node = e.graph().producer(codes)) {
+    if (const auto* quantize = std::get_if<graph::QuantizeAttributes>(&node->attributes)) return quantize->qparams;
+    if (node->kind != OpKind::kQuantizeLike) break;
+    codes = node->inputs[1];
+  }
+  e.Refuse(absl::StrCat(e.source_op(), " on a tensor that comes from a branch"), "move it into the branch");
+}
+
+// x + c, PyTorch 2.13: c is rounded to the input's grid and moves the zero point, where there is room for it; else the
+// range is what can be reached, with the zero point at its end.
+Slot AddScalar(Evaluator& e, const Slot& x, const Slot& number, bool relu) {
+  const numerics::QuantParams params = ParamsOf(e, e.Codes(x));
+  const double scale = params.scale();
+  const double addend = Number(e.Concrete(number, "scalar"));
+  if (!std::isfinite(addend) || std::abs(addend / scale) > 1e9) {
+    e.Refuse(absl::StrCat("a scalar of ", addend, " beside a scale of ", scale), "mend the model and export it again");
+  }
+  const auto steps = static_cast<std::int64_t>(std::nearbyint(addend / scale));
+  const std::int64_t low = params.quant_min, high = params.quant_max, moved = params.zero_point() - steps;
+  double new_scale = scale;
+  std::int64_t zero_point = moved;
+  if (moved < low) {
+    new_scale = static_cast<double>(high - moved) / static_cast<double>(high - low) * scale;
+    zero_point = low;
+  } else if (moved > high) {
+    new_scale = static_cast<double>(moved - low) / static_cast<double>(high - low) * scale;
+    zero_point = high;
+  }
+  graph::ValueId value =
+      e.Emit(OpKind::kAdd, {Dequantized(e, x), e.Real(c10::IValue(static_cast<double>(steps) * scale))});
   if (relu) value = e.Emit(OpKind::kRelu, {value});
-  return Requantize(e, value, in[0], in[2], in[3]);
+  return e.EmitQuantize(value, new_scale, zero_point, std::get<Symbol>(x).is_signed);
 }
 
-// conv(x, packed, output_scale, output_zero_point)
-template <int kAxes, bool kRelu>
-Slot Conv(Evaluator& e, const Inputs& in) {
-  const auto packed = e.Concrete(in[1], "packed weight").toCustomClass<ConvPackedParamsBase<kAxes>>();
-  const auto [weight, bias] = packed->unpack();
-  graph::ConvolutionAttributes attributes{.stride = packed->stride().vec(),
-                                          .padding = packed->padding().vec(),
-                                          .dilation = packed->dilation().vec(),
-                                          .groups = packed->groups(),
-                                          .transposed = packed->transpose(),
-                                          .output_padding = packed->output_padding().vec()};
-  if (!attributes.transposed) attributes.output_padding.clear();
-  return Product(e, in, OpKind::kConvolution, weight, bias, std::move(attributes), kRelu);
+// x * c, PyTorch 2.13: codes stay, or are mirrored where c is negative; the scale takes |c|. By 0: code 0 at scale 1.
+Slot MulScalar(Evaluator& e, const Slot& x, const Slot& number, bool relu) {
+  const numerics::QuantParams params = ParamsOf(e, e.Codes(x));
+  const double factor = Number(e.Concrete(number, "scalar"));
+  graph::ValueId value = e.Emit(OpKind::kMul, {Dequantized(e, x), e.Real(c10::IValue(factor))});
+  if (relu) value = e.Emit(OpKind::kRelu, {value});
+  const bool is_signed = std::get<Symbol>(x).is_signed;
+  if (factor == 0) return e.EmitQuantize(value, 1.0, 0, is_signed);
+  if (factor > 0) return e.EmitQuantize(value, params.scale() * factor, params.zero_point(), is_signed);
+  return e.EmitQuantize(value, -params.scale() * factor, params.quant_min + params.quant_max - params.zero_point(), is_signed);
 }
 
-// conv1d(x, packed, output_scale, output_zero_point): packed as a convolution of height 1.
-template <bool kRelu>
-Slot Conv1d(Evaluator& e, const Inputs& in) {
-  const auto packed = e.Concrete(in[1], "packed weight").toCustomClass<ConvPackedParamsBase<2>>();
-  if (packed->transpose()) e.Refuse("a transposed quantized conv1d", "write it as conv_transpose2d");
-  const auto [weight, bias] = packed->unpack();
-  const auto width = [](const auto& of_height_and_width) { return std::vector<std::int64_t>{of_height_and_width.get(1)}; };
-  graph::ConvolutionAttributes attributes{.stride = width(packed->stride()),
-                                          .padding = width(packed->padding()),
-                                          .dilation = width(packed->dilation()),
-                                          .groups = packed->groups(),
-                                          .transposed = false,
-                                          .output_padding = {}};
-  return Product(e, in, OpKind::kConvolution, weight.squeeze(2), bias, std::move(attributes), kRelu);
+template <OpKind kKind, bool kRelu>
+Slot WithScalar(Evaluator& e, const Inputs& in) {
+  const bool number_first = !IsCodes(in[0]);
+  const Slot& x = in[number_first ? 1 : 0];
+  const Slot& number = in[number_first ? 0 : 1];
+  return kKind == OpKind::kAdd ? AddScalar(e, x, number, kRelu) : MulScalar(e, x, number, kRelu);
 }
 
-// linear(x, packed, output_scale, output_zero_point)
-template <bool kRelu>
-Slot Linear(Evaluator& e, const Inputs& in) {
-  const auto packed = e.Concrete(in[1], "packed weight").toCustomClass<LinearPackedParamsBase>();
-  const auto [weight, bias] = packed->unpack();
-  return Product(e, in, OpKind::kLinear, weight, bias, {}, kRelu);
-}
-
-// add(a, b, scale, zero_point) and its like
+// add(a, b, scale, zero_point), add(a, number) and their like
 template <OpKind kKind, bool kRelu>
 Slot Binary(Evaluator& e, const Inputs& in) {
-  if (in.size() != 4) e.Refuse("a quantized operator with a number as operand", "use a quantized tensor");
+  if (in.size() == 2) return WithScalar<kKind, kRelu>(e, in);
   graph::ValueId value = e.Emit(kKind, {Dequantized(e, in[0]), Dequantized(e, in[1])});
   if (kRelu) value = e.Emit(OpKind::kRelu, {value});
   return Requantize(e, value, in[0], in[2], in[3]);
@@ -91,13 +105,118 @@ Slot Concat(Evaluator& e, const Inputs& in) {
   return Requantize(e, value, items[0], in[2], in[3]);
 }
 
-// hardswish(x, scale, zero_point)
-Slot Hardswish(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.Emit(OpKind::kHardswish, {Dequantized(e, in[0])}), in[0], in[1], in[2]);
+// hardswish(x, scale, zero_point), sigmoid likewise
+template <OpKind kKind>
+Slot Unary(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.Emit(kKind, {Dequantized(e, in[0])}), in[0], in[1], in[2]);
 }
 
-double Number(const c10::IValue& value) {
-  return value.isTensor() ? value.toTensor().item<double>() : value.toScalar().toDouble();
+// matmul(a, b, scale, zero_point)
+Slot Matmul(Evaluator& e, const Inputs& in) {
+  const graph::ValueId value =
+      e.EmitOperator("aten::matmul", "", {Dequantized(e, in[0]), Dequantized(e, in[1])}, {TensorArgument{0}, TensorArgument{1}});
+  return Requantize(e, value, in[0], in[2], in[3]);
+}
+
+double Scalar(Evaluator& e, const Slot& slot, std::string_view what) { return e.Concrete(slot, what).toScalar().toDouble(); }
+
+// leaky_relu(x, negative_slope, inplace, scale, zero_point)
+Slot LeakyRelu(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.EmitOperator("aten::leaky_relu", "", {Dequantized(e, in[0])},
+                                      {TensorArgument{0}, Scalar(e, in[1], "negative slope")}),
+                    in[0], in[3], in[4]);
+}
+
+// elu(x, scale, zero_point, alpha, scale_of_elu, input_scale)
+Slot Elu(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.EmitOperator("aten::elu", "", {Dequantized(e, in[0])},
+                                      {TensorArgument{0}, Scalar(e, in[3], "alpha"), Scalar(e, in[4], "scale"),
+                                       Scalar(e, in[5], "input scale")}),
+                    in[0], in[1], in[2]);
+}
+
+// celu(x, scale, zero_point, alpha)
+Slot Celu(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.EmitOperator("aten::celu", "", {Dequantized(e, in[0])}, {TensorArgument{0}, Scalar(e, in[3], "alpha")}),
+                    in[0], in[1], in[2]);
+}
+
+// softmax(x, dim, scale, zero_point)
+Slot Softmax(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.EmitOperator("aten::softmax", "int", {Dequantized(e, in[0])}, {TensorArgument{0}, e.Int(in[1], "dim")}),
+                    in[0], in[2], in[3]);
+}
+
+// prelu(x, weight, scale, zero_point)
+Slot Prelu(Evaluator& e, const Inputs& in) {
+  return Requantize(e, e.EmitOperator("aten::prelu", "", {Dequantized(e, in[0]), e.Real(in[1])},
+                                      {TensorArgument{0}, TensorArgument{1}}),
+                    in[0], in[2], in[3]);
+}
+
+// Weight and bias of a normalisation, either of which may be absent, behind `operands`.
+std::vector<Argument> Affine(Evaluator& e, const Slot& weight, const Slot& bias, std::vector<graph::ValueId>& operands) {
+  std::vector<Argument> arguments;
+  for (const Slot* slot : {&weight, &bias}) {
+    if (IsNone(*slot)) {
+      arguments.emplace_back(std::monostate{});
+    } else {
+      arguments.emplace_back(TensorArgument{static_cast<int>(operands.size())});
+      operands.push_back(e.Real(*slot));
+    }
+  }
+  return arguments;
+}
+
+// layer_norm(x, shape, weight, bias, eps, scale, zero_point), group_norm(x, groups, weight, bias, eps, scale, zero_point)
+template <bool kGroups>
+Slot LayerNorm(Evaluator& e, const Inputs& in) {
+  std::vector<graph::ValueId> operands{Dequantized(e, in[0])};
+  const std::vector<Argument> affine = Affine(e, in[2], in[3], operands);
+  const Argument what = kGroups ? Argument(e.Int(in[1], "groups")) : Argument(e.Ints(in[1], "shape"));
+  return Requantize(e, e.EmitOperator(kGroups ? "aten::group_norm" : "aten::layer_norm", "", std::move(operands),
+                                      {TensorArgument{0}, what, affine[0], affine[1], Scalar(e, in[4], "eps")}),
+                    in[0], in[5], in[6]);
+}
+
+// instance_norm(x, weight, bias, eps, scale, zero_point)
+Slot InstanceNorm(Evaluator& e, const Inputs& in) {
+  std::vector<graph::ValueId> operands{Dequantized(e, in[0])};
+  const std::vector<Argument> affine = Affine(e, in[1], in[2], operands);
+  return Requantize(e, e.EmitOperator("aten::instance_norm", "", std::move(operands),
+                                      {TensorArgument{0}, affine[0], affine[1], std::monostate{}, std::monostate{},
+                                       /*use_input_stats=*/true, /*momentum=*/0.1, Scalar(e, in[3], "eps"),
+                                       /*cudnn_enabled=*/false}),
+                    in[0], in[4], in[5]);
+}
+
+// batch_norm(x, weight, bias, mean, variance, eps, scale, zero_point)
+template <bool kRelu>
+Slot BatchNorm(Evaluator& e, const Inputs& in) {
+  const at::Tensor mean = e.Concrete(in[3], "mean").toTensor();
+  const auto or_default = [&](const Slot& slot, double value) {
+    return IsNone(slot) ? e.Constant(mean.new_full(mean.sizes(), value)) : e.Real(slot);
+  };
+  graph::ValueId value = e.Emit(
+      OpKind::kBatchNorm, {Dequantized(e, in[0]), or_default(in[1], 1), or_default(in[2], 0), e.Real(in[3]), e.Real(in[4])},
+      graph::BatchNormAttributes{Scalar(e, in[5], "eps")});
+  if (kRelu) value = e.Emit(OpKind::kRelu, {value});
+  return Requantize(e, value, in[0], in[6], in[7]);
+}
+
+// threshold(x, threshold, value)
+Slot Threshold(Evaluator& e, const Inputs& in) {
+  return e.Like(e.EmitOperator("aten::threshold", "", {Dequantized(e, in[0])},
+                               {TensorArgument{0}, Scalar(e, in[1], "threshold"), Scalar(e, in[2], "value")}),
+                in[0]);
+}
+
+// max_pool1d(x, kernel, stride, padding, dilation, ceil_mode)
+Slot MaxPool1d(Evaluator& e, const Inputs& in) {
+  return e.Like(e.EmitOperator("aten::max_pool1d", "", {Dequantized(e, in[0])},
+                               {TensorArgument{0}, e.Ints(in[1], "kernel"), e.Ints(in[2], "stride"), e.Ints(in[3], "padding"),
+                                e.Ints(in[4], "dilation"), e.Concrete(in[5], "ceil_mode").toBool()}),
+                in[0]);
 }
 
 // quantize_per_tensor(x, scale, zero_point, dtype)
@@ -110,27 +229,43 @@ Slot Quantize(Evaluator& e, const Inputs& in) {
                         static_cast<std::int64_t>(Number(e.Concrete(in[2], "zero point"))), dtype == at::kQInt8);
 }
 
+// Of a tensor that is no codes it is that tensor in float32.
 Slot Dequantize(Evaluator& e, const Inputs& in) {
-  return Symbol{Dequantized(e, in[0])};
+  return IsCodes(in[0]) ? Slot(Symbol{Dequantized(e, in[0])}) : in[0];
 }
 
-constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 18> kOperators = {{
-    {"quantized::conv1d", Conv1d<false>},
-    {"quantized::conv1d_relu", Conv1d<true>},
-    {"quantized::conv2d", Conv<2, false>},
-    {"quantized::conv2d_relu", Conv<2, true>},
-    {"quantized::conv3d", Conv<3, false>},
-    {"quantized::conv3d_relu", Conv<3, true>},
-    {"quantized::conv_transpose2d", Conv<2, false>},
-    {"quantized::linear", Linear<false>},
-    {"quantized::linear_relu", Linear<true>},
+constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 33> kOperators = {{
     {"quantized::add", Binary<OpKind::kAdd, false>},
     {"quantized::add_relu", Binary<OpKind::kAdd, true>},
+    {"quantized::add_scalar", WithScalar<OpKind::kAdd, false>},
+    {"quantized::add_scalar_relu", WithScalar<OpKind::kAdd, true>},
     {"quantized::mul", Binary<OpKind::kMul, false>},
     {"quantized::mul_relu", Binary<OpKind::kMul, true>},
+    {"quantized::mul_scalar", WithScalar<OpKind::kMul, false>},
+    {"quantized::mul_scalar_relu", WithScalar<OpKind::kMul, true>},
+    {"quantized::matmul", Matmul},
     {"quantized::cat", Concat<false>},
     {"quantized::cat_relu", Concat<true>},
-    {"quantized::hardswish", Hardswish},
+    {"quantized::hardswish", Unary<OpKind::kHardswish>},
+    {"quantized::sigmoid", Unary<OpKind::kSigmoid>},
+    {"quantized::leaky_relu", LeakyRelu},
+    {"quantized::elu", Elu},
+    {"quantized::celu", Celu},
+    {"quantized::prelu", Prelu},
+    {"quantized::softmax", Softmax},
+    {"quantized::threshold", Threshold},
+    {"quantized::layer_norm", LayerNorm<false>},
+    {"quantized::group_norm", LayerNorm<true>},
+    {"quantized::instance_norm", InstanceNorm},
+    {"quantized::batch_norm", BatchNorm<false>},
+    {"quantized::batch_norm_relu", BatchNorm<true>},
+    {"quantized::batch_norm1d", BatchNorm<false>},
+    {"quantized::batch_norm1d_relu", BatchNorm<true>},
+    {"quantized::batch_norm2d", BatchNorm<false>},
+    {"quantized::batch_norm2d_relu", BatchNorm<true>},
+    {"quantized::batch_norm3d", BatchNorm<false>},
+    {"quantized::batch_norm3d_relu", BatchNorm<true>},
+    {"quantized::max_pool1d", MaxPool1d},
     {"aten::quantize_per_tensor", Quantize},
     {"aten::dequantize", Dequantize},
 }};
@@ -138,8 +273,10 @@ constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 18> kOpera
 }  // namespace
 
 Evaluator::Handler FindQuantizedOperator(std::string_view name) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == name; });
-  return it == kOperators.end() ? nullptr : it->second;
+  for (const auto& [known, handler] : kOperators) {
+    if (known == name) return handler;
+  }
+  return nullptr;
 }
 
 }  // namespace qatgap::frontends::torchscript

@@ -3,6 +3,9 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <exception>
+#include <map>
+#include <optional>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -48,15 +51,30 @@ absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
   Model model;
   try {
     const at::NoGradGuard no_grad;
-    Evaluator evaluator(module);
-    evaluator.Run();
-    if (!evaluator.saw_fake_quant() && !evaluator.saw_quantized_operator()) {
-      return absl::FailedPreconditionError(in_model(
-          "the model has no fake-quant and no quantized operator; export it after prepare_qat or convert"));
+    std::optional<Evaluator> evaluator(std::in_place, module);
+    try {
+      evaluator->Run();
+    } catch (const ImportError&) {
+      // TorchScript does not say how many axes an input has. Where that was what was missing, an input has as many as the
+      // model asks for by number, if those are three or more: of two, another may follow that nobody asked for.
+      std::map<std::string, std::size_t> asked = evaluator->shapes().asked();
+      std::erase_if(asked, [](const auto& item) { return item.second < 3; });
+      if (asked.empty()) throw;
+      const std::exception_ptr first = std::current_exception();
+      evaluator.emplace(module, asked);
+      try {
+        evaluator->Run();
+      } catch (const std::exception&) {
+        std::rethrow_exception(first);
+      }
     }
-    model.graph = std::move(evaluator.graph());
-    model.kind = evaluator.saw_quantized_operator() ? ModelKind::kConverted : ModelKind::kQat;
-    model.scripted = evaluator.saw_script();
+    model.graph = std::move(evaluator->graph());
+    // prepare_qat_fx numbers the activations' fake-quants at the root; prepare_qat puts each into its module.
+    if (module.hasattr("activation_post_process_0")) model.graph.convert_style = graph::ConvertStyle::kFx;
+    model.kind = evaluator->saw_quantized_operator() ? ModelKind::kConverted
+                 : evaluator->saw_fake_quant()       ? ModelKind::kQat
+                                                    : ModelKind::kFloat;
+    model.scripted = evaluator->saw_script();
     model.format = model.scripted ? "TorchScript, scripted" : "TorchScript, traced";
   } catch (const ImportError& error) {
     return absl::Status(error.status().code(), in_model(std::string(error.status().message())));

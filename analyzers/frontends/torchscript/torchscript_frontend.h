@@ -16,8 +16,8 @@ namespace qatgap::frontends::torchscript {
 
 // `bytes` is the whole file; `name` stands for it in messages. Verifies the graph before it returns it.
 // INVALID_ARGUMENT: not a TorchScript file, or one that LibTorch cannot load.
-// FAILED_PRECONDITION: no fake-quant and no quantized operator in it; an operator that is not known (named with its
-// module and a remedy); a branch that cannot be decided; a fake-quant that has never observed data.
+// FAILED_PRECONDITION: an operator that is not known (named with its module and a remedy); a branch that cannot be
+// decided; a fake-quant that has never observed data.
 absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name);
 
 }  // namespace qatgap::frontends::torchscript

@@ -249,8 +249,7 @@ TEST_P(RefusedModel, IsFailedPreconditionWithTheReason) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, RefusedModel,
-    ::testing::Values(Refused{"float_only", "no fake-quant and no quantized operator"},
-                      Refused{"unknown_operator", "operator aten::erf is not supported in module 'inner.0'"},
+    ::testing::Values(Refused{"unknown_operator", "operator aten::special_bessel_j0 is not supported in module 'inner.0'"},
                       Refused{"never_observed", "never observed data in module 'fq'"},
                       Refused{"overwrite_in_branch", "aten::relu_ changes, inside a branch, a tensor made outside"},
                       Refused{"shape_arithmetic", "shape of aten::reshape depends on the input"},
@@ -261,6 +260,13 @@ INSTANTIATE_TEST_SUITE_P(
                       Refused{"bad_axis", "2 scales along axis 5 of a weight of shape [2, 2]"},
                       Refused{"from_file", "operator aten::from_file is not supported"}),
     [](const auto& test) { return std::string(test.param.file); });
+
+TEST(Import, AModelWithoutQuantizationIsAFloatModel) {
+  const auto model = ImportCase("float_only.pt");
+  QATGAP_ASSERT_OK(model);
+  EXPECT_EQ(model->kind, ModelKind::kFloat);
+  EXPECT_THAT(Kinds(model->graph, model->graph.body), ElementsAre(graph::OpKind::kLinear));
+}
 
 TEST(Import, WhatIsNotATorchScriptFileIsAnInvalidArgument) {
   const std::string zip_of_something_else = std::string("PK\x03\x04", 4) + std::string(200, '\0');

@@ -1,0 +1,219 @@
+"""docs/models.md: measurements as rows of a table, and that table held against what is written down.
+
+A cell is a verdict, which must not depend on the host, and in parentheses numbers, which may.
+"""
+
+import fnmatch
+import re
+
+MODELS = (
+    ("resnet8", "MLPerf Tiny ResNet8"),
+    ("ds_cnn", "MLPerf Tiny DS-CNN"),
+    ("mobilenet_v1_025", "MLPerf Tiny MobileNetV1-0.25"),
+    ("autoencoder", "MLPerf Tiny autoencoder"),
+    ("transformer", "transformer encoder, quantized linears"),
+    ("two_branches", "two branches, then conv3"),
+    ("resnet18", "ResNet-18"),
+    ("resnet50", "ResNet-50"),
+    ("mobilenet_v2", "MobileNetV2"),
+    ("mobilenet_v2_224", "MobileNetV2, 224x224"),
+    ("mobilenet_v3_large", "MobileNetV3-Large"),
+    ("shufflenet_v2", "ShuffleNetV2"),
+    ("googlenet", "GoogLeNet"),
+    ("inception_v3", "Inception v3"),
+    ("efficientnet_lite0", "EfficientNet-Lite0, ImageNet weights"),
+)
+FLOWS = (
+    ("eager_x86", "eager, x86"), ("eager_fbgemm", "eager, fbgemm"), ("eager_onednn", "eager, onednn"),
+    ("eager_qnnpack", "eager, qnnpack"), ("fx_x86", "FX, x86"), ("fx_fbgemm", "FX, fbgemm"),
+    ("fx_onednn", "FX, onednn"), ("fx_qnnpack", "FX, qnnpack"), ("pt2e_x86", "PT2E, X86InductorQuantizer"),
+    ("pt2e_xnnpack", "PT2E, XNNPACKQuantizer"), ("onnx_x86", "eager, x86, to ONNX"),
+    ("onnx_qnnpack", "eager, qnnpack, to ONNX"), ("ort_qdq", "onnxruntime static, QDQ"),
+    ("ort_qoperator", "onnxruntime static, QOperator"), ("litert", "LiteRT, int8"),
+)
+FLOW_TITLES = dict(FLOWS)
+FORMATS = {"pt": "TorchScript", "pt2": "torch.export", "onnx": "ONNX", "tflite": "TFLite"}
+HEAD = ("Made by", "File", "Imports", "Path equals the framework", "Constants equal convert()", "Engine residual", "Coverage")
+
+
+def chosen(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns.split(","))
+
+
+def file_name(row):
+    """"QAT, TorchScript, traced"."""
+    if row["kind"] == "pair":
+        return "both"
+    stem, _, ending = row["file"].rpartition(".")
+    words = ["QAT" if row["kind"] == "qat" else "converted", FORMATS.get(ending, ending)]
+    if ending == "pt":
+        words.append("scripted" if stem.endswith("_scripted") else "traced")
+    return ", ".join(words)
+
+
+def short(text):
+    return re.sub(r"\s+", " ", text).replace("|", "/").strip()
+
+
+def imports(row):
+    if "export_error" in row:
+        return f"cannot be exported: {short(row['export_error'])[:110]}"
+    if "crashed" in row:
+        return f"CRASHES ({short(row['crashed'])})"
+    if row["kind"] == "pair":
+        return "-"
+    return "yes" if row.get("imports") else f"refused: {short(row.get('import_error', '?'))}"
+
+
+def path(row):
+    if "path_error" in row:
+        return f"error: {short(row['path_error'])}"
+    if "path_elements" not in row:
+        return "-"
+    differing, elements = row["path_differing"], row["path_elements"]
+    if differing == 0:
+        return "yes"
+    return f"no ({differing} of {elements}, at most {row['path_max']:.2g} where outputs reach {row['path_range']:.2g})"
+
+
+KINDS = ("weights", "scales", "zero_points", "biases", "outputs")
+
+
+def constants(row):
+    for name in ("lower_error", "constants_error"):
+        if name in row:
+            return f"error: {short(row[name])}"
+    if "constants_layers" not in row:
+        return "-"
+    wrong = []
+    if row["constants_missing"]:
+        wrong.append(f"{row['constants_missing']} of {row['constants_layers']} layers missing")
+    for kind in KINDS:
+        if row[f"constants_{kind}_differing"]:
+            wrong.append(f"{row[f'constants_{kind}_differing']} of {row[f'constants_{kind}']} {kind.replace('_', ' ')}")
+    return "yes" if not wrong else f"no ({', '.join(wrong)})"
+
+
+def residual(row):
+    if "analysis_error" in row:
+        return f"error: {short(row['analysis_error'])}"
+    if "residual_codes" not in row:
+        return "-"
+    if row["engine_layers"] == 0:
+        return "no engine here"
+    if row["residual_differing"] == 0:
+        return "0"
+    return f"not 0 ({row['residual_differing']} of {row['residual_elements']} codes, {row['residual_codes']} LSB)"
+
+
+def coverage(row):
+    return f"{row['coverage_analysed']}/{row['coverage_layers']}" if "coverage_layers" in row else "-"
+
+
+def without_converter(row):
+    """A flow whose packages are optional and not here: nothing was measured."""
+    return row.get("export_error", "").startswith("ModuleNotFoundError")
+
+
+def lines(rows):
+    """(model, cells) for each row, in the table's order; rows of one flow whose results are equal share a line."""
+    order = {name: i for i, (name, _) in enumerate(MODELS)}
+    flows = {name: (i, title) for i, (name, title) in enumerate(FLOWS)}
+    found = []
+    for row in sorted(rows, key=lambda r: (order[r["model"]], flows[r["flow"]][0], {"qat": 0, "converted": 1, "pair": 2}[r["kind"]],
+                                           "scripted" in r["file"])):
+        cells = [flows[row["flow"]][1], file_name(row), imports(row), path(row), constants(row), residual(row), coverage(row)]
+        last = found[-1] if found else None
+        if last and last[0] == row["model"] and last[1][0] == cells[0] and last[1][2:] == cells[2:] \
+                and cells[1] == last[1][1].replace("traced", "scripted"):
+            last[1][1] = last[1][1] + " or scripted"
+        else:
+            found.append((row["model"], cells))
+    return found
+
+
+def verdict(cell):
+    return re.sub(r" \([^)]*\)$", "", cell)
+
+
+def key_of(model, cells):
+    return (model, cells[0], cells[1])
+
+
+def verdicts(found):
+    """Every file on its own again, so that a line that was shared can be compared with two that are not."""
+    single = {}
+    for model, cells in found:
+        names = [cells[1]]
+        if cells[1].endswith(" or scripted"):
+            traced = cells[1].removesuffix(" or scripted")
+            names = [traced, traced.replace("traced", "scripted")]
+        for name in names:
+            single[(model, cells[0], name)] = tuple(verdict(cell) for cell in cells[2:])
+    return single
+
+
+def parse(text):
+    titles = {title: name for name, title in MODELS}
+    found, model = [], None
+    for line in text.splitlines():
+        if line.startswith("## "):
+            model = titles.get(line[3:])
+        elif model and line.startswith("| ") and not line.startswith("| " + HEAD[0]):
+            found.append((model, [cell.strip() for cell in line.strip("|").split(" | ")]))
+    return found
+
+
+def differences(rows, text, whole):
+    written, measured = verdicts(parse(text)), verdicts(lines(row for row in rows if not without_converter(row)))
+    absent = {FLOW_TITLES[row["flow"]] for row in rows if without_converter(row)}
+    said = []
+    for key, cells in measured.items():
+        if key not in written:
+            said.append(f"{' / '.join(key)}: measured {cells}, not in the page")
+        elif written[key] != cells:
+            said += [f"{' / '.join(key)}, {name}: the page says '{old}', measured '{new}'"
+                     for name, old, new in zip(HEAD[2:], written[key], cells) if old != new]
+    if whole:
+        said += [f"{' / '.join(key)}: in the page, not measured" for key in written
+                 if key not in measured and key[1] not in absent]
+    return said
+
+
+INTRODUCTION = """# Models and formats
+
+Measured by `tests/conformance`, on the networks that [tests/models/zoo](../tests/models/zoo/README.md) makes: own or torchvision's
+definitions, random weights from a seed (EfficientNet-Lite0: ImageNet weights), a few QAT steps. The test fails when a verdict of
+this page is no longer what it measures; numbers in parentheses are those of the machine that wrote it.
+
+    ./deploy/test.sh --long        # measures everything; the default test run measures nine folders of it
+    .venv/bin/python tests/conformance/conformance.py --tool build/release/bin/qatgap-conformance --write
+
+* **Imports**: "cannot be exported" is PyTorch's or the converter's own refusal, with its message; "refused" is qatgap's.
+* **Path equals the framework**: the imported graph run by qatgap on four samples against LibTorch's interpreter in the same process
+  (TorchScript: the fake-quant path of a QAT file, the engine path of a converted one), against PyTorch's recorded output (PT2E, ONNX
+  from PyTorch), or onnxruntime's without graph optimizations (its static quantization). "yes" is bit for bit.
+* **Constants equal convert()**: int weights, scales, zero points, float biases and output qparams that qatgap's lowering of the QAT
+  file makes, or that it reads from the converted file, against those of the model that PyTorch converted. "yes" is bit for bit.
+* **Engine residual**: what the real engine computed minus the target's description, injected view, one file alone (the other side is
+  lowered or rebuilt by qatgap) or both together. "no engine here": no LibTorch engine computes this target.
+* **Coverage**: MAC layers analysed, of all.
+"""
+
+
+def page(rows):
+    found = lines(rows)
+    yes = lambda cells, i, wanted: sum(1 for cell in cells if verdict(cell[i]) in wanted)  # noqa: E731
+    cells = [line for _, line in found]
+    text = [INTRODUCTION]
+    text.append(f"{len(cells)} lines: {yes(cells, 2, ('yes',))} import; the path equals the framework bit for bit in "
+                f"{yes(cells, 3, ('yes',))} and differs in {yes(cells, 3, ('no',))}; constants are equal in {yes(cells, 4, ('yes',))} "
+                f"and differ in {yes(cells, 4, ('no',))}; the residual is 0 in {yes(cells, 5, ('0',))} and not in "
+                f"{yes(cells, 5, ('not 0',))}.")
+    for name, title in MODELS:
+        own = [line for model, line in found if model == name]
+        if not own:
+            continue
+        text += ["", f"## {title}", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+        text += ["| " + " | ".join(line) + " |" for line in own]
+    return "\n".join(text) + "\n"
