@@ -35,19 +35,6 @@ struct RuntimeValue {
 
 }  // namespace
 
-absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid) {
-  if (reals.dtype() != graph::DType::kFloat32) {
-    return absl::InvalidArgumentError(absl::StrCat("a value of type ", Text(graph::ToString(reals.dtype())),
-                                                   " is quantized; give float32 samples: .astype(numpy.float32)"));
-  }
-  graph::Tensor codes(graph::DType::kInt32, reals.shape());
-  const numerics::ChannelExtents e = numerics::ExtentsAlong(reals.shape(), grid);
-  const absl::Status status = numerics::QuantizeReals(reals.data<float>(), grid, e.outer, e.channels, e.inner,
-                                                      codes.mutable_data<std::int32_t>());
-  if (!status.ok()) return absl::FailedPreconditionError(status.message());
-  return codes;
-}
-
 struct GraphExecutor::Impl {
   const graph::Graph& graph;
   std::vector<graph::MacLayer> layers;
@@ -279,7 +266,8 @@ struct GraphExecutor::Impl {
           observe({.layer = index, .input_grid = input.params, .input = reals, .codes = rows}));
     }
     QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, OutputShape(layer, codes.shape()));
-    return RuntimeValue{ToTorch(FromChannelMajor(layer, rows, shape)), &layer.output};
+    const at::Tensor output = ToTorch(FromChannelMajor(layer, rows, shape));
+    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layer.output};
   }
 
   absl::Status Observe(std::size_t index, const RuntimeValue& output, const LayerObserver& observe) const {

@@ -140,9 +140,11 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
     const EngineScope scope(engine);
     const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
     at::Tensor rows = ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt));
-    // The engine knows quint8 alone; a narrower range (0..127 in an ONNX file) is a clamp of its own behind it.
-    const numerics::QuantParams& range = impl_->layer.output;
-    if (range.quant_min > 0 || range.quant_max < 255) rows = at::clamp(rows, range.quant_min, range.quant_max);
+    // The engine knows quint8 and ReLU alone; a narrower range (0..127 in an ONNX file) and ReLU6 are clamps of codes behind
+    // it, as quantized::relu6 is.
+    const numerics::OutputRange range = numerics::MakeOutputRange(impl_->layer.output, impl_->layer.activation,
+                                                                  numerics::ActivationLimit::kReciprocalHalfToEven);
+    if (range.min > 0 || range.max < 255) rows = at::clamp(rows, range.min, range.max);
     return FromTorch(rows);
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "the engine");

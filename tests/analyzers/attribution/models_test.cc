@@ -199,5 +199,16 @@ TEST(CombineModelsTest, LayersOfOtherNamesPairInOrder) {
   EXPECT_EQ(result.layers[0].name, "fc");
 }
 
+// A file whose operators mix samples declares a batch of one: a larger one would fail in the middle of the run.
+TEST(BatchLimitTest, OneSampleWhereAModelTakesOne) {
+  AnalysisModels models;
+  EXPECT_EQ(models.batch_limit(), 0);
+  models.qat.input_shapes = {{-1, 3, 8, 8}};
+  EXPECT_EQ(models.batch_limit(), 0);
+  models.converted.emplace();
+  models.converted->input_shapes = {{1, 8, 8, 3}};
+  EXPECT_EQ(models.batch_limit(), 1);
+}
+
 }  // namespace
 }  // namespace qatgap::attribution

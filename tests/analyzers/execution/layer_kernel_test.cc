@@ -333,6 +333,13 @@ TEST(LayerKernelTest, EnginesKeepANarrowOutputRange) {
     beyond += a[i] > 127 ? 1U : 0U;
   }
   EXPECT_GT(beyond, 0U);
+
+  MacLayer relu6 = wide;  // 6 / 0.1 + 5 = 65
+  relu6.activation = numerics::Activation::kRelu6;
+  const auto limited = LayerKernel::Create(relu6, input)->RunEngine(Engine::kFbgemm, codes);
+  QATGAP_ASSERT_OK(limited);
+  const auto c = limited->data<std::int32_t>();
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(c[i], std::clamp(a[i], 5, 65)) << i;
 }
 
 TEST(LayerKernelTest, EnginesRefuseWithAReason) {
@@ -349,9 +356,6 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   const Tensor x = RandomCodes({1, 8}, 0, 100, random);
   const MacLayer plain = Linear(8, 8, random);
   EXPECT_THAT(reason(plain, PerTensor(0.1, 0, -128, 127), x), HasSubstr("read quint8"));
-  MacLayer relu6 = plain;
-  relu6.activation = numerics::Activation::kRelu6;
-  EXPECT_THAT(reason(relu6, input, x), HasSubstr("no fused ReLU6"));
   MacLayer output = plain;
   output.output = PerTensor(0.1, 0, -128, 127);
   EXPECT_THAT(reason(output, input, x), HasSubstr("this layer's codes are -128..127"));
@@ -360,6 +364,7 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   EXPECT_THAT(reason(weight, input, x), HasSubstr("qint8 weights"));
   const MacLayer transposed = [&] {
     MacLayer layer = Convolution({8, 8, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1, true, {0, 0}}, random);
+    layer.activation = numerics::Activation::kRelu;
     return layer;
   }();
   EXPECT_THAT(reason(transposed, input, RandomCodes({1, 8, 4, 4}, 0, 255, random)), HasSubstr("transposed"));
