@@ -105,7 +105,10 @@ def test_several_inputs(server, form):
 
 def test_onnx_of_frozen_fake_quants(server, eager_model, tmp_path):
     path = qatgap.export_model(eager_model, nets.EXAMPLE, tmp_path / "model.onnx")
-    assert_measured(analyze(path, None, server=server, targets=["generic-int32"]), samples=16)
+    report = analyze(path, None, server=server, targets=["generic-int32"])
+    # Eager QAT has no fake-quant behind its average pool, and an ONNX file is run as it is: the last layer in float.
+    assert sorted(set(report.layers.layer)) == sorted(MAC_LAYERS[:3])
+    assert "fc" in set(report.unmeasured.name)
 
 
 def test_uint8_samples_with_a_normalization(server, model_file):
