@@ -35,6 +35,14 @@ absl::StatusOr<int> OpsetOf(const ::onnx::ModelProto& model) {
   return absl::InvalidArgumentError("the model names no opset of the standard operators; export it again");
 }
 
+// QuantizeLinear divides. Where PyTorch wrote the file, it stands for a fake-quant that multiplies by the reciprocal: the
+// model that was trained is what the fake-quant path shows.
+void DivideByScales(graph::Graph& graph) {
+  for (graph::Node& node : graph.nodes) {
+    if (auto* quantize = std::get_if<graph::QuantizeAttributes>(&node.attributes)) quantize->rule = numerics::StepRule::kDivide;
+  }
+}
+
 absl::StatusOr<Model> ImportParsed(const ::onnx::ModelProto& proto) {
   QATGAP_ASSIGN_OR_RETURN(const int opset, OpsetOf(proto));
   Importer importer(proto, opset);
@@ -42,6 +50,7 @@ absl::StatusOr<Model> ImportParsed(const ::onnx::ModelProto& proto) {
   Model model;
   model.graph = std::move(importer.graph());
   model.graph.convert_style = graph::ConvertStyle::kAsIs;
+  if (proto.producer_name() != "pytorch") DivideByScales(model.graph);
   model.kind = importer.saw_integer_weight()                                    ? ModelKind::kConverted
                : importer.saw_quantize() || importer.saw_quantized_operator() ? ModelKind::kQat
                                                                                 : ModelKind::kFloat;
