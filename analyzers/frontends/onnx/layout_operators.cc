@@ -252,6 +252,17 @@ Results Squeeze(Importer& importer, const NodeView& node) {
   return One(importer.Moved(x, value, std::move(shape)));
 }
 
+// As many zeros as the axis is long when the model runs: indices that repeat what stands at 0.
+ValueId ZerosAlong(Importer& importer, const Extent& extent) {
+  ValueId value = extent.value;
+  for (int axis = extent.rank; axis-- > 0;) {
+    if (axis == extent.axis) continue;
+    value = importer.Call("aten::select", "int", {value}, {TensorArgument{0}, std::int64_t{axis}, std::int64_t{0}});
+  }
+  value = importer.Call("aten::zeros_like", "", {value}, {TensorArgument{0}});
+  return importer.Call("aten::to", "dtype", {value}, {TensorArgument{0}, std::int64_t{4}});  // int64
+}
+
 // Expand(x, shape): a size of 1 keeps the input's extent.
 Results Expand(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
@@ -259,6 +270,8 @@ Results Expand(Importer& importer, const NodeView& node) {
   if (!extents || !x.shape || extents->items.size() > 8) {
     return node.Refuse("expands to a shape that is not in the model", "export the model with fixed shapes beyond the batch axis");
   }
+  ValueId source = x.value;
+  std::vector<std::size_t> open;  // axes that become as long as one of the input
   std::vector<std::int64_t> sizes(std::max(extents->items.size(), x.shape->size()), -1);
   const std::size_t added = sizes.size() - x.shape->size(), skipped = sizes.size() - extents->items.size();
   for (std::size_t i = skipped; i < sizes.size(); ++i) {
@@ -267,7 +280,14 @@ Results Expand(Importer& importer, const NodeView& node) {
     const std::int64_t own = has_axis ? (*x.shape)[i - added] : 1;
     if (number == nullptr) {
       if (own != 1 && has_axis) continue;  // the extent that it has already
-      return node.Refuse("repeats along an axis as often as its input is long", "export the model with a fixed batch, or let operators broadcast");
+      const Extent& extent = std::get<Extent>(extents->items[i - skipped]);
+      if (!has_axis || extent.rank == 0) {
+        return node.Refuse("adds an axis as long as one of the input", "export the model with a fixed batch, or let operators broadcast");
+      }
+      const ValueId zeros = ZerosAlong(importer, extent);
+      source = importer.Call("aten::index_select", "", {source, zeros}, {TensorArgument{0}, static_cast<std::int64_t>(i - added), TensorArgument{1}});
+      open.push_back(i);
+      continue;
     }
     if (*number < 1 || *number > (std::int64_t{1} << 31)) return node.Broken(absl::StrCat("expands to ", *number));
     if (*number != 1 || !has_axis) sizes[i] = own > 1 ? -1 : *number;
@@ -276,7 +296,8 @@ Results Expand(Importer& importer, const NodeView& node) {
   for (std::size_t i = added; i < sizes.size(); ++i) {
     if (sizes[i] == -1) (*shape)[i] = (*x.shape)[i - added];
   }
-  const ValueId value = importer.Call("aten::expand", "", {x.value}, {TensorArgument{0}, std::move(sizes)});
+  for (const std::size_t i : open) (*shape)[i] = -1;
+  const ValueId value = importer.Call("aten::expand", "", {source}, {TensorArgument{0}, std::move(sizes)});
   return One(importer.Moved(x, value, std::move(shape)));
 }
 

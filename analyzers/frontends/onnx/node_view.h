@@ -33,6 +33,7 @@ struct Symbol {
 struct Extent {
   graph::ValueId value = -1;
   int axis = 0;
+  int rank = 0;  // of the value; 0 where it is codes
 };
 struct Extents {
   std::vector<std::variant<std::int64_t, Extent>> items;

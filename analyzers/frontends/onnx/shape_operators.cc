@@ -86,7 +86,7 @@ Results ShapeOperator(Importer&, const NodeView& node) {
     for (std::size_t axis = 0; axis < symbol->shape->size(); ++axis) {
       const std::int64_t extent = (*symbol->shape)[axis];
       if (axis == 0 || extent < 0) {
-        extents.items.emplace_back(Extent{symbol->value, static_cast<int>(axis)});
+        extents.items.emplace_back(Extent{symbol->value, static_cast<int>(axis), symbol->codes != nullptr ? 0 : static_cast<int>(symbol->shape->size())});
       } else {
         extents.items.emplace_back(extent);
       }
