@@ -94,11 +94,15 @@ Results BinaryCall(Importer& importer, const NodeView& node, std::string_view na
                     .type = truth ? element::kBool : pair.a.type,
                     .shape = std::move(pair.shape)});
 }
-Results Equal(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::eq", "Tensor", true); }
+Results Equal(Importer& i, const NodeView& node) {
+  if (auto extents = ShapeArithmetic(node)) return One(*std::move(extents));
+  return BinaryCall(i, node, "aten::eq", "Tensor", true);
+}
 Results And(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::logical_and", "", true); }
 Results Or(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::logical_or", "", true); }
 Results Xor(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::ne", "Tensor", true); }
 Results Mod(Importer& i, const NodeView& node) {
+  if (auto extents = ShapeArithmetic(node)) return One(*std::move(extents));
   return BinaryCall(i, node, node.Int("fmod", 0) != 0 ? "aten::fmod" : "aten::remainder", "Tensor", false);
 }
 
@@ -127,6 +131,7 @@ Results Fold(Importer& importer, const NodeView& node) {
 }
 
 Results Where(Importer& importer, const NodeView& node) {
+  if (auto extents = ShapeChoice(node)) return One(*std::move(extents));
   QATGAP_ASSIGN_OR_RETURN(const Symbol condition, importer.Operand(node, 0));
   QATGAP_ASSIGN_OR_RETURN(const Symbol a, importer.Operand(node, 1));
   QATGAP_ASSIGN_OR_RETURN(const Symbol b, importer.Operand(node, 2));

@@ -183,6 +183,18 @@ MaybeShape ShapeOf(const Slot& slot) {
   return std::nullopt;
 }
 
+std::int64_t ProductOf(const graph::Shape& shape) {
+  std::int64_t known = 1;
+  bool batched = false;
+  for (const std::int64_t extent : shape) {
+    const std::int64_t factor = BatchFactor(extent);
+    if (extent == kUnknown || (factor != 0 && batched)) return kUnknown;
+    batched = batched || factor != 0;
+    if (__builtin_mul_overflow(known, factor != 0 ? factor : extent, &known) || known > std::int64_t{1} << 60) return kUnknown;
+  }
+  return batched && known > 0 ? BatchTimes(known) : known;
+}
+
 std::optional<std::int64_t> NormalAxis(std::int64_t axis, const MaybeShape& shape) {
   if (!shape) return axis >= 0 && axis < 8 ? std::optional(axis) : std::nullopt;
   const auto rank = static_cast<std::int64_t>(shape->size());
@@ -201,7 +213,7 @@ MaybeShape BroadcastShape(const MaybeShape& a, const MaybeShape& b) {
     const std::int64_t other = shorter[i];
     if (extent == 1) {
       extent = other;
-    } else if (extent == -1 && other > 1) {
+    } else if (extent == kUnknown && other != 1) {
       extent = other;
     }
   }

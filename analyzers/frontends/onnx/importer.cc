@@ -12,16 +12,6 @@
 namespace qatgap::frontends::onnx {
 namespace {
 
-// Of an input or a value_info: -1 where the extent is a name or missing.
-MaybeShape DeclaredShape(const ::onnx::ValueInfoProto& info) {
-  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
-  graph::Shape shape;
-  for (const auto& extent : info.type().tensor_type().shape().dim()) {
-    shape.push_back(extent.has_dim_value() && extent.dim_value() >= 0 ? extent.dim_value() : -1);
-  }
-  return shape;
-}
-
 // Operators that carry a weight, and which input it is.
 int WeightInputOf(std::string_view op_type) {
   constexpr std::array kSecond = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
@@ -78,7 +68,32 @@ absl::Status Importer::DefineInitializers(const ::onnx::GraphProto& graph) {
   return absl::OkStatus();
 }
 
+// Axis 0 of the first input that is no initializer.
+void Importer::FindBatch() {
+  for (const ::onnx::ValueInfoProto& input : model_.graph().input()) {
+    if (scopes_.back().contains(input.name()) || input.type().tensor_type().shape().dim_size() == 0) continue;
+    const auto& extent = input.type().tensor_type().shape().dim(0);
+    batch_name_ = extent.dim_param();
+    if (extent.has_dim_value() && extent.dim_value() > 0) batch_ = extent.dim_value();
+    return;
+  }
+}
+
+// Of an input or a value_info.
+MaybeShape Importer::DeclaredShape(const ::onnx::ValueInfoProto& info) const {
+  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
+  graph::Shape shape;
+  for (const auto& extent : info.type().tensor_type().shape().dim()) {
+    const bool known = extent.has_dim_value() && extent.dim_value() >= 0;
+    const bool named = !batch_name_.empty() && extent.dim_param() == batch_name_;
+    const bool fixed = shape.empty() && known && extent.dim_value() == batch_;
+    shape.push_back(named || fixed ? BatchTimes(1) : known ? extent.dim_value() : kUnknown);
+  }
+  return shape;
+}
+
 absl::Status Importer::DefineInputs() {
+  FindBatch();
   for (const ::onnx::ValueInfoProto& input : model_.graph().input()) {
     if (scopes_.back().contains(input.name())) continue;  // an initializer's default, as old exporters list them
     if (!input.type().has_tensor_type()) {
@@ -92,7 +107,9 @@ absl::Status Importer::DefineInputs() {
     const graph::ValueId value = graph_.AddValue(input.name());
     constant_.resize(graph_.values.size(), false);
     graph_.inputs.push_back(value);
-    QATGAP_RETURN_IF_ERROR(Define(input.name(), Symbol{.value = value, .type = type, .shape = DeclaredShape(input)}));
+    MaybeShape shape = DeclaredShape(input);
+    if (shape && !shape->empty() && shape->front() == kUnknown) shape->front() = BatchTimes(1);  // open, and without a name
+    QATGAP_RETURN_IF_ERROR(Define(input.name(), Symbol{.value = value, .type = type, .shape = std::move(shape)}));
   }
   return absl::OkStatus();
 }
@@ -116,7 +133,7 @@ void Importer::NameModule(const ::onnx::NodeProto& proto) {
   std::string owner = weight < proto.input_size() ? ModuleOfWeight(InitializerBehind(proto.input(weight))) : "";
   if (!owner.empty() || !current_.named) current_.module_path = std::move(owner);
   if (current_.module_path.empty()) {
-    current_.module_path = !proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0);
+    current_.module_path = WithoutToolSuffix(!proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0));
   }
 }
 

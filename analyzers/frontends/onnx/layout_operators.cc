@@ -22,55 +22,60 @@ absl::StatusOr<std::vector<std::int64_t>> AxesOf(const Importer& importer, const
   return importer.KnownIntegers(node, i, "list of axes");
 }
 
-// Sizes of a reshape: 0 keeps an axis, -1 infers one. A size that was the batch when the model was exported keeps it.
-absl::StatusOr<std::vector<std::int64_t>> ReshapeSizes(const NodeView& node, const Symbol& x) {
+// Sizes of a reshape: 0 keeps an axis, -1 infers one. What was the batch when the model was exported stays open.
+absl::StatusOr<std::vector<std::int64_t>> ReshapeSizes(const NodeView& node, const Symbol& x, std::int64_t batch) {
   const auto extents = AsExtents(node.in(1));
   if (!extents) return node.Refuse("its shape is computed from values", "export the model with fixed shapes beyond the batch axis");
+  const auto own = [&](std::size_t axis) { return x.shape && axis < x.shape->size() ? (*x.shape)[axis] : kUnknown; };
   std::vector<std::int64_t> sizes;
-  std::optional<std::size_t> unknown;
   for (std::size_t i = 0; i < extents->items.size(); ++i) {
     if (const auto* number = std::get_if<std::int64_t>(&extents->items[i])) {
       if (*number < -1 || (*number == 0 && node.Int("allowzero", 0) != 0)) return node.Broken(absl::StrCat("has the size ", *number));
       if (*number == 0 && x.shape && i >= x.shape->size()) return node.Broken("keeps an axis that its input does not have");
-      sizes.push_back(*number);
+      const bool is_batch = batch > 0 && *number > 0 && BatchFactor(own(i)) > 0 && *number % batch == 0 && BatchFactor(own(i)) == *number / batch;
+      sizes.push_back(is_batch ? 0 : *number);
       continue;
     }
     const Extent& extent = std::get<Extent>(extents->items[i]);
-    const bool same_axis = static_cast<std::size_t>(extent.axis) == i && (extent.value == x.value || i == 0);  // axis 0: the batch
-    if (!same_axis && unknown) {
-      return node.Refuse("has two sizes that depend on the input's shape", "export the model with fixed shapes beyond the batch axis");
-    }
-    if (!same_axis) unknown = i;
-    sizes.push_back(same_axis ? 0 : -1);
+    const bool same = (extent.factor > 0 && extent.factor == BatchFactor(own(i))) ||
+                      (extent.value == x.value && static_cast<std::size_t>(extent.axis) == i && extent.factor == BatchFactor(own(i)));
+    sizes.push_back(same ? 0 : -1);
   }
-  if (!sizes.empty() && sizes[0] > 0 && x.shape && !x.shape->empty() && (*x.shape)[0] == sizes[0]) sizes[0] = 0;
-  if (std::count(sizes.begin(), sizes.end(), -1) > 1) {
-    return node.Refuse("has two sizes that are to be inferred", "export the model with fixed shapes beyond the batch axis");
+  // All sizes are numbers, and the batch is in one of them: the one at its axis.
+  if (batch > 0 && std::none_of(sizes.begin(), sizes.end(), [](std::int64_t size) { return size < 1; })) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(2, sizes.size()); ++i) {
+      if (BatchFactor(own(i)) == 0 || sizes[i] % batch != 0) continue;
+      sizes[i] = -1;
+      break;
+    }
+  }
+  const auto inferred = [&] { return std::count(sizes.begin(), sizes.end(), -1); };
+  const auto* first = sizes.empty() ? nullptr : std::get_if<Extent>(&extents->items[0]);
+  if (inferred() > 1 && first != nullptr && first->factor == 1 && own(0) == kUnknown) sizes[0] = 0;  // taken for the batch
+  if (inferred() > 1) {
+    return node.Refuse("has two sizes that depend on the input's shape", "export the model with fixed shapes beyond the batch axis");
   }
   return sizes;
 }
 
 MaybeShape ReshapedShape(const MaybeShape& from, const std::vector<std::int64_t>& sizes) {
   graph::Shape shape(sizes.begin(), sizes.end());
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == 0) shape[i] = from ? (*from)[i] : -1;
-  }
-  // What is inferred is known where every axis of the input is, up to the batch that both keep.
-  if (!from || sizes.empty()) return shape;
-  const bool keeps_batch = sizes[0] == 0;
-  std::int64_t in = 1, out = 1;
-  for (std::size_t i = keeps_batch ? 1 : 0; i < from->size(); ++i) {
-    if ((*from)[i] < 0 || __builtin_mul_overflow(in, (*from)[i], &in)) return shape;
-  }
   std::optional<std::size_t> inferred;
-  for (std::size_t i = keeps_batch ? 1 : 0; i < shape.size(); ++i) {
-    if (shape[i] < 0) {
+  graph::Shape others;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0) shape[i] = from ? (*from)[i] : kUnknown;
+    if (sizes[i] == -1) {
       inferred = i;
-    } else if (__builtin_mul_overflow(out, shape[i], &out)) {
-      return shape;
+    } else {
+      others.push_back(shape[i]);
     }
   }
-  if (inferred && out > 0) shape[*inferred] = in / out;
+  if (!from || !inferred) return shape;
+  const std::int64_t in = ProductOf(*from), out = ProductOf(others);
+  const std::int64_t in_factor = BatchFactor(in), out_factor = BatchFactor(out);
+  const std::int64_t dividend = in_factor > 0 ? in_factor : in, divisor = out_factor > 0 ? out_factor : out;
+  if (in == kUnknown || divisor < 1 || dividend % divisor != 0 || (in_factor == 0 && out_factor > 0)) return shape;
+  shape[*inferred] = in_factor > 0 && out_factor == 0 ? BatchTimes(dividend / divisor) : dividend / divisor;
   return shape;
 }
 
@@ -91,7 +96,7 @@ absl::StatusOr<Literal> ReshapedLiteral(const NodeView& node, const Literal& lit
 
 Results Reshape(Importer& importer, const NodeView& node) {
   if (const auto* literal = std::get_if<Literal>(&node.in(0))) {
-    QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, Symbol{.shape = literal->value.shape()}));
+    QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, Symbol{.shape = literal->value.shape()}, kUnknown));
     QATGAP_ASSIGN_OR_RETURN(Literal result, ReshapedLiteral(node, *literal, std::move(sizes)));
     return One(std::move(result));
   }
@@ -104,7 +109,7 @@ Results Reshape(Importer& importer, const NodeView& node) {
   }
   const auto* original = std::get_if<Symbol>(&node.in(0));
   if (original == nullptr) return node.Broken("has no input");
-  QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, *original));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, *original, importer.batch()));
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   MaybeShape shape = ReshapedShape(x.shape, sizes);
   return One(importer.Moved(x, importer.Emit(OpKind::kReshape, {x.value}, graph::SizesAttributes{std::move(sizes)}), std::move(shape)));
@@ -129,12 +134,10 @@ Results Flatten(Importer& importer, const NodeView& node) {
     at = *normal;
   }
   if (at > 8) return node.Broken(absl::StrCat("flattens at axis ", axis));
-  graph::Shape shape{at == 0 ? 1 : at == 1 && x.shape && !x.shape->empty() ? x.shape->front() : -1, -1};
-  std::int64_t behind = 1;
-  for (std::size_t i = static_cast<std::size_t>(at); x.shape && behind >= 0 && i < x.shape->size(); ++i) {
-    if ((*x.shape)[i] < 0 || __builtin_mul_overflow(behind, (*x.shape)[i], &behind)) behind = -1;
+  graph::Shape shape{kUnknown, kUnknown};
+  if (x.shape && at <= static_cast<std::int64_t>(x.shape->size())) {
+    shape = {ProductOf({x.shape->begin(), x.shape->begin() + at}), ProductOf({x.shape->begin() + at, x.shape->end()})};
   }
-  if (x.shape) shape[1] = behind;
   ValueId value = x.value;
   const bool no_axis_behind = x.shape && at == static_cast<std::int64_t>(x.shape->size());
   if (at == 0) {
@@ -224,7 +227,8 @@ Results Squeeze(Importer& importer, const NodeView& node) {
   }
   MaybeShape shape = ShapeOf(node.in(0));
   if (axes.empty()) {
-    if (!shape || std::count(shape->begin(), shape->end(), -1) > 0) {
+    const auto open = [](std::int64_t extent) { return extent < 0; };
+    if (!shape || std::any_of(shape->begin(), shape->end(), open)) {
       return node.Refuse("removes every axis of 1, the batch too where it is one", "name the axes");
     }
     for (std::size_t i = 0; i < shape->size(); ++i) {
@@ -271,7 +275,7 @@ Results Expand(Importer& importer, const NodeView& node) {
     return node.Refuse("expands to a shape that is not in the model", "export the model with fixed shapes beyond the batch axis");
   }
   ValueId source = x.value;
-  std::vector<std::size_t> open;  // axes that become as long as one of the input
+  std::vector<std::pair<std::size_t, std::int64_t>> open;  // axes that become as long as one of the input, that many batches
   std::vector<std::int64_t> sizes(std::max(extents->items.size(), x.shape->size()), -1);
   const std::size_t added = sizes.size() - x.shape->size(), skipped = sizes.size() - extents->items.size();
   for (std::size_t i = skipped; i < sizes.size(); ++i) {
@@ -281,22 +285,23 @@ Results Expand(Importer& importer, const NodeView& node) {
     if (number == nullptr) {
       if (own != 1 && has_axis) continue;  // the extent that it has already
       const Extent& extent = std::get<Extent>(extents->items[i - skipped]);
-      if (!has_axis || extent.rank == 0) {
+      const bool is_axis = extent.rank > 0 && (extent.factor == 0 || extent.factor == 1);
+      if (!has_axis || !is_axis) {
         return node.Refuse("adds an axis as long as one of the input", "export the model with a fixed batch, or let operators broadcast");
       }
       const ValueId zeros = ZerosAlong(importer, extent);
       source = importer.Call("aten::index_select", "", {source, zeros}, {TensorArgument{0}, static_cast<std::int64_t>(i - added), TensorArgument{1}});
-      open.push_back(i);
+      open.emplace_back(i, extent.factor);
       continue;
     }
     if (*number < 1 || *number > (std::int64_t{1} << 31)) return node.Broken(absl::StrCat("expands to ", *number));
-    if (*number != 1 || !has_axis) sizes[i] = own > 1 ? -1 : *number;
+    if (*number != 1 || !has_axis) sizes[i] = own > 1 || BatchFactor(own) > 0 ? -1 : *number;
   }
   MaybeShape shape = graph::Shape(sizes.begin(), sizes.end());
   for (std::size_t i = added; i < sizes.size(); ++i) {
     if (sizes[i] == -1) (*shape)[i] = (*x.shape)[i - added];
   }
-  for (const std::size_t i : open) (*shape)[i] = -1;
+  for (const auto& [i, factor] : open) (*shape)[i] = factor > 0 ? BatchTimes(factor) : kUnknown;
   const ValueId value = importer.Call("aten::expand", "", {source}, {TensorArgument{0}, std::move(sizes)});
   return One(importer.Moved(x, value, std::move(shape)));
 }
@@ -309,7 +314,7 @@ Results Tile(Importer& importer, const NodeView& node) {
     return node.Broken("has repeats out of range, or for another number of axes");
   }
   for (std::size_t i = 0; shape && i < repeats.size(); ++i) {
-    if ((*shape)[i] >= 0) (*shape)[i] *= repeats[i];
+    if (repeats[i] != 1) (*shape)[i] = (*shape)[i] < 0 ? kUnknown : (*shape)[i] * repeats[i];
   }
   return One(importer.Moved(x, importer.Call("aten::repeat", "", {x.value}, {TensorArgument{0}, std::move(repeats)}), std::move(shape)));
 }

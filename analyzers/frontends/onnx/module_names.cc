@@ -4,6 +4,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -63,18 +64,6 @@ std::string StackOf(const std::vector<std::string>& scopes, const std::vector<st
     frames.push_back(scopes[i].empty() ? name : absl::StrCat(scopes[i], ": ", name));
   }
   return absl::StrJoin(frames, " > ");
-}
-
-void StripSuffixes(std::string& name, std::initializer_list<std::string_view> suffixes) {
-  for (bool stripped = true; stripped;) {
-    stripped = false;
-    for (const std::string_view suffix : suffixes) {
-      if (name.size() > suffix.size() && std::string_view(name).ends_with(suffix)) {
-        name.resize(name.size() - suffix.size());
-        stripped = true;
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -142,9 +131,21 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
   return origin;
 }
 
+std::string WithoutToolSuffix(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kSuffixes = {"_quantized", "_quant", "_QuantizeLinear_Input", "_DequantizeLinear_Output"};
+  for (bool stripped = true; stripped;) {
+    stripped = false;
+    for (const std::string_view suffix : kSuffixes) {
+      if (name.size() <= suffix.size() || !name.ends_with(suffix)) continue;
+      name.remove_suffix(suffix.size());
+      stripped = true;
+    }
+  }
+  return std::string(name);
+}
+
 std::string ModuleOfWeight(std::string_view initializer) {
-  std::string name(initializer);
-  StripSuffixes(name, {"_quantized", "_quant", "_QuantizeLinear_Input", "_DequantizeLinear_Output"});
+  std::string name = WithoutToolSuffix(initializer);
   if (name.find("::") != std::string::npos) return "";
   const std::size_t dot = name.find_last_of('.');
   if (dot == std::string::npos) return "";

@@ -21,19 +21,26 @@ class NodeProto;
 
 namespace qatgap::frontends::onnx {
 
+// Extents in a shape that is known in part: 0 and up is known, kUnknown is not, and BatchTimes(k) is k times the number of
+// samples, the extent of axis 0 of the model's inputs.
+inline constexpr std::int64_t kUnknown = -1;
+constexpr std::int64_t BatchTimes(std::int64_t factor) { return -1 - factor; }
+constexpr std::int64_t BatchFactor(std::int64_t extent) { return extent < kUnknown ? -1 - extent : 0; }
+
 // A value that depends on the model's inputs, or that the graph computes from constants.
 struct Symbol {
   graph::ValueId value = -1;
   int type = element::kFloat;  // of the ONNX tensor
   std::shared_ptr<const numerics::QuantParams> codes{};  // set: the value holds codes on this grid
-  std::optional<graph::Shape> shape{};  // nullopt: rank not known; -1: extent not known
+  std::optional<graph::Shape> shape{};  // nullopt: rank not known
 };
 
-// Integers computed from shapes: each known, or the extent of an axis of a value when the model runs.
+// Integers computed from shapes: each known, or from the extent of an axis of a value when the model runs.
 struct Extent {
   graph::ValueId value = -1;
   int axis = 0;
-  int rank = 0;  // of the value; 0 where it is codes
+  int rank = 0;             // of the value; 0 where it is codes
+  std::int64_t factor = 0;  // of the batch, where it is a multiple; else 0, and it is the extent itself
 };
 struct Extents {
   std::vector<std::variant<std::int64_t, Extent>> items;

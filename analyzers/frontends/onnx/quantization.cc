@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/frontends/onnx/quant_inputs.h"
+#include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
@@ -106,6 +107,19 @@ absl::StatusOr<Symbol> Dequantized(Importer& importer, const NodeView& node, std
   return Symbol{.value = importer.Dequantize(codes.value), .type = element::kFloat, .shape = codes.shape};
 }
 
+// Dequantized integers as plain reals: a tool that takes a copied weight for an activation quantizes it once more.
+graph::ValueId WithoutOwnGrid(Importer& importer, graph::ValueId real) {
+  const graph::Node* dequantize = importer.graph().producer(real);
+  if (dequantize == nullptr || dequantize->kind != OpKind::kDequantize) return real;
+  const graph::Node* codes = importer.graph().producer(dequantize->inputs[0]);
+  if (codes == nullptr || codes->kind != OpKind::kConstant) return real;
+  const auto constant = std::get<graph::ConstantAttributes>(codes->attributes);
+  graph::Tensor reals(graph::DType::kFloat32, constant.value.shape());
+  const numerics::ChannelExtents e = numerics::ExtentsAlong(constant.value.shape(), *constant.qparams);
+  numerics::DequantizeCodes(constant.value.data<std::int32_t>(), *constant.qparams, e.outer, e.channels, e.inner, reals.mutable_data<float>());
+  return importer.Constant(std::move(reals));
+}
+
 // QuantizeLinear(x, scale, zero point)
 Results QuantizeLinear(Importer& importer, const NodeView& node) {
   if (node.Int("block_size", 0) != 0) return node.Refuse("quantizes in blocks", "quantize per tensor or per channel");
@@ -114,7 +128,7 @@ Results QuantizeLinear(Importer& importer, const NodeView& node) {
   const int type = TypeOfZeroPoint(node, 2, wanted != 0 ? wanted : element::kUint8);
   QATGAP_ASSIGN_OR_RETURN(QuantParams params, ParamsFrom(node, 1, 2, type, node.Int("axis", 1), x.shape));
   importer.set_saw_quantize();
-  return One(importer.Quantize(x.value, std::move(params), type, x.shape));
+  return One(importer.Quantize(WithoutOwnGrid(importer, x.value), std::move(params), type, x.shape));
 }
 
 // DequantizeLinear(codes, scale, zero point)

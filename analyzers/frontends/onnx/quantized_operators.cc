@@ -122,14 +122,18 @@ Results QLinearBinary(Importer& importer, const NodeView& node) {
 Results QLinearConcat(Importer& importer, const NodeView& node) {
   std::vector<ValueId> parts;
   MaybeShape shape;
+  std::int64_t extent = 0;
   const std::int64_t axis = node.Int("axis", 1);
   if (node.size() < 5 || node.size() % 3 != 2) return node.Broken(absl::StrCat("has ", node.size(), " inputs"));
   for (std::size_t i = 2; i < node.size(); i += 3) {
     QATGAP_ASSIGN_OR_RETURN(const Symbol x, DequantizedInput(importer, node, i));
     parts.push_back(x.value);
-    shape = x.shape;
+    const auto normal = NormalAxis(axis, x.shape);
+    const std::int64_t own = x.shape && normal ? (*x.shape)[static_cast<std::size_t>(*normal)] : kUnknown;
+    extent = own < 0 || extent < 0 ? kUnknown : extent + own;
+    shape = normal ? x.shape : std::nullopt;
+    if (shape) (*shape)[static_cast<std::size_t>(*normal)] = extent;
   }
-  if (const auto normal = NormalAxis(axis, shape); shape && normal) (*shape)[static_cast<std::size_t>(*normal)] = -1;
   const Symbol y{.value = importer.Emit(OpKind::kConcat, std::move(parts), graph::AxisAttributes{axis}), .shape = std::move(shape)};
   return Requantize(importer, node, y, 0);
 }

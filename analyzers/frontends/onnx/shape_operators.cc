@@ -77,18 +77,22 @@ Results Range(Importer& importer, const NodeView& node) {
   return One(Literal{.type = element::kInt64, .value = graph::Tensor::Of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values)});
 }
 
-// Shape(x): axis 0 is the batch and stays open even where the model was exported with one size of it.
 Results ShapeOperator(Importer&, const NodeView& node) {
   Extents extents;
   if (const auto* literal = std::get_if<Literal>(&node.in(0))) {
     for (const std::int64_t extent : literal->value.shape()) extents.items.emplace_back(extent);
+  } else if (const auto* list = std::get_if<Extents>(&node.in(0))) {
+    if (!list->scalar) extents.items.emplace_back(static_cast<std::int64_t>(list->items.size()));
   } else if (const auto* symbol = std::get_if<Symbol>(&node.in(0)); symbol != nullptr && symbol->shape) {
     for (std::size_t axis = 0; axis < symbol->shape->size(); ++axis) {
       const std::int64_t extent = (*symbol->shape)[axis];
-      if (axis == 0 || extent < 0) {
-        extents.items.emplace_back(Extent{symbol->value, static_cast<int>(axis), symbol->codes != nullptr ? 0 : static_cast<int>(symbol->shape->size())});
-      } else {
+      if (extent >= 0) {
         extents.items.emplace_back(extent);
+      } else {
+        extents.items.emplace_back(Extent{.value = symbol->value,
+                                          .axis = static_cast<int>(axis),
+                                          .rank = symbol->codes != nullptr ? 0 : static_cast<int>(symbol->shape->size()),
+                                          .factor = BatchFactor(extent)});
       }
     }
   } else {
@@ -274,7 +278,11 @@ Results Slice(Importer& importer, const NodeView& node) {
     }
     if (cut.step < 1) return node.Refuse(absl::StrCat("slices backwards by ", -cut.step), "slice forwards, or reverse whole axes");
     value = importer.Call("aten::slice", "Tensor", {value}, {TensorArgument{0}, cut.axis, cut.start, cut.end, cut.step});
-    if (extent != nullptr && *extent >= 0) {
+    if (extent == nullptr) continue;
+    if (*extent < 0) {
+      const bool whole = cut.start == 0 && cut.step == 1 && cut.end >= std::numeric_limits<std::int32_t>::max();
+      if (!whole) *extent = kUnknown;
+    } else {
       const std::int64_t length = std::max<std::int64_t>(0, place(cut.end, *extent) - place(cut.start, *extent));
       *extent = length / cut.step + (length % cut.step != 0 ? 1 : 0);
     }

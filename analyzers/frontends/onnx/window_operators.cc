@@ -230,7 +230,8 @@ Results Pad(Importer& importer, const NodeView& node) {
     order.push_back(begin[axis]);
     order.push_back(end[axis]);
     if (begin[axis] != 0 || end[axis] != 0) last = order.size();
-    if (shape && (*shape)[axis] >= 0) (*shape)[axis] += begin[axis] + end[axis];
+    if (!shape || (begin[axis] == 0 && end[axis] == 0)) continue;
+    (*shape)[axis] = (*shape)[axis] < 0 ? kUnknown : (*shape)[axis] + begin[axis] + end[axis];
   }
   order.resize(last);
   const std::string mode = node.String("mode", "constant");

@@ -68,6 +68,21 @@ class Net(nn.Module):
         return self.dequant(self.fc(torch.flatten(y, 1)))
 
 
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 4, stride=4)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        layer = nn.TransformerEncoderLayer(16, 4, 24, batch_first=True, dropout=0.0, activation="gelu")
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        return self.fc(self.encoder(x)[:, 0])
+
+
 class Frozen(nn.Module):
     """A fake-quant with its numbers fixed: what torch.onnx.export takes."""
 
@@ -121,13 +136,16 @@ def session(model):
 
 def output_codes(graph):
     """(name of the codes, product's type) behind every product, in order: its own output, or through QuantizeLinear and Clip."""
-    readers = {}
+    readers, constants = {}, {initializer.name for initializer in graph.initializer}
     for node in graph.node:
+        if node.op_type in ("DequantizeLinear", "QuantizeLinear", "Identity", "Clip", "Constant", "Transpose") and all(n in constants for n in node.input if n):
+            constants.update(node.output)
         for name in node.input:
             readers.setdefault(name, []).append(node)
     found = []
     for node in graph.node:
-        if node.op_type not in PRODUCTS:
+        weight = 3 if node.op_type.startswith("Q") else 1
+        if node.op_type not in PRODUCTS or node.input[weight] not in constants:
             continue
         name, quantized = node.output[0], node.op_type.startswith("Q")
         while not quantized and len(readers.get(name, [])) == 1 and readers[name][0].op_type in ABSORBED:
@@ -183,7 +201,7 @@ def strip(model):
     """Without absolute paths of this machine, and without what only debuggers read."""
     keep = {"pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.stack_trace"}
     for node in model.graph.node:
-        entries = [(e.key, e.value) for e in node.metadata_props if e.key in keep]
+        entries = [(e.key, e.value) for e in node.metadata_props if e.key in keep and (node.op_type in PRODUCTS or "trace" not in e.key)]
         del node.metadata_props[:]
         for key, value in entries:
             value = value.replace(str(pathlib.Path(__file__).parent), "/project").replace(str(pathlib.Path(torch.__file__).parents[1]), "/site-packages")
@@ -244,6 +262,19 @@ def pt2e_cases():
     save("pt2e_converted", exported(converted, x, 20, True), x.numpy())
 
 
+def encoder_cases():
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    torch.manual_seed(8)
+    module = trained(Encoder().train()).eval()
+    arrays = [torch.randn(4, 3, 12, 12).numpy() for _ in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = pathlib.Path(folder) / "float.onnx", pathlib.Path(folder) / "quantized.onnx"
+        for name, dynamo, kind in (("encoder_dynamo_qdq", True, QuantFormat.QDQ), ("encoder_traced_operators", False, QuantFormat.QOperator)):
+            onnx.save(exported(module, sample(), 20 if dynamo else 17, dynamo), source)
+            quantize_static(source, target, Reader("x", arrays), quant_format=kind, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+            save(name, onnx.load(target), sample().numpy())
+
+
 class Reader:
     def __init__(self, name, arrays):
         self.name, self.arrays = name, list(arrays)
@@ -302,7 +333,7 @@ def brevitas_cases():
 if __name__ == "__main__":
     CASES.mkdir(exist_ok=True)
     np.save(CASES / "input.npy", sample().numpy())
-    wanted = sys.argv[1:] or ["qat", "pt2e", "onnxruntime", "brevitas", "operators"]
+    wanted = sys.argv[1:] or ["qat", "pt2e", "onnxruntime", "encoder", "brevitas", "operators"]
     for make in wanted:
         if make == "operators":
             operator_cases.write(CASES, session)

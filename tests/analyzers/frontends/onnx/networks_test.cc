@@ -38,6 +38,13 @@ graph::Tensor InputOf(std::string_view name) {
   return graph::Tensor::Of<float>(shape, x.data<float>().first(static_cast<std::size_t>(graph::ElementCount(shape))));
 }
 
+// Attention computes in two products that are no modules of their own: the three projections in one, and the output.
+const std::vector<std::string>& EncoderLayers() {
+  static const std::vector<std::string> layers = {"embed", "encoder.layers.0.self_attn", "encoder.layers.0.self_attn#2",
+                                                  "encoder.layers.0.linear1", "encoder.layers.0.linear2", "fc"};
+  return layers;
+}
+
 class Networks : public ::testing::TestWithParam<Net> {};
 
 // The layer codes of one batch. A code may differ where the exact value lies within binary32 rounding of a tie: LibTorch
@@ -104,6 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Net{"ort_qdq_u16s8_per_tensor", ModelKind::kConverted, NetLayers(), 81},
                       Net{"ort_operators_u8s8_per_channel", ModelKind::kConverted, NetLayers(), 0},
                       Net{"ort_operators_u8u8_per_tensor", ModelKind::kConverted, NetLayers(), 0},
+                      Net{"encoder_dynamo_qdq", ModelKind::kConverted, EncoderLayers(), 0},
+                      Net{"encoder_traced_operators", ModelKind::kConverted, EncoderLayers(), 0},
                       Net{"brevitas_qcdq", ModelKind::kConverted, {"conv", "low"}, 0}),
     [](const auto& net) { return std::string(net.param.name); });
 
