@@ -32,7 +32,8 @@ std::optional<double> ReadNumber(absl::string_view text) {
   const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('/', 1));
   double number = 0, divisor = 1;
   if (!absl::SimpleAtod(parts.first, &number)) return std::nullopt;
-  if (parts.first.size() != text.size() && (!absl::SimpleAtod(parts.second, &divisor) || divisor == 0)) return std::nullopt;
+  if (parts.first.size() != text.size() && (!absl::SimpleAtod(parts.second, &divisor) || divisor == 0))
+    return std::nullopt;
   return number / divisor;
 }
 
@@ -68,18 +69,20 @@ absl::StatusOr<TemporaryArchive> PackSamples(const std::string& folder) {
     std::error_code ignored;
     if (!at->is_regular_file(ignored)) {
       return client::WithRemedy(
-          absl::InvalidArgumentError(absl::StrCat("not a regular file: samples (", at->path().string(), ")")), "remove it");
+          absl::InvalidArgumentError(absl::StrCat("not a regular file: samples (", at->path().string(), ")")),
+          "remove it");
     }
     files.emplace(at->path().filename().string(), at->path().string());
   }
   if (error) {
-    return client::WithRemedy(
-        absl::InvalidArgumentError(absl::StrCat("the folder of samples cannot be read (", folder, ": ", error.message(), ")")),
-        "check its permissions");
+    return client::WithRemedy(absl::InvalidArgumentError(absl::StrCat("the folder of samples cannot be read (", folder,
+                                                                      ": ", error.message(), ")")),
+                              "check its permissions");
   }
   if (files.empty()) {
-    return client::WithRemedy(absl::InvalidArgumentError(absl::StrCat("the folder of samples holds no .npy file (", folder, ")")),
-                              "save each sample with numpy.save; files in folders below it are not read");
+    return client::WithRemedy(
+        absl::InvalidArgumentError(absl::StrCat("the folder of samples holds no .npy file (", folder, ")")),
+        "save each sample with numpy.save; files in folders below it are not read");
   }
   return TemporaryArchive::Write(files, ArchiveName(folder, "samples"), "samples", ArchiveCompression::kStored);
 }
@@ -106,10 +109,12 @@ absl::StatusOr<v1::Normalization> ReadNormalization(const std::string& value) {
       number = part.substr(equals + 1);
     }
     const std::optional<double> parsed = ReadNumber(number);
-    if (list == nullptr || !parsed) return BadNormalization(absl::StrCat("has '", part, "' where a number belongs"), value);
+    if (list == nullptr || !parsed)
+      return BadNormalization(absl::StrCat("has '", part, "' where a number belongs"), value);
     list->push_back(*parsed);
   }
-  if (keys["scale"].size() > 1 || keys["axis"].size() > 1) return BadNormalization("has several values of scale or axis", value);
+  if (keys["scale"].size() > 1 || keys["axis"].size() > 1)
+    return BadNormalization("has several values of scale or axis", value);
   normalization.mutable_mean()->Assign(keys["mean"].begin(), keys["mean"].end());
   normalization.mutable_std()->Assign(keys["std"].begin(), keys["std"].end());
   if (!keys["scale"].empty()) {

@@ -24,8 +24,8 @@ absl::StatusOr<SamplesArgument> ReadSamplesArgument(const std::string& value);
 // INVALID_ARGUMENT: none, a link to nothing, a folder that cannot be read.
 absl::StatusOr<TemporaryArchive> PackSamples(const std::string& folder);
 
-// "mean=0.485,0.456,0.406,std=0.229,0.224,0.225,scale=1/255,axis=1", in front of it "INPUT:" where the model has several.
-// INVALID_ARGUMENT: another key, no number, a key twice.
+// "mean=0.485,0.456,0.406,std=0.229,0.224,0.225,scale=1/255,axis=1", in front of it "INPUT:" where the model has
+// several. INVALID_ARGUMENT: another key, no number, a key twice.
 absl::StatusOr<v1::Normalization> ReadNormalization(const std::string& value);
 
 }  // namespace qatgap::cli

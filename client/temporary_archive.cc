@@ -33,7 +33,8 @@ absl::Status WriteZip(const std::map<std::string, std::string>& files, const std
                       ArchiveCompression compression) {
   int code = 0;
   Archive archive(zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
-  if (archive == nullptr) return absl::InternalError(absl::StrCat("cannot make a temporary archive (error ", code, ")"));
+  if (archive == nullptr)
+    return absl::InternalError(absl::StrCat("cannot make a temporary archive (error ", code, ")"));
   const auto failed = [&](const std::string& at) {
     return absl::InvalidArgumentError(
         absl::StrCat("packing the ", what, " failed (", at, ": ", zip_strerror(archive.get()), ")"));
@@ -49,7 +50,8 @@ absl::Status WriteZip(const std::map<std::string, std::string>& files, const std
     const auto index = static_cast<zip_uint64_t>(added);
     const bool stored = compression == ArchiveCompression::kStored;
     if (zip_file_set_dostime(archive.get(), index, 0, kDosDate, 0) != 0 ||
-        zip_set_file_compression(archive.get(), index, stored ? ZIP_CM_STORE : ZIP_CM_DEFLATE, stored ? 0 : kDeflateLevel) != 0 ||
+        zip_set_file_compression(archive.get(), index, stored ? ZIP_CM_STORE : ZIP_CM_DEFLATE,
+                                 stored ? 0 : kDeflateLevel) != 0 ||
         zip_file_set_external_attributes(archive.get(), index, 0, ZIP_OPSYS_UNIX, 0100644U << 16U) != 0) {
       return failed(name);
     }

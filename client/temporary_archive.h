@@ -16,8 +16,9 @@ class TemporaryArchive {
   // `files`: path in the archive -> path of the file. Nothing of a file but its bytes goes in, so that equal files give
   // equal archives. `name` is that of the archive's file, `what` names the files in messages: "vectors".
   // INVALID_ARGUMENT: a file cannot be read; INTERNAL: the temporary directory.
-  static absl::StatusOr<TemporaryArchive> Write(const std::map<std::string, std::string>& files, const std::string& name,
-                                                const std::string& what, ArchiveCompression compression);
+  static absl::StatusOr<TemporaryArchive> Write(const std::map<std::string, std::string>& files,
+                                                const std::string& name, const std::string& what,
+                                                ArchiveCompression compression);
   TemporaryArchive(TemporaryArchive&& other) noexcept;
   TemporaryArchive& operator=(TemporaryArchive&&) = delete;
   ~TemporaryArchive();
@@ -25,7 +26,8 @@ class TemporaryArchive {
   std::string path() const { return directory_ + "/" + name_; }
 
  private:
-  TemporaryArchive(std::string directory, std::string name) : directory_(std::move(directory)), name_(std::move(name)) {}
+  TemporaryArchive(std::string directory, std::string name)
+      : directory_(std::move(directory)), name_(std::move(name)) {}
 
   std::string directory_;
   std::string name_;

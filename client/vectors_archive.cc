@@ -49,7 +49,8 @@ absl::StatusOr<std::map<std::string, std::string>> Collect(const std::string& di
           error.clear();
           continue;
         }
-        return BadDirectory("a link leads out of --vectors or to nothing", relative, "copy what it leads to in its place");
+        return BadDirectory("a link leads out of --vectors or to nothing", relative,
+                            "copy what it leads to in its place");
       }
     }
     if (at->is_directory(error) || !Wanted(path)) continue;
@@ -57,11 +58,14 @@ absl::StatusOr<std::map<std::string, std::string>> Collect(const std::string& di
     bytes += at->file_size(error);
     files.emplace(relative, path.string());
     if (bytes > limits.bytes || files.size() > limits.files) {
-      return BadDirectory(absl::StrCat("--vectors holds more than ", limits.bytes >> 20, " MiB or ", limits.files, " files"),
-                          directory, "give a directory of fewer cases; several calls do as well as one");
+      return BadDirectory(
+          absl::StrCat("--vectors holds more than ", limits.bytes >> 20, " MiB or ", limits.files, " files"), directory,
+          "give a directory of fewer cases; several calls do as well as one");
     }
   }
-  if (error) return BadDirectory(absl::StrCat("--vectors cannot be read: ", error.message()), directory, "check its permissions");
+  if (error)
+    return BadDirectory(absl::StrCat("--vectors cannot be read: ", error.message()), directory,
+                        "check its permissions");
   return files;
 }
 
@@ -70,9 +74,8 @@ absl::StatusOr<std::map<std::string, std::string>> Collect(const std::string& di
 absl::StatusOr<VectorsArchive> VectorsArchive::Pack(const std::string& directory, const VectorsLimits& limits) {
   const auto files = Collect(directory, limits);
   if (!files.ok()) return files.status();
-  const auto cases = std::count_if(files->begin(), files->end(), [](const auto& file) {
-    return fs::path(file.first).filename() == "case.json";
-  });
+  const auto cases = std::count_if(files->begin(), files->end(),
+                                   [](const auto& file) { return fs::path(file.first).filename() == "case.json"; });
   if (cases == 0) {
     return BadDirectory("--vectors holds no case.json", directory,
                         "give the directory that holds a folder for each case; tests/golden/README.md has the format");

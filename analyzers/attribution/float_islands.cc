@@ -80,8 +80,8 @@ class Finder {
         Forward(branch->then_block);
         Forward(branch->else_block);
         for (std::size_t i = 0; i < current.outputs.size(); ++i) {
-          quantized_[Index(current.outputs[i])] = quantized_[Index(branch->then_block.outputs[i])] &&
-                                                  quantized_[Index(branch->else_block.outputs[i])];
+          quantized_[Index(current.outputs[i])] =
+              quantized_[Index(branch->then_block.outputs[i])] && quantized_[Index(branch->else_block.outputs[i])];
         }
         continue;
       }
@@ -105,7 +105,8 @@ class Finder {
   void Backward(const Block& block) {
     for (auto it = block.nodes.rbegin(); it != block.nodes.rend(); ++it) {
       const graph::Node& current = node(*it);
-      const bool live = std::any_of(current.outputs.begin(), current.outputs.end(), [&](ValueId v) { return needed_[Index(v)]; });
+      const bool live =
+          std::any_of(current.outputs.begin(), current.outputs.end(), [&](ValueId v) { return needed_[Index(v)]; });
       if (!live) continue;
       if (const auto* branch = std::get_if<graph::IfAttributes>(&current.attributes)) {
         for (std::size_t i = 0; i < current.outputs.size(); ++i) {

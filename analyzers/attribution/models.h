@@ -1,6 +1,7 @@
 // The pair of graphs that an analysis compares, made of whatever models the user has.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,9 +19,11 @@ struct AnalysisModels {
   bool reference_rebuilt = false;          // `qat` was made from `converted`: nothing can be said about its conversion
   bool has_labels = false;                 // every batch comes with labels
 
-  // Samples that one batch may hold: 1 where a model branches on its data, else no limit (0).
-  std::int64_t batch_limit() const {
-    return qat.has_control_flow() || (converted && converted->has_control_flow()) ? 1 : 0;
+  // Samples that one batch may hold: 1 where a model branches on its data or takes one sample alone, else no limit (0).
+  std::int64_t batch_limit() const { return TakesOneSample(qat) || (converted && TakesOneSample(*converted)) ? 1 : 0; }
+  static bool TakesOneSample(const graph::Graph& graph) {
+    const auto of_one = [](const graph::Shape& shape) { return !shape.empty() && shape[0] == 1; };
+    return graph.has_control_flow() || std::any_of(graph.input_shapes.begin(), graph.input_shapes.end(), of_one);
   }
 };
 

@@ -107,6 +107,7 @@ bool HasQuantizedOperator(const graph::Node& op, const graph::Node& quantize) {
     case OpKind::kAvgPool2d:
     case OpKind::kAdaptiveAvgPool2d:
     case OpKind::kMean:
+    case OpKind::kClamp:
     case OpKind::kFlatten:
     case OpKind::kReshape:
     case OpKind::kPermute:
@@ -193,6 +194,12 @@ std::optional<EngineCall> FindEngineCall(const graph::Graph& graph, const graph:
   }
   if (call.inputs.empty()) return std::nullopt;
   return call;
+}
+
+at::Tensor InEngineLayout(const at::Tensor& output) {
+  if (output.dim() == 4) return output.contiguous(at::MemoryFormat::ChannelsLast);
+  if (output.dim() == 5) return output.contiguous(at::MemoryFormat::ChannelsLast3d);
+  return output;
 }
 
 at::Tensor RunEngineCall(const EngineCall& call, std::span<const QuantizedOperand> inputs, std::span<const at::Tensor> reals,

@@ -35,19 +35,6 @@ struct RuntimeValue {
 
 }  // namespace
 
-absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid) {
-  if (reals.dtype() != graph::DType::kFloat32) {
-    return absl::InvalidArgumentError(absl::StrCat("a value of type ", Text(graph::ToString(reals.dtype())),
-                                                   " is quantized; give float32 samples: .astype(numpy.float32)"));
-  }
-  graph::Tensor codes(graph::DType::kInt32, reals.shape());
-  const numerics::ChannelExtents e = numerics::ExtentsAlong(reals.shape(), grid);
-  const absl::Status status = numerics::QuantizeReals(reals.data<float>(), grid, e.outer, e.channels, e.inner,
-                                                      codes.mutable_data<std::int32_t>());
-  if (!status.ok()) return absl::FailedPreconditionError(status.message());
-  return codes;
-}
-
 struct GraphExecutor::Impl {
   const graph::Graph& graph;
   std::vector<graph::MacLayer> layers;
@@ -279,7 +266,8 @@ struct GraphExecutor::Impl {
           observe({.layer = index, .input_grid = input.params, .input = reals, .codes = rows}));
     }
     QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, OutputShape(layer, codes.shape()));
-    return RuntimeValue{ToTorch(FromChannelMajor(layer, rows, shape)), &layer.output};
+    const at::Tensor output = ToTorch(FromChannelMajor(layer, rows, shape));
+    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layer.output};
   }
 
   absl::Status Observe(std::size_t index, const RuntimeValue& output, const LayerObserver& observe) const {
@@ -402,8 +390,9 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
       absl::StrAppend(out, graph::ToString(input.shape()));
     });
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", inputs.size() == 1 ? "an input" : "inputs",
-                                                   " of shape ", shapes, " (", std::string(status.message()),
+    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
+                                                   std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
   return outputs;

@@ -39,7 +39,11 @@ struct QuantizedOperand {
   const numerics::QuantParams* params;
 };
 
-// Output codes (int32). The engine must be set.
+// PyTorch's engines write convolutions channels last, and some operators behind them give other codes then: QNNPACK's
+// clamp mixes up the elements, a leaky ReLU or a mean rounds ties another way (PyTorch 2.13).
+at::Tensor InEngineLayout(const at::Tensor& output);
+
+// Output codes (int32), in the layout that the operator gives them. The engine must be set.
 at::Tensor RunEngineCall(const EngineCall& call, std::span<const QuantizedOperand> inputs, std::span<const at::Tensor> reals,
                          const numerics::QuantParams& output);
 

@@ -111,8 +111,9 @@ EngineScope::EngineScope(numerics::Engine engine) : previous_(at::globalContext(
 EngineScope::~EngineScope() { at::globalContext().setQEngine(previous_); }
 
 at::Tensor QuantizedInput(const at::Tensor& codes, const numerics::QuantParams& params) {
-  return at::_make_per_tensor_quantized_tensor(codes.to(params.quant_min < 0 ? at::kChar : at::kByte), params.scale(),
-                                               params.zero_point());
+  const at::Tensor quantized = at::_make_per_tensor_quantized_tensor(
+      codes.to(params.quant_min < 0 ? at::kChar : at::kByte), params.scale(), params.zero_point());
+  return quantized.contiguous(codes.suggest_memory_format());
 }
 
 }  // namespace qatgap::execution

@@ -41,7 +41,8 @@ class EngineScope {
   at::QEngine previous_;
 };
 
-// A quint8 tensor, qint8 where the range is signed, with these codes (int32) and per-tensor qparams.
+// A quint8 tensor, qint8 where the range is signed, with these codes (int32) and per-tensor qparams, in
+// their memory format.
 at::Tensor QuantizedInput(const at::Tensor& codes, const numerics::QuantParams& params);
 
 }  // namespace qatgap::execution

@@ -20,7 +20,8 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr char kWhatIsRead[] = "TorchScript (torch.jit.save), a torch.export archive (torch.export.save), ONNX or TFLite";
+constexpr char kWhatIsRead[] =
+    "TorchScript (torch.jit.save), a torch.export archive (torch.export.save), ONNX or TFLite";
 
 absl::Status NotAModel(std::string_view name, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("'", Text(name), "' ", what));
@@ -57,33 +58,42 @@ std::string_view BelowRoot(std::string_view member) { return member.substr(membe
 absl::StatusOr<Format> FormatOfZip(std::string_view bytes, std::string_view name) {
   const auto members = MembersOf(bytes);
   if (!members) {
-    return NotAModel(name, "starts like a zip archive (.pt, .pt2) but cannot be read as one: it is truncated or damaged; copy "
-                           "or save it again");
+    return NotAModel(
+        name,
+        "starts like a zip archive (.pt, .pt2) but cannot be read as one: it is truncated or damaged; copy "
+        "or save it again");
   }
   const auto any = [&](const auto& matches) { return std::any_of(members->begin(), members->end(), matches); };
   const auto has = [&](std::string_view path) {
     return any([&](const std::string& member) { return member == path || BelowRoot(member) == path; });
   };
   const auto below = [&](std::string_view folder) {
-    return any([&](const std::string& member) { return member.starts_with(folder) || BelowRoot(member).starts_with(folder); });
+    return any(
+        [&](const std::string& member) { return member.starts_with(folder) || BelowRoot(member).starts_with(folder); });
   };
-  const auto ends = [&](std::string_view ending) { return any([&](const std::string& m) { return m.ends_with(ending); }); };
+  const auto ends = [&](std::string_view ending) {
+    return any([&](const std::string& m) { return m.ends_with(ending); });
+  };
   const bool program = any([&](const std::string& member) {
     const std::string_view path = member.starts_with("models/") ? std::string_view(member) : BelowRoot(member);
     return path.starts_with("models/") && path.ends_with(".json");
   });
   if (program) return Format::kExportedProgram;
   if (below("data/aotinductor/") || (has("archive_format") && ends(".so"))) {
-    return NotAModel(name, "is compiled by AOTInductor and holds no graph; give the exported program: torch.export.save");
+    return NotAModel(name,
+                     "is compiled by AOTInductor and holds no graph; give the exported program: torch.export.save");
   }
-  if (has("archive_format")) return NotAModel(name, "is a torch.export archive without a program; save it with torch.export.save");
+  if (has("archive_format"))
+    return NotAModel(name, "is a torch.export archive without a program; save it with torch.export.save");
   if (has("serialized_exported_program.json")) {
     return NotAModel(name, "was saved by the torch.export of an older PyTorch; load and save it with a current one");
   }
   if (has("constants.pkl") || below("code/")) return Format::kTorchScript;
   if (has("data.pkl")) {
-    return NotAModel(name, "is a state dict or pickled module of torch.save, which holds no graph; save the model with "
-                           "torch.jit.save(torch.jit.script(model), ...) or torch.export.save(torch.export.export(model, ...), ...)");
+    return NotAModel(
+        name,
+        "is a state dict or pickled module of torch.save, which holds no graph; save the model with "
+        "torch.jit.save(torch.jit.script(model), ...) or torch.export.save(torch.export.export(model, ...), ...)");
   }
   if (has("model.weights.h5")) return NotAModel(name, "is a Keras model; convert it to a quantized TFLite model");
   if (ends(".npy")) return NotAModel(name, "is an archive of NumPy arrays; give the model here, and arrays as samples");
@@ -94,11 +104,11 @@ absl::StatusOr<Format> FormatOfZip(std::string_view bytes, std::string_view name
 
 // What stands at the top level of a protobuf message.
 struct TopLevel {
-  bool onnx = true;        // every field is one of ModelProto's, of its type
-  bool whole = true;       // the last field ends where the bytes end
-  bool graph = false;      // ModelProto.graph
-  bool saved_model = true; // nothing but a schema version and MetaGraphDefs
-  bool graph_def = true;   // nothing but GraphDef's node, library, versions
+  bool onnx = true;         // every field is one of ModelProto's, of its type
+  bool whole = true;        // the last field ends where the bytes end
+  bool graph = false;       // ModelProto.graph
+  bool saved_model = true;  // nothing but a schema version and MetaGraphDefs
+  bool graph_def = true;    // nothing but GraphDef's node, library, versions
   int fields = 0;
 };
 
@@ -126,7 +136,9 @@ TopLevel Scan(std::string_view bytes) {
     }
     const std::uint64_t field = *key >> 3U, type = *key & 7U;
     const bool number = type == 0, part = type == 2;
-    const auto among = [&](const auto& fields) { return std::find(fields.begin(), fields.end(), field) != fields.end(); };
+    const auto among = [&](const auto& fields) {
+      return std::find(fields.begin(), fields.end(), field) != fields.end();
+    };
     top.onnx &= (number && among(kNumbers)) || (part && among(kParts));
     top.saved_model &= (field == 1 && number) || (field == 2 && part);
     top.graph_def &= ((field == 1 || field == 2 || field == 4) && part) || (field == 3 && number);
@@ -171,13 +183,21 @@ struct Known {
   std::string_view what;
 };
 constexpr std::array kKnown = {
-    Known{"ET12"sv, 4, "is an ExecuTorch program; give the model before to_edge: torch.export.save of what convert_pt2e returns"},
+    Known{"ET12"sv, 4,
+          "is an ExecuTorch program; give the model before to_edge: torch.export.save of what convert_pt2e returns"},
     Known{"ORTM"sv, 4, "is a model in onnxruntime's own format; give the .onnx file that it was made of"},
-    Known{"\x80\x02"sv, 0, "is a pickle, as torch.save wrote it, which holds no graph; save the model with torch.jit.save or torch.export.save"},
-    Known{"\x80\x03"sv, 0, "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
-    Known{"\x80\x04"sv, 0, "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
-    Known{"\x80\x05"sv, 0, "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
-    Known{"\x7f" "ELF"sv, 0, "is a compiled library; give the model that it was made of"},
+    Known{"\x80\x02"sv, 0,
+          "is a pickle, as torch.save wrote it, which holds no graph; save the model with torch.jit.save or "
+          "torch.export.save"},
+    Known{"\x80\x03"sv, 0,
+          "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
+    Known{"\x80\x04"sv, 0,
+          "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
+    Known{"\x80\x05"sv, 0,
+          "is a pickle, which holds no graph; save the model with torch.jit.save or torch.export.save"},
+    Known{"\x7f"
+          "ELF"sv,
+          0, "is a compiled library; give the model that it was made of"},
     Known{"\x89HDF\r\n"sv, 0, "is an HDF5 file, as Keras writes it; convert the model to a quantized TFLite model"},
     Known{"\x93NUMPY"sv, 0, "is a NumPy array; give the model here, and arrays as samples"},
     Known{"\x1f\x8b"sv, 0, "is compressed by gzip; unpack it"},
@@ -195,8 +215,9 @@ absl::StatusOr<Format> FormatOf(std::string_view bytes, std::string_view name) {
     if (Starts(bytes, known.magic, known.at)) return NotAModel(name, std::string(known.what));
   }
   if (LooksLikeSafetensors(bytes)) {
-    return NotAModel(name, "is a .safetensors file: weights without a graph; save the model with torch.jit.save or "
-                           "torch.export.save");
+    return NotAModel(name,
+                     "is a .safetensors file: weights without a graph; save the model with torch.jit.save or "
+                     "torch.export.save");
   }
   const TopLevel top = Scan(bytes);
   // ir_version comes first in every writer's output; a file that is cut is the frontend's to refuse.

@@ -139,7 +139,9 @@ std::string WriteMarkdown(const Report& report) {
       "# ", Escaped(report.title.empty() ? "QAT gap" : DisplayName(report.title)), "\n\n",
       Counted(result.samples, "sample"), ", ", Counted(result.layers.size(), "layer"), ", ",
       Counted(result.targets.size(), "target"), ". QAT model: ", Escaped(result.qat_format), ".",
-      result.converted_format.empty() ? "" : absl::StrCat(" Converted model: ", Escaped(result.converted_format), "."), "\n");
+      result.converted_format.empty() ? ""
+                                      : absl::StrCat(" Converted model: ", Escaped(result.converted_format), "."),
+      "\n");
   for (const TargetResult& target : result.targets) {
     const TargetVerdict verdict = VerdictOf(report, target);
     absl::StrAppend(&text, "\n## Target ", Code(target.name), "\n\n**", Escaped(verdict.headline),

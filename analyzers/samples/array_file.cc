@@ -45,7 +45,8 @@ absl::StatusOr<std::vector<SafetensorsArray>> ReadSafetensors(int fd, const std:
   if (size > rest) return Bad(label, "ends inside its header: the file is truncated; copy or save it again");
   std::string header(static_cast<std::size_t>(size), '\0');
   QATGAP_ASSIGN_OR_RETURN(const std::size_t header_got, source->Read(header));
-  if (header_got < header.size()) return Bad(label, "ends inside its header: the file is truncated; copy or save it again");
+  if (header_got < header.size())
+    return Bad(label, "ends inside its header: the file is truncated; copy or save it again");
   return ParseSafetensorsHeader(header, rest - size, label);
 }
 
@@ -56,9 +57,9 @@ struct ArrayFile::Impl {
   std::string label;
   bool folder = false;
   std::vector<std::string> names;
-  std::shared_ptr<ZipArchive> archive;            // of .npz and folders
-  std::vector<ZipArchive::Member> members;        // by index of names
-  std::vector<SafetensorsArray> safetensors;      // by index of names
+  std::shared_ptr<ZipArchive> archive;        // of .npz and folders
+  std::vector<ZipArchive::Member> members;    // by index of names
+  std::vector<SafetensorsArray> safetensors;  // by index of names
 
   std::string Label(const std::string& array) const {
     if (folder) return FileLabel(label, array);
@@ -102,7 +103,9 @@ absl::StatusOr<ArrayFile> ArrayFile::Open(int fd, std::string name) {
   if (impl->folder || absl::EndsWithIgnoreCase(name, ".npz")) {
     QATGAP_ASSIGN_OR_RETURN(impl->archive, ZipArchive::Open(fd, impl->label));
     impl->members = impl->archive->members();
-    if (impl->folder) std::sort(impl->members.begin(), impl->members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    if (impl->folder)
+      std::sort(impl->members.begin(), impl->members.end(),
+                [](const auto& a, const auto& b) { return a.name < b.name; });
     for (const ZipArchive::Member& member : impl->members) impl->names.push_back(member.name);
   } else if (absl::EndsWithIgnoreCase(name, ".safetensors")) {
     QATGAP_ASSIGN_OR_RETURN(impl->safetensors, ReadSafetensors(fd, impl->label));
@@ -110,7 +113,8 @@ absl::StatusOr<ArrayFile> ArrayFile::Open(int fd, std::string name) {
   } else if (absl::EndsWithIgnoreCase(name, ".npy")) {
     impl->names = {""};
   } else {
-    return absl::InvalidArgumentError(absl::StrCat("'", name, "' is neither .npy, .npz nor .safetensors; save it with "
+    return absl::InvalidArgumentError(absl::StrCat("'", name,
+                                                   "' is neither .npy, .npz nor .safetensors; save it with "
                                                    "numpy.save or numpy.savez"));
   }
   return ArrayFile(std::move(impl));
@@ -124,7 +128,8 @@ const std::string& ArrayFile::label() const { return impl_->label; }
 absl::StatusOr<ArrayReader> ArrayFile::OpenArray(const std::string& array) const {
   const std::string label = impl_->Label(array);
   const auto it = std::find(impl_->names.begin(), impl_->names.end(), array);
-  if (it == impl_->names.end()) return absl::InternalError(absl::StrCat("'", impl_->label, "' has no array '", array, "'"));
+  if (it == impl_->names.end())
+    return absl::InternalError(absl::StrCat("'", impl_->label, "' has no array '", array, "'"));
   const auto index = static_cast<std::size_t>(it - impl_->names.begin());
   if (!impl_->safetensors.empty()) return impl_->OpenSafetensors(impl_->safetensors[index], label);
   if (impl_->archive == nullptr) return impl_->OpenNpy(OpenPlain(impl_->fd), label);
@@ -134,7 +139,8 @@ absl::StatusOr<ArrayReader> ArrayFile::OpenArray(const std::string& array) const
 
 absl::StatusOr<ArrayReader> ArrayFile::OpenStacked() const {
   if (impl_->members.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", impl_->label, "' holds no .npy file; save each sample with numpy.save"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", impl_->label, "' holds no .npy file; save each sample with numpy.save"));
   }
   const ZipArchive::Member& first = impl_->members.front();
   const std::string label = impl_->Label(first.name);
@@ -146,10 +152,11 @@ absl::StatusOr<ArrayReader> ArrayFile::OpenStacked() const {
   for (const std::int64_t extent : start.header.shape) row_bytes *= static_cast<double>(extent);
   for (const ZipArchive::Member& member : impl_->members) {
     if (row_bytes <= static_cast<double>(member.size_limit)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        impl_->Label(member.name), " has ", member.size_limit, " bytes, shape ", graph::ToString(start.header.shape), " of ",
-        start.header.descriptor, " (", first.name, ".npy) needs ", row_bytes,
-        ": it is truncated, or has another shape; the files of a folder hold one sample each, all of one shape and dtype"));
+    return absl::InvalidArgumentError(absl::StrCat(impl_->Label(member.name), " has ", member.size_limit,
+                                                   " bytes, shape ", graph::ToString(start.header.shape), " of ",
+                                                   start.header.descriptor, " (", first.name, ".npy) needs ", row_bytes,
+                                                   ": it is truncated, or has another shape; the files of a folder "
+                                                   "hold one sample each, all of one shape and dtype"));
   }
   graph::Shape shape = start.header.shape;
   shape.insert(shape.begin(), static_cast<std::int64_t>(impl_->members.size()));

@@ -14,9 +14,9 @@ namespace qatgap::samples {
 class ArrayFile {
  public:
   // Reads headers alone. `name` is the file's name for messages; its ending chooses the format: .npy, .npz,
-  // .safetensors, or .zip for a packed folder of .npy files. The descriptor stays the caller's and must stay open as long
-  // as the readers.
-  // INVALID_ARGUMENT naming file, array, value and remedy: another ending, no such file, truncated.
+  // .safetensors, or .zip for a packed folder of .npy files. The descriptor stays the caller's and must stay open as
+  // long as the readers. INVALID_ARGUMENT naming file, array, value and remedy: another ending, no such file,
+  // truncated.
   static absl::StatusOr<ArrayFile> Open(int fd, std::string name);
   ArrayFile(ArrayFile&&) noexcept;
   ArrayFile& operator=(ArrayFile&&) noexcept;

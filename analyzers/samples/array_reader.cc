@@ -61,8 +61,8 @@ absl::StatusOr<ArrayReader> ArrayReader::Make(Source source) {
 }
 
 absl::Status ArrayReader::EndsAt(std::int64_t row) const {
-  return absl::InvalidArgumentError(
-      absl::StrCat(label(), " ends at sample ", row, " of ", count(), ": the file is truncated; copy or save it again"));
+  return absl::InvalidArgumentError(absl::StrCat(label(), " ends at sample ", row, " of ", count(),
+                                                 ": the file is truncated; copy or save it again"));
 }
 
 absl::StatusOr<graph::Tensor> ArrayReader::Read(std::int64_t first, std::int64_t count) {

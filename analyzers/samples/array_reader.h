@@ -25,7 +25,7 @@ class ArrayReader {
     std::string label;
     ElementType type = ElementType::kFloat32;
     graph::Shape shape;
-    std::uint64_t bytes_left = 0;       // at most, of a file that may be truncated
+    std::uint64_t bytes_left = 0;             // at most, of a file that may be truncated
     std::vector<std::string> row_names = {};  // of the files that hold one row each; else empty
   };
   // INVALID_ARGUMENT: a shape without a first axis, rows of more than 2 GiB.

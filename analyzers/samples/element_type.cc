@@ -29,7 +29,7 @@ constexpr std::array<Row, 9> kRows = {{
 
 const Row& RowOf(ElementType type) { return kRows[static_cast<std::size_t>(type)]; }
 
-std::optional<ElementType> Find(std::string_view Row::* column, std::string_view text) {
+std::optional<ElementType> Find(std::string_view Row::*column, std::string_view text) {
   for (const Row& row : kRows) {
     if (!text.empty() && row.*column == text) return row.type;
   }

@@ -59,7 +59,8 @@ class FolderSource : public ByteSource {
     if (header.descriptor != common_.descriptor || header.shape != common_.shape) {
       return Bad(absl::StrCat("has shape ", graph::ToString(header.shape), " of ", header.descriptor, ", ",
                               members_.front().name, ".npy has ", graph::ToString(common_.shape), " of ",
-                              common_.descriptor, "; the files of a folder hold one sample each, all of one shape and dtype"));
+                              common_.descriptor,
+                              "; the files of a folder hold one sample each, all of one shape and dtype"));
     }
     if (header.fortran_order) return Bad("is in Fortran order; save numpy.ascontiguousarray of it");
     left_ = row_bytes_;
@@ -92,8 +93,9 @@ std::string FileLabel(const std::string& folder, const std::string& file) {
   return absl::StrCat(folder, " (file ", file, ".npy)");
 }
 
-std::unique_ptr<ByteSource> ConcatenateMembers(std::shared_ptr<ZipArchive> archive, std::vector<ZipArchive::Member> members,
-                                               NpyHeader common, std::size_t row_bytes, std::string label) {
+std::unique_ptr<ByteSource> ConcatenateMembers(std::shared_ptr<ZipArchive> archive,
+                                               std::vector<ZipArchive::Member> members, NpyHeader common,
+                                               std::size_t row_bytes, std::string label) {
   return std::make_unique<FolderSource>(std::move(archive), std::move(members), std::move(common), row_bytes,
                                         std::move(label));
 }

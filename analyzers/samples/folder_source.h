@@ -1,4 +1,5 @@
-// The .npy files of a packed folder as one array: the elements of one file after those of another. Internal to samples/.
+// The .npy files of a packed folder as one array: the elements of one file after those of another. Internal to
+// samples/.
 #pragma once
 
 #include <memory>
@@ -15,9 +16,10 @@ namespace qatgap::samples {
 std::string FileLabel(const std::string& folder, const std::string& file);
 
 // `members` share the header `common`, and `row_bytes` is the size of the elements of each. A member that does not, or
-// that has fewer or more bytes, is an INVALID_ARGUMENT naming it when it is reached. Skips whole members without opening
-// them.
-std::unique_ptr<ByteSource> ConcatenateMembers(std::shared_ptr<ZipArchive> archive, std::vector<ZipArchive::Member> members,
-                                               NpyHeader common, std::size_t row_bytes, std::string label);
+// that has fewer or more bytes, is an INVALID_ARGUMENT naming it when it is reached. Skips whole members without
+// opening them.
+std::unique_ptr<ByteSource> ConcatenateMembers(std::shared_ptr<ZipArchive> archive,
+                                               std::vector<ZipArchive::Member> members, NpyHeader common,
+                                               std::size_t row_bytes, std::string label);
 
 }  // namespace qatgap::samples

@@ -29,7 +29,8 @@ std::vector<float> Spread(const std::vector<double>& values, double missing, std
 }
 
 template <typename T>
-void Apply(std::span<const T> in, std::span<float> out, const Normalization& n, std::size_t channels, std::size_t inner) {
+void Apply(std::span<const T> in, std::span<float> out, const Normalization& n, std::size_t channels,
+           std::size_t inner) {
   const auto scale = static_cast<float>(n.scale);
   const std::vector<float> mean = Spread(n.mean, 0, channels), std = Spread(n.std, 1, channels);
   for (std::size_t i = 0; i < in.size();) {
@@ -58,7 +59,8 @@ absl::Status Validate(const Normalization& n) {
     }
   }
   if (n.mean.size() > 1 && n.std.size() > 1 && n.mean.size() != n.std.size()) {
-    return bad(absl::StrCat("mean has ", n.mean.size(), " values and std ", n.std.size(), "; give one, or one per channel"));
+    return bad(
+        absl::StrCat("mean has ", n.mean.size(), " values and std ", n.std.size(), "; give one, or one per channel"));
   }
   if (ChannelsOf(n) > kMaxChannels) {
     return bad(absl::StrCat("mean and std have ", ChannelsOf(n), " values, at most ", kMaxChannels, " are possible"));
@@ -73,8 +75,8 @@ std::string Describe(const Normalization& n) {
   const auto list = [](const std::vector<double>& values, const char* missing) {
     return values.empty() ? missing : absl::StrCat("[", absl::StrJoin(values, ", "), "]");
   };
-  return absl::StrCat(n.input_name, n.input_name.empty() ? "" : ": ", "(x * ", n.scale, " - ", list(n.mean, "0"), ") / ",
-                      list(n.std, "1"), ", channel axis ", n.channel_axis);
+  return absl::StrCat(n.input_name, n.input_name.empty() ? "" : ": ", "(x * ", n.scale, " - ", list(n.mean, "0"),
+                      ") / ", list(n.std, "1"), ", channel axis ", n.channel_axis);
 }
 
 absl::Status CheckChannels(const Normalization& n, const graph::Shape& shape, const std::string& label) {
@@ -82,13 +84,14 @@ absl::Status CheckChannels(const Normalization& n, const graph::Shape& shape, co
   if (channels <= 1) return absl::OkStatus();
   const std::size_t axis = AxisOf(n, shape.size());
   if (axis == 0 || axis >= shape.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(label, " has shape ", graph::ToString(shape), ", without the channel axis ",
-                                                   n.channel_axis, " of its normalisation; say which it is with axis="));
+    return absl::InvalidArgumentError(absl::StrCat(label, " has shape ", graph::ToString(shape),
+                                                   ", without the channel axis ", n.channel_axis,
+                                                   " of its normalisation; say which it is with axis="));
   }
   if (shape[axis] == static_cast<std::int64_t>(channels)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      label, " has shape ", graph::ToString(shape), ": ", shape[axis], " channels on axis ", axis, ", its normalisation has ",
-      channels, "; give one mean and std per channel, or say which axis it is with axis="));
+      label, " has shape ", graph::ToString(shape), ": ", shape[axis], " channels on axis ", axis,
+      ", its normalisation has ", channels, "; give one mean and std per channel, or say which axis it is with axis="));
 }
 
 graph::Tensor Normalize(const graph::Tensor& samples, const Normalization& n) {

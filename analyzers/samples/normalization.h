@@ -15,16 +15,16 @@ namespace qatgap::samples {
 // constants that were rounded to float32 first. x is exact: float32, or a uint8. 1/255 is not exact, so that x * scale
 // differs from x / 255 in 126 of the 256 values of a uint8, by one unit in the last place.
 struct Normalization {
-  std::string input_name = {};          // of the model; empty where it has one input
-  std::vector<double> mean = {};        // one, or one per channel; empty: 0
-  std::vector<double> std = {};         // one, or one per channel; empty: 1
+  std::string input_name = {};    // of the model; empty where it has one input
+  std::vector<double> mean = {};  // one, or one per channel; empty: 0
+  std::vector<double> std = {};   // one, or one per channel; empty: 1
   double scale = 1;
-  std::int64_t channel_axis = 1;        // 1..7, axis 0 counts samples; -1: the last
+  std::int64_t channel_axis = 1;  // 1..7, axis 0 counts samples; -1: the last
   friend bool operator==(const Normalization&, const Normalization&) = default;
 };
 
-// INVALID_ARGUMENT: a number that is not finite in float32, a std or scale of 0, mean and std of two counts other than 1,
-// more than 65536 channels, an axis out of range.
+// INVALID_ARGUMENT: a number that is not finite in float32, a std or scale of 0, mean and std of two counts other than
+// 1, more than 65536 channels, an axis out of range.
 absl::Status Validate(const Normalization& normalization);
 
 // "image: (x * 0.00392157 - [0.5]) / [0.25], channel axis 1": for reports.

@@ -24,11 +24,11 @@ class ByteSource;
 // What stands in front of the elements.
 struct NpyStart {
   NpyHeader header;
-  std::uint64_t bytes = 0;     // of magic, version, length and dict
+  std::uint64_t bytes = 0;  // of magic, version, length and dict
 };
 
-// Reads it from the beginning of `source`. INVALID_ARGUMENT naming `label`: not such a file, truncated, a header of more
-// than 64 KiB.
+// Reads it from the beginning of `source`. INVALID_ARGUMENT naming `label`: not such a file, truncated, a header of
+// more than 64 KiB.
 absl::StatusOr<NpyStart> ReadNpyStart(ByteSource& source, const std::string& label);
 
 // A whole array in memory.

@@ -70,8 +70,8 @@ std::string ReadArray(const Json& json, SafetensorsArray& array) {
   double wanted = static_cast<double>(element);
   for (const std::int64_t extent : array.shape) wanted *= static_cast<double>(extent);
   if (wanted != static_cast<double>(array.size)) {
-    return absl::StrCat("has ", array.size, " bytes of elements; shape ", graph::ToString(array.shape), " of ", array.dtype,
-                        " needs ", wanted);
+    return absl::StrCat("has ", array.size, " bytes of elements; shape ", graph::ToString(array.shape), " of ",
+                        array.dtype, " needs ", wanted);
   }
   return "";
 }
@@ -112,25 +112,28 @@ absl::StatusOr<std::vector<SafetensorsArray>> ParseSafetensorsHeader(std::string
   }
   std::vector<SafetensorsArray*> in_order;
   for (SafetensorsArray& array : arrays) in_order.push_back(&array);
-  std::sort(in_order.begin(), in_order.end(), [](const auto* a, const auto* b) {
-    return std::pair(a->first, a->size) < std::pair(b->first, b->size);
-  });
+  std::sort(in_order.begin(), in_order.end(),
+            [](const auto* a, const auto* b) { return std::pair(a->first, a->size) < std::pair(b->first, b->size); });
   std::uint64_t at = 0;
   for (SafetensorsArray* array : in_order) {
     const std::string where = absl::StrCat(label, " (array ", array->name, ")");
     if (array->first != at) {
-      return absl::InvalidArgumentError(absl::StrCat(where, " begins at byte ", array->first, " of the data, the one before it "
-                                                     "ends at ", at, ": the header is wrong; save it again"));
+      return absl::InvalidArgumentError(absl::StrCat(where, " begins at byte ", array->first,
+                                                     " of the data, the one before it "
+                                                     "ends at ",
+                                                     at, ": the header is wrong; save it again"));
     }
     if (array->size > data - at) {
-      return absl::InvalidArgumentError(absl::StrCat(where, " ends at byte ", at + array->size, " of the data, the file has ",
-                                                     data, ": the file is truncated; copy or save it again"));
+      return absl::InvalidArgumentError(absl::StrCat(where, " ends at byte ", at + array->size,
+                                                     " of the data, the file has ", data,
+                                                     ": the file is truncated; copy or save it again"));
     }
     at += array->size;
     array->first += sizeof(std::uint64_t) + header.size();
   }
   if (at != data) {
-    return absl::InvalidArgumentError(absl::StrCat(label, " has ", data - at, " bytes behind its last array: the header is "
+    return absl::InvalidArgumentError(absl::StrCat(label, " has ", data - at,
+                                                   " bytes behind its last array: the header is "
                                                    "wrong; save it again"));
   }
   return arrays;

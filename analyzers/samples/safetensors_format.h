@@ -14,10 +14,10 @@ namespace qatgap::samples {
 
 struct SafetensorsArray {
   std::string name;
-  std::string dtype;           // as the file calls it: "F32"
-  graph::Shape shape;          // every extent 0..2^31 - 1, at most 8 axes
-  std::uint64_t first = 0;     // of its elements, counted from the file's begin
-  std::uint64_t size = 0;      // bytes
+  std::string dtype;        // as the file calls it: "F32"
+  graph::Shape shape;       // every extent 0..2^31 - 1, at most 8 axes
+  std::uint64_t first = 0;  // of its elements, counted from the file's begin
+  std::uint64_t size = 0;   // bytes
 };
 
 inline constexpr std::uint64_t kMaxSafetensorsHeader = 1U << 20;

@@ -13,7 +13,8 @@ namespace qatgap::samples {
 namespace {
 
 std::string Quoted(std::span<const std::string> names) {
-  return absl::StrJoin(names, ", ", [](std::string* out, const std::string& name) { absl::StrAppend(out, "'", name, "'"); });
+  return absl::StrJoin(names, ", ",
+                       [](std::string* out, const std::string& name) { absl::StrAppend(out, "'", name, "'"); });
 }
 
 // Deals arrays out to the model's inputs.
@@ -26,8 +27,9 @@ class Assignment {
     if (!file.input_name.empty()) return AddNamed(arrays, file.input_name);
     if (arrays.is_folder() && (arrays.arrays().empty() || !AllAreInputs(arrays.arrays()))) {
       if (inputs_.size() > 1 && !arrays.arrays().empty()) {
-        return Bad(absl::StrCat("the files of '", arrays.label(), "' (", arrays.arrays().front(), ".npy ...) are not named like ",
-                                TheInputs(), "; name them so, or give a folder of samples for each as INPUT=FOLDER"));
+        return Bad(absl::StrCat("the files of '", arrays.label(), "' (", arrays.arrays().front(),
+                                ".npy ...) are not named like ", TheInputs(),
+                                "; name them so, or give a folder of samples for each as INPUT=FOLDER"));
       }
       return Claim(0, arrays.OpenStacked());
     }
@@ -36,8 +38,8 @@ class Assignment {
       return Claim(0, arrays.OpenArray(arrays.arrays().front()));
     }
     if (!arrays.has_names()) {
-      return Bad(absl::StrCat("'", arrays.label(), "' does not say which of ", TheInputs(), " it holds; give it as INPUT=",
-                              arrays.label()));
+      return Bad(absl::StrCat("'", arrays.label(), "' does not say which of ", TheInputs(),
+                              " it holds; give it as INPUT=", arrays.label()));
     }
     for (const std::string& array : arrays.arrays()) {
       const std::optional<std::size_t> input = Find(array);
@@ -54,8 +56,8 @@ class Assignment {
     std::vector<ArrayReader> all;
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (!readers_[i]) {
-        return Bad(absl::StrCat("there are no samples for '", inputs_[i], "' of ", TheInputs(), "; give them as ", inputs_[i],
-                                "=FILE, or as an array of that name"));
+        return Bad(absl::StrCat("there are no samples for '", inputs_[i], "' of ", TheInputs(), "; give them as ",
+                                inputs_[i], "=FILE, or as an array of that name"));
       }
       all.push_back(*std::move(readers_[i]));
     }
@@ -64,12 +66,15 @@ class Assignment {
       return Bad(absl::StrCat(all.front().label(), " has ", all.front().count(), " samples, ", reader.label(), " has ",
                               reader.count(), "; give as many for each input"));
     }
-    if (all.front().count() == 0) return Bad(absl::StrCat(all.front().label(), " holds no samples; nothing can be measured"));
+    if (all.front().count() == 0)
+      return Bad(absl::StrCat(all.front().label(), " holds no samples; nothing can be measured"));
     return all;
   }
 
   // "the model's inputs 'ids', 'mask'"
-  std::string TheInputs() const { return absl::StrCat("the model's input", inputs_.size() == 1 ? " " : "s ", Quoted(inputs_)); }
+  std::string TheInputs() const {
+    return absl::StrCat("the model's input", inputs_.size() == 1 ? " " : "s ", Quoted(inputs_));
+  }
 
   std::optional<std::size_t> Find(const std::string& name) const {
     const auto it = std::find(inputs_.begin(), inputs_.end(), name);
@@ -127,8 +132,9 @@ absl::Status CheckType(const ArrayReader& reader, bool normalized) {
       return bad("save it as float32 (or, for integer inputs, int64): .astype(numpy.float32)");
     case ElementType::kUint8:
       if (normalized) return absl::OkStatus();
-      return bad("say how it becomes the model's float32 input, as --normalize scale=1/255,mean=...,std=..., or save it "
-                 "normalised with .astype(numpy.float32)");
+      return bad(
+          "say how it becomes the model's float32 input, as --normalize scale=1/255,mean=...,std=..., or save it "
+          "normalised with .astype(numpy.float32)");
     case ElementType::kInt32:
     case ElementType::kInt64:
     case ElementType::kBool:
@@ -153,10 +159,11 @@ absl::StatusOr<SampleSet> SampleSet::Open(std::span<const SampleFile> files, std
     std::optional<std::size_t> input = assignment.Find(normalization.input_name);
     if (normalization.input_name.empty() && inputs.size() == 1) input = 0;
     if (!input) {
-      const std::string what = normalization.input_name.empty()
-                                   ? absl::StrCat("a normalisation does not say which of ", assignment.TheInputs(), " it is for")
-                                   : absl::StrCat("a normalisation is for '", normalization.input_name, "', which is none of ",
-                                                  assignment.TheInputs());
+      const std::string what =
+          normalization.input_name.empty()
+              ? absl::StrCat("a normalisation does not say which of ", assignment.TheInputs(), " it is for")
+              : absl::StrCat("a normalisation is for '", normalization.input_name, "', which is none of ",
+                             assignment.TheInputs());
       return absl::InvalidArgumentError(absl::StrCat(what, "; name one of them, as --normalize INPUT:scale=1/255"));
     }
     if (set[*input].normalization) {
@@ -170,7 +177,8 @@ absl::StatusOr<SampleSet> SampleSet::Open(std::span<const SampleFile> files, std
 }
 
 std::string SampleSet::label() const {
-  return absl::StrJoin(inputs_, ", ", [](std::string* out, const Input& input) { absl::StrAppend(out, input.reader.label()); });
+  return absl::StrJoin(inputs_, ", ",
+                       [](std::string* out, const Input& input) { absl::StrAppend(out, input.reader.label()); });
 }
 
 absl::StatusOr<std::vector<graph::Tensor>> SampleSet::Read(std::int64_t first, std::int64_t count) {
@@ -183,9 +191,9 @@ absl::StatusOr<std::vector<graph::Tensor>> SampleSet::Read(std::int64_t first, s
       const auto it = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
       if (it != values.end()) {
         const auto index = static_cast<std::int64_t>(it - values.begin()), per_row = rows.elements() / count;
-        return absl::InvalidArgumentError(absl::StrCat(input.reader.label(), " is no finite number once normalised, at sample ",
-                                                       first + index / per_row, ", element ", index % per_row,
-                                                       "; check scale and std"));
+        return absl::InvalidArgumentError(
+            absl::StrCat(input.reader.label(), " is no finite number once normalised, at sample ",
+                         first + index / per_row, ", element ", index % per_row, "; check scale and std"));
       }
     }
     tensors.push_back(std::move(rows));

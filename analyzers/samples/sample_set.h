@@ -15,17 +15,17 @@
 namespace qatgap::samples {
 
 struct SampleFile {
-  int fd = -1;              // open for reading; the caller's
-  std::string name;         // for messages; its ending tells the format, see ArrayFile
+  int fd = -1;                  // open for reading; the caller's
+  std::string name;             // for messages; its ending tells the format, see ArrayFile
   std::string input_name = {};  // the input it feeds; empty: the names of its arrays tell
 };
 
 class SampleSet {
  public:
-  // Reads headers, so that what does not fit is told before a model runs. `inputs` are the model's inputs, in its order.
-  // INVALID_ARGUMENT naming file, array, the model's inputs and the remedy: a name that is none of the model's inputs, an
-  // input without samples or with two sources, unequal counts, float64 or int8, uint8 without a normalisation, integers
-  // with one, a normalisation that does not fit; no sample at all; the errors of ArrayFile.
+  // Reads headers, so that what does not fit is told before a model runs. `inputs` are the model's inputs, in its
+  // order. INVALID_ARGUMENT naming file, array, the model's inputs and the remedy: a name that is none of the model's
+  // inputs, an input without samples or with two sources, unequal counts, float64 or int8, uint8 without a
+  // normalisation, integers with one, a normalisation that does not fit; no sample at all; the errors of ArrayFile.
   static absl::StatusOr<SampleSet> Open(std::span<const SampleFile> files, std::span<const std::string> inputs,
                                         std::vector<Normalization> normalizations);
 

@@ -27,8 +27,9 @@ class MemberSource : public ByteSource {
     std::size_t done = 0;
     while (done < out.size()) {
       const zip_int64_t got = zip_fread(member_, out.data() + done, out.size() - done);
-      if (got < 0) return absl::InvalidArgumentError(absl::StrCat(
-            label_, " is damaged: its compressed data or checksum is wrong; save or copy it again"));
+      if (got < 0)
+        return absl::InvalidArgumentError(
+            absl::StrCat(label_, " is damaged: its compressed data or checksum is wrong; save or copy it again"));
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
     }
@@ -53,7 +54,8 @@ absl::StatusOr<std::shared_ptr<ZipArchive>> ZipArchive::Open(int fd, const std::
   zip_t* opened = own < 0 ? nullptr : zip_fdopen(own, ZIP_CHECKCONS, &error);
   if (opened == nullptr) {
     if (own >= 0) close(own);
-    return absl::InvalidArgumentError(absl::StrCat("'", label, "' is not a readable .npz archive; save it with numpy.savez"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", label, "' is not a readable .npz archive; save it with numpy.savez"));
   }
   const std::shared_ptr<ZipArchive> archive(new ZipArchive(opened));
   const std::uint64_t most = FileSize(fd) * kMaxInflation;
@@ -72,7 +74,8 @@ absl::StatusOr<std::shared_ptr<ZipArchive>> ZipArchive::Open(int fd, const std::
     const bool known = zip_stat_index(opened, index, 0, &facts) == 0 && (facts.valid & ZIP_STAT_SIZE) != 0 &&
                        (facts.valid & ZIP_STAT_COMP_METHOD) != 0;
     if (!known || (facts.comp_method != ZIP_CM_STORE && facts.comp_method != ZIP_CM_DEFLATE)) {
-      return absl::InvalidArgumentError(absl::StrCat("array ", name, " of '", label, "' is compressed by another method "
+      return absl::InvalidArgumentError(absl::StrCat("array ", name, " of '", label,
+                                                     "' is compressed by another method "
                                                      "than deflate; save it with numpy.savez_compressed"));
     }
     archive->members_.push_back({.name = std::move(name), .index = index, .size_limit = std::min(facts.size, most)});
@@ -83,7 +86,8 @@ absl::StatusOr<std::shared_ptr<ZipArchive>> ZipArchive::Open(int fd, const std::
 absl::StatusOr<std::unique_ptr<ByteSource>> ZipArchive::OpenMember(const Member& member, const std::string& label) {
   zip_file_t* opened = zip_fopen_index(archive_, member.index, 0);
   if (opened == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(label, " cannot be opened (", zip_strerror(archive_), "); save it again"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(label, " cannot be opened (", zip_strerror(archive_), "); save it again"));
   }
   return std::make_unique<MemberSource>(shared_from_this(), opened, label, member.size_limit);
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/commands.h"
+#include "client/commands/gate_options.h"
 #include "client/commands/model_options.h"
 #include "client/commands/report_files.h"
 #include "client/commands/results.h"
@@ -33,6 +34,7 @@ struct AnalyzeOptions {
   std::vector<std::string> targets;
   std::string server;
   ReportFiles files;
+  GateOptions gate;
   std::string title;
   std::int64_t batch_size = 0;
   std::uint64_t max_samples = 0;
@@ -92,6 +94,13 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
         absl::InvalidArgumentError("--detach needs a service that lasts: a private one ends with "
                                    "the call"),
         "pass --server ADDR or set QATGAP_SERVER");
+  }
+  if (options.gate.wanted()) {
+    if (absl::Status s = CheckGateOptions(options.gate, "--gate-"); !s.ok()) return s;
+    if (options.detach) {
+      return client::WithRemedy(absl::InvalidArgumentError("--detach does not wait, so no gate can be evaluated"),
+                                "drop --detach, or run qatgap gate later");
+    }
   }
   if (options.detach && options.files.any()) {
     return client::WithRemedy(
@@ -181,7 +190,13 @@ absl::Status AnalyzeIn(client::Client& client, Environment& environment,
   if (absl::Status s = PrintResults(environment.out, client, *ended, options.quiet); !s.ok()) {
     return s;
   }
-  return WriteReportFiles(options.files, client, id, environment.err, options.quiet);
+  if (absl::Status written = WriteReportFiles(options.files, client, id, environment.err, options.quiet); !written.ok()) {
+    return written;
+  }
+  if (!options.gate.wanted()) return absl::OkStatus();
+  v1::ReportSource report;
+  report.set_analysis_id(id);
+  return RunGate(client, environment, options.gate, std::move(report), options.files.json, options.quiet);
 }
 
 absl::Status Analyze(Environment& environment, const AnalyzeOptions& options) {
@@ -235,6 +250,7 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddServerOption(*command, &options->server);
   AddReportOptions(*command, &options->files);
+  AddGateOptions(*command, &options->gate, "--gate-");
   command->add_option("--title", options->title, "A name for the analysis, at most 200 bytes")
       ->type_name("TEXT");
   command
@@ -264,6 +280,8 @@ Examples:
   qatgap analyze --converted model_int8.tflite --samples images/ --target tflite-reference \
       --normalize mean=0.485,0.456,0.406,std=0.229,0.224,0.225,scale=1/255,axis=3
   qatgap analyze --qat encoder_qat.pt2 --samples ids=ids.npy --samples mask=mask.npy --target generic-int32
+  qatgap analyze --qat model_qat.pt --samples calib.npz --target pytorch-qnnpack --rules gate.yaml \
+      --baseline baseline.json --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
       --server 127.0.0.1:50551 --detach)");
   command->callback([chosen, options] {

@@ -79,8 +79,9 @@ absl::Status CheckModels(const Message& message, const std::string& prefix) {
   if (!message.has_qat_model() && !message.has_converted_model()) {
     return Violation(absl::StrCat(prefix, "qat_model"), "is required where no converted_model is given");
   }
-  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model(), message.qat_model(), false, absl::StrCat(prefix, "qat_model")));
-  return CheckRef(message.has_converted_model(), message.converted_model(), false, absl::StrCat(prefix, "converted_model"));
+  const std::string qat = absl::StrCat(prefix, "qat_model"), converted = absl::StrCat(prefix, "converted_model");
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model(), message.qat_model(), false, qat));
+  return CheckRef(message.has_converted_model(), message.converted_model(), false, converted);
 }
 
 absl::Status CheckSamples(const v1::AnalysisSpec& message) {

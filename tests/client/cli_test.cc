@@ -65,9 +65,10 @@ TEST_F(CliTest, SamplesOfSeveralInputsAndAConvertedModelAlone) {
   Write("folder/1.npy", "one");
   Write("folder/2.npy", "two");
   Write("folder/notes.txt", "no sample");
-  EXPECT_EQ(Run({"analyze", "--converted", Path("int8.pt"), "--samples", std::string("ids=").append(Path("calib.npy")), "--samples", Path("mask.npz"),
-                 "--samples", std::string("image=").append(Path("folder")), "--normalize", "image:mean=0.5,0.25,std=2,scale=1/4,axis=-1",
-                 "--target", "alpha", "--server", fake_.address()}),
+  const std::string ids = std::string("ids=").append(Path("calib.npy"));
+  const std::string image = std::string("image=").append(Path("folder"));
+  EXPECT_EQ(Run({"analyze", "--converted", Path("int8.pt"), "--samples", ids, "--samples", Path("mask.npz"), "--samples",
+                 image, "--normalize", "image:mean=0.5,0.25,std=2,scale=1/4,axis=-1", "--target", "alpha", "--server", fake_.address()}),
             kExitDone)
       << err_.str();
   const v1::AnalysisSpec spec = fake_.created().front().spec();
@@ -95,8 +96,8 @@ TEST_F(CliTest, EqualFoldersAreEqualArtifacts) {
   for (const char* parent : {"a", "b"}) {
     std::filesystem::create_directories(Path(parent) + "/calib");
     Write(std::string(parent) + "/calib/1.npy", "one");
-    EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path(parent) + "/calib", "--target", "alpha", "--server",
-                   fake_.address()}),
+    EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path(parent) + "/calib", "--target", "alpha",
+                   "--server", fake_.address()}),
               kExitDone)
         << err_.str();
     digests.push_back(fake_.created().back().spec().samples().sha256());

@@ -3,7 +3,7 @@
 python tests/conformance/conformance.py --tool build/release/bin/qatgap-conformance [--subset] [--zoo DIR] [--write] [--rows FILE]
   --subset    small networks, a few formats each: what the default test run does
   --zoo DIR   uses (and completes) a zoo that is there instead of a temporary one
-  --write     writes docs/models.md instead of comparing with it
+  --write     measures every flow of every network, and writes docs/models.md instead of comparing with it
   --models, --flows  patterns separated by commas, as for make_zoo.py: a part of the page
 """
 
@@ -57,10 +57,19 @@ def measure(tool, folder):
     return rows
 
 
+def whole_page(arguments):
+    """Everything that the page has, and nothing else."""
+    return not arguments.subset and not arguments.write and arguments.models == arguments.flows == "*"
+
+
 def chosen_folders(zoo, arguments):
     if arguments.subset:
         make_zoo(zoo, "--folders", ",".join(f"{model}/{flow}" for model, flow in SUBSET))
         return [zoo / model / flow for model, flow in SUBSET]
+    if whole_page(arguments):
+        folders = table.folders(PAGE.read_text())
+        make_zoo(zoo, "--folders", ",".join(f"{model}/{flow}" for model, flow in folders))
+        return [zoo / model / flow for model, flow in folders]
     make_zoo(zoo, "--models", arguments.models, "--flows", arguments.flows)
     found = [path.parent for path in zoo.glob("*/*/about.json")]
     return sorted(path for path in found if table.chosen(path.parent.name, arguments.models)
@@ -89,7 +98,7 @@ def main():
     if arguments.write:
         PAGE.write_text(table.page(rows))
         return
-    differences = table.differences(rows, PAGE.read_text(), whole=not arguments.subset and arguments.models == arguments.flows == "*")
+    differences = table.differences(rows, PAGE.read_text(), whole=whole_page(arguments))
     for difference in differences:
         print(difference)
     sys.exit(f"{len(differences)} rows differ from docs/models.md; look at them, then run this with --write" if differences else 0)

@@ -27,7 +27,9 @@ std::string Converted() { return TestFile("residual_eager_qnnpack_scripted/conve
 std::string Case(const std::string& name) { return TestFile(std::string("../end_to_end/cases/").append(name)); }
 
 // The value of --samples.
-std::string Of(const std::string& input, const std::string& path) { return std::string(input).append("=").append(path); }
+std::string Of(const std::string& input, const std::string& path) {
+  return std::string(input).append("=").append(path);
+}
 
 template <typename T>
 std::string NpyOf(const std::string& descriptor, const std::string& shape, const std::vector<T>& values) {
@@ -80,9 +82,13 @@ TEST_F(SamplesTest, EveryFormOfTheSameFloatsIsTheSameReport) {
   const std::string expected = Baseline();
   ASSERT_NE(expected, "");
   const std::string data = samples::Bytes(Images());
-  EXPECT_EQ(OfImages({"--samples", workspace_.Write("a.safetensors", samples::Safetensors({samples::Entry("x", "F32", "[8,1,28,28]", 0, data.size())}, data))}),
-            expected);
-  EXPECT_EQ(OfImages({"--samples", workspace_.Write("a.npz", samples::Npz({{"x.npy", ImagesNpy()}}, samples::Compression::kDeflated))}),
+  EXPECT_EQ(
+      OfImages({"--samples", workspace_.Write("a.safetensors",
+                                              samples::Safetensors(
+                                                  {samples::Entry("x", "F32", "[8,1,28,28]", 0, data.size())}, data))}),
+      expected);
+  EXPECT_EQ(OfImages({"--samples", workspace_.Write("a.npz", samples::Npz({{"x.npy", ImagesNpy()}},
+                                                                          samples::Compression::kDeflated))}),
             expected);
   EXPECT_EQ(OfImages({"--samples", Of("x", workspace_.Path("images.npy"))}), expected);
   const std::string folder = workspace_.Path("calib");
@@ -107,8 +113,9 @@ TEST_F(SamplesTest, HalvesAreTheirFloats) {
     floats.push_back(static_cast<float>(steps) / 64);
     const auto exponent = static_cast<unsigned>(std::bit_width(steps));
     // 1.f * 2^(exponent - 1 - 6): biased by 15, the bit in front of the fraction dropped.
-    halves.push_back(steps == 0 ? std::uint16_t{0}
-                                : static_cast<std::uint16_t>(((exponent + 8) << 10U) + ((steps << (11 - exponent)) & 0x3FFU)));
+    halves.push_back(steps == 0
+                         ? std::uint16_t{0}
+                         : static_cast<std::uint16_t>(((exponent + 8) << 10U) + ((steps << (11 - exponent)) & 0x3FFU)));
   }
   EXPECT_EQ(OfImages({"--samples", workspace_.Write("h.npy", NpyOf("<f2", "(4, 1, 28, 28)", halves))}),
             OfImages({"--samples", workspace_.Write("f.npy", NpyOf("<f4", "(4, 1, 28, 28)", floats))}));
@@ -125,8 +132,7 @@ TEST_F(SamplesTest, Uint8WithANormalisationIsTheSameFloats) {
     floats.push_back(centred / deviation);
   }
   const std::string images = workspace_.Write("u.npy", NpyOf("|u1", "(4, 1, 28, 28)", bytes));
-  const std::string normalized =
-      OfImages({"--samples", images, "--normalize", "mean=0.2860,std=0.3530,scale=1/255"});
+  const std::string normalized = OfImages({"--samples", images, "--normalize", "mean=0.2860,std=0.3530,scale=1/255"});
   EXPECT_EQ(normalized, OfImages({"--samples", workspace_.Write("f.npy", NpyOf("<f4", "(4, 1, 28, 28)", floats))}));
   const json report = ReportOf({"--qat", Qat(), "--samples", images, "--normalize", "scale=1/255"});
   EXPECT_EQ(report["inputs"]["normalizations"].size(), 1U);
@@ -141,13 +147,17 @@ TEST_F(SamplesTest, SeveralInputsByNameInAnyForm) {
   const std::string expected = OfTwoInputs({"--samples", Of("image", image_file), "--samples", Of("hint", hint_file)});
   ASSERT_NE(expected, "");
   EXPECT_EQ(OfTwoInputs({"--samples", Of("hint", hint_file), "--samples", Of("image", image_file)}), expected);
-  EXPECT_EQ(OfTwoInputs({"--samples", workspace_.Write("both.npz", samples::Npz({{"hint.npy", hint_npy}, {"image.npy", image_npy}}))}),
-            expected);
+  EXPECT_EQ(
+      OfTwoInputs({"--samples",
+                   workspace_.Write("both.npz", samples::Npz({{"hint.npy", hint_npy}, {"image.npy", image_npy}}))}),
+      expected);
   const std::string a = samples::Bytes(image), b = samples::Bytes(hint);
-  EXPECT_EQ(OfTwoInputs({"--samples", workspace_.Write("both.safetensors", samples::Safetensors(
-                            {samples::Entry("hint", "F32", "[6,5]", a.size(), a.size() + b.size()),
-                             samples::Entry("image", "F32", "[6,3,6,6]", 0, a.size())},
-                            a + b))}),
+  EXPECT_EQ(OfTwoInputs({"--samples",
+                         workspace_.Write("both.safetensors",
+                                          samples::Safetensors(
+                                              {samples::Entry("hint", "F32", "[6,5]", a.size(), a.size() + b.size()),
+                                               samples::Entry("image", "F32", "[6,3,6,6]", 0, a.size())},
+                                              a + b))}),
             expected);
   std::filesystem::create_directory(workspace_.Path("inputs"));
   workspace_.Write("inputs/image.npy", image_npy);
@@ -163,19 +173,23 @@ TEST_F(SamplesTest, InputsThatDoNotFitAreNamed) {
     ExpectRefused(all, words);
   };
   const std::string image = NpyOf("<f4", "(2, 3, 6, 6)", std::vector<float>(2 * 3 * 36)),
-                    hint = NpyOf("<f4", "(2, 5)", std::vector<float>(10)), three = NpyOf("<f4", "(3, 5)", std::vector<float>(15));
+                    hint = NpyOf("<f4", "(2, 5)", std::vector<float>(10)),
+                    three = NpyOf("<f4", "(3, 5)", std::vector<float>(15));
   const std::string image_file = workspace_.Write("i.npy", image), hint_file = workspace_.Write("h.npy", hint);
   refused({"--samples", image_file}, {"'i.npy' does not say which of the model's inputs 'image', 'hint'"});
   refused({"--samples", Of("image", image_file)}, {"no samples for 'hint'"});
   refused({"--samples", Of("image", image_file), "--samples", Of("mask", hint_file)}, {"'h.npy' is given for 'mask'"});
-  refused({"--samples", workspace_.Write("e.npz", samples::Npz({{"image.npy", image}, {"hint.npy", hint}, {"mask.npy", hint}}))},
+  refused({"--samples",
+           workspace_.Write("e.npz", samples::Npz({{"image.npy", image}, {"hint.npy", hint}, {"mask.npy", hint}}))},
           {"array 'mask' of 'e.npz' is none of the model's inputs"});
   refused({"--samples", Of("image", image_file), "--samples", Of("hint", workspace_.Write("t.npy", three))},
           {"i.npy has 2 samples, t.npy has 3"});
-  refused({"--samples", Of("image", image_file), "--samples", Of("hint", image_file)}, {"i.npy", "[2, 3, 6, 6], [2, 3, 6, 6]"});
+  refused({"--samples", Of("image", image_file), "--samples", Of("hint", image_file)},
+          {"i.npy", "[2, 3, 6, 6], [2, 3, 6, 6]"});
   refused({"--samples", Of("image", image_file), "--samples", Of("hint", hint_file), "--normalize", "scale=2"},
           {"does not say which of the model's inputs 'image', 'hint'", "--normalize INPUT:"});
-  refused({"--samples", Of("image", image_file), "--samples", Of("hint", workspace_.Write("n.npy", NpyOf("<i8", "(2, 5)", std::vector<std::int64_t>(10))))},
+  refused({"--samples", Of("image", image_file), "--samples",
+           Of("hint", workspace_.Write("n.npy", NpyOf("<i8", "(2, 5)", std::vector<std::int64_t>(10))))},
           {"int64", "float32"});
 }
 
@@ -185,17 +199,21 @@ TEST_F(SamplesTest, FilesThatDoNotFitAreNamed) {
   };
   const std::string data = samples::Bytes(Images());
   const std::string whole = samples::Safetensors({samples::Entry("x", "F32", "[8,1,28,28]", 0, data.size())}, data);
-  refused("cut.safetensors", whole.substr(0, whole.size() - 9), {"cut.safetensors (array x)", "truncated", "copy or save it again"});
+  refused("cut.safetensors", whole.substr(0, whole.size() - 9),
+          {"cut.safetensors (array x)", "truncated", "copy or save it again"});
   refused("head.safetensors", whole.substr(0, 30), {"head.safetensors ends inside its header"});
   std::vector<float> images = Images();
   images[5 * kPixels + 3] = std::numeric_limits<float>::quiet_NaN();
   refused("nan.safetensors",
           samples::Safetensors({samples::Entry("x", "F32", "[8,1,28,28]", 0, data.size())}, samples::Bytes(images)),
           {"nan.safetensors (array x) holds NaN or Inf at sample 5, element 3"});
-  refused("d.npy", NpyOf("<f8", "(1, 1, 28, 28)", std::vector<double>(kPixels)), {"d.npy has dtype float64", ".astype(numpy.float32)"});
-  refused("u.npy", NpyOf("|u1", "(1, 1, 28, 28)", std::vector<std::uint8_t>(kPixels)), {"u.npy has dtype uint8", "--normalize"});
+  refused("d.npy", NpyOf("<f8", "(1, 1, 28, 28)", std::vector<double>(kPixels)),
+          {"d.npy has dtype float64", ".astype(numpy.float32)"});
+  refused("u.npy", NpyOf("|u1", "(1, 1, 28, 28)", std::vector<std::uint8_t>(kPixels)),
+          {"u.npy has dtype uint8", "--normalize"});
   refused("i.npy", NpyOf("<i8", "(1, 1, 28, 28)", std::vector<std::int64_t>(kPixels)), {"i.npy", "int64", "float32"});
-  refused("two.npz", samples::Npz({{"x.npy", ImagesNpy()}, {"y.npy", ImagesNpy()}}), {"'two.npz' holds 2 arrays (x, y)"});
+  refused("two.npz", samples::Npz({{"x.npy", ImagesNpy()}, {"y.npy", ImagesNpy()}}),
+          {"'two.npz' holds 2 arrays (x, y)"});
   refused("rgb.safetensors",
           samples::Safetensors({samples::Entry("x", "F32", "[8,3,4,4]", 0, 1536)}, std::string(1536, '\0')),
           {"rgb.safetensors (array x)", "[8, 3, 4, 4]"});
@@ -214,7 +232,8 @@ TEST_F(SamplesTest, ArgumentsThatAreWrongAreToldBeforeAnythingIsSent) {
   normalize("axis=0", {"axis that is not 1 to 7"});
   normalize("mean=1,2,std=1", {"images.npy has shape [8, 1, 28, 28]: 1 channels on axis 1, its normalisation has 2"});
   normalize("std=0", {"std must be a float32 other than 0"});
-  ExpectRefused({"--qat", Qat(), "--samples", workspace_.Write("a.bin", "x")}, {"not a .npy, .npz or .safetensors file"});
+  ExpectRefused({"--qat", Qat(), "--samples", workspace_.Write("a.bin", "x")},
+                {"not a .npy, .npz or .safetensors file"});
   std::filesystem::create_directory(workspace_.Path("empty"));
   ExpectRefused({"--qat", Qat(), "--samples", workspace_.Path("empty")}, {"holds no .npy file"});
   ExpectRefused({"--samples", images}, {"no model is given", "--qat FILE, --converted FILE or both"});

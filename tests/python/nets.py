@@ -57,7 +57,7 @@ class Branching(nn.Module):
         self.conv3 = block(4, 4, 3)
 
     def forward(self, x):
-        bright = bool(x.mean() > 0.5)
+        bright = bool(x.mean() > 0.35)
         x = self.quant(x)
         if bright:
             y = self.conv1(x)

@@ -34,15 +34,23 @@ def planted(demo_report):
     [
         LIMIT,
         [LIMIT, {"metric": "coverage", "min": 1}],
-        {"rules": [LIMIT | {"layers": "dw*", "target": "tflite-*", "reason": "depthwise is the weak point"}]},
+        {
+            "version": 1,
+            "rules": [LIMIT | {"layers": ["dw*", "fc"], "targets": ["tflite-*"], "name": "the weak points"}],
+        },
         {"metric": "injected.bias_saturation.changed", "max": 0},
         {"metric": "injected.bias_saturation.sqnr_db", "min": 100},
-        {"metric": "injected.total.sqnr_db", "min": 20, "kinds": "depthwise*"},
-        {"metric": "injected.engine_residual.changed", "max": 0, "target": "pytorch-qnnpack"},
-        {"metric": "accumulated.quantized_bias_vs_float_bias.max_absolute", "max": 10},
+        {"metric": "injected.total.sqnr_db", "min": 20, "kinds": "depthwise conv2d"},
+        {"metric": "injected.engine_residual.changed", "max": 0, "targets": "pytorch-qnnpack"},
+        {"metric": "accumulated.quantized_bias_vs_float_bias.max_lsb", "max": 10},
         {"metric": "outputs.target.top1_changed_rate", "max": 0.1},
         {"metric": "outputs.sqnr_db", "min": 20},
         {"metric": "accuracy.target", "min": 0.5},
+        {"metric": "accuracy_drop.target", "max": 0.1},
+        {"metric": "bias.saturated_channels", "max": 0},
+        {"metric": "bias.max_residual_lsb", "max": 0.5},
+        LIMIT | {"layers": "nothing", "must_match": False},
+        {"metric": "outputs.engine_vs_target.cosine", "min": 2, "targets": "pytorch-*"},
         {"metric": "findings.error", "max": 0},
         {"metric": "findings.QG001", "max": 0},
     ],
@@ -66,15 +74,16 @@ def test_the_words_of_a_failure(planted):
 
 
 def test_a_violation_has_its_parts(planted):
-    (violation,) = planted.violations({"metric": "injected.bias_saturation.max_absolute", "max": 3, "min": 0})
+    (violation,) = planted.violations({"metric": "injected.bias_saturation.max_lsb", "max": 3, "min": 0})
     assert violation == qatgap.Violation(
-        metric="injected.bias_saturation.max_absolute",
+        metric="injected.bias_saturation.max_lsb",
         target="tflite-reference",
         layer="head.0",
         found=7,
         expected="at least 0 and at most 3",
         cause="largest cause: bias_saturation (90 %)",
         level="error",
+        rule="injected.bias_saturation.max_lsb",
     )
 
 
@@ -84,7 +93,7 @@ def test_a_warning_does_not_fail(planted):
 
 
 def test_what_was_not_measured_fails_and_says_why(demo_report):
-    rule = {"metric": "injected.engine_residual.changed", "max": 0, "target": "tflite-reference", "layers": "fc"}
+    rule = {"metric": "injected.engine_residual.changed", "max": 0, "targets": "tflite-reference", "layers": "fc"}
     (violation,) = demo_report.violations(rule)
     assert math.isnan(violation.found)
     assert str(violation) == (
@@ -112,8 +121,28 @@ def test_findings_are_counted_for_each_target(demo_report):
     }
     assert found["tflite-reference"].cause == "first: QG001 T, fc"
     assert found["pytorch-qnnpack"].cause == "first: QG001 T, the model"
-    (only,) = report.violations({"metric": "findings.QG001", "max": 0, "layers": "f*"})
-    assert (only.target, only.found) == ("tflite-reference", 1)
+    assert [violation.found for violation in report.violations({"metric": "findings.QG001", "max": 0})] == [1, 3]
+
+
+def test_biases(demo_report):
+    report = qatgap.Report(copy.deepcopy(demo_report.data))
+    channels = at(report, "tflite-reference", "fc")["channels"]
+    channels["bias_saturated"][2:4] = [True, True]
+    channels["bias_residual_lsb"][2] = -3.5
+    (count,) = report.violations({"metric": "bias.saturated_channels", "max": 0, "name": "fits"})
+    assert (count.layer, count.target, count.found) == ("fc", "tflite-reference", 2)
+    assert str(count).startswith("fc (tflite-reference): bias.saturated_channels [fits]: expected at most 0, found 2")
+    (residual,) = report.violations({"metric": "bias.max_residual_lsb", "max": 1})
+    assert residual.found == 3.5
+
+
+def test_brackets_in_names_are_letters(demo_report):
+    text = json.dumps(demo_report.data).replace('"stem.0"', '"stem[0]"')
+    report = qatgap.Report(json.loads(text))
+    (violation,) = report.violations(
+        {"metric": "injected.total.changed", "max": -1, "layers": "st?m[0]", "targets": "t*"}
+    )
+    assert violation.layer == "stem[0]"
 
 
 def test_loosening_a_limit_never_makes_a_pass_a_failure(demo_report):
@@ -127,21 +156,27 @@ def test_loosening_a_limit_never_makes_a_pass_a_failure(demo_report):
     [
         ([], "there are no rules"),
         ({"rules": []}, "there are no rules"),
-        ({"rule": [LIMIT]}, "no key is called 'rule'; the nearest is"),
-        ({"rules": [LIMIT], "extra": 1}, "the file of rules: no key is called 'extra'"),
+        ({"rule": [LIMIT]}, "no key is called 'rule'; the nearest is 'rules'"),
+        ({"rules": [LIMIT], "extra": 1}, "the rules: no key is called 'extra'"),
         ([LIMIT, 5], "rule 2 is a int"),
-        ({"max": 1}, "rule 1 has no metric"),
+        ([{"max": 1}], "rule 1 has no metric"),
+        ({"version": 2, "rules": [LIMIT]}, "version 2; this package reads 1"),
+        ({"preset": "strict"}, "the rules: preset is of `qatgap gate`"),
+        (LIMIT | {"max_increase": 1}, "rule 1: max_increase is of `qatgap gate`"),
         (
             {"metric": "injected.bias_roundin.changed_rate", "max": 1},
             "the nearest is 'injected.bias_rounding.changed_rate'",
         ),
-        ({"metric": "outputs.targt.top1_changed", "max": 1}, "the nearest is 'outputs.target.top1_changed'"),
+        ({"metric": "outputs.targt.top1_changed_rate", "max": 1}, "the nearest is 'outputs.target.top1_changed_rate'"),
         ({"metric": "findings.QG1", "max": 1}, "no metric is called 'findings.QG1'"),
         (LIMIT | {"layres": "*"}, "no key is called 'layres'; the nearest is 'layers'"),
         (LIMIT | {"layers": "steem.*"}, r"no layer matches 'steem\.\*'; the nearest is 'stem\.0'"),
-        (LIMIT | {"target": "tflite"}, "no target matches 'tflite'; the nearest is 'tflite-reference'"),
-        (LIMIT | {"kinds": "conv9d"}, "no kind matches 'conv9d'; the nearest is 'conv2d'"),
-        ({"metric": "findings.error", "max": 0, "layers": "zzz"}, "no layer matches 'zzz'"),
+        (LIMIT | {"targets": "tflite"}, "no target matches 'tflite'; the nearest is 'tflite-reference'"),
+        (LIMIT | {"kinds": "conv9d"}, "no chosen layer is of kind 'conv9d'; the nearest is 'conv2d'"),
+        ({"metric": "findings.error", "max": 0, "layers": "zzz"}, "findings.error is a figure of the whole model"),
+        (LIMIT | {"layers": []}, "layers is empty"),
+        (LIMIT | {"must_match": 1}, "must_match is 1"),
+        (LIMIT | {"name": 1}, "name is 1"),
         (LIMIT | {"layers": 3}, "layers is 3, not a pattern"),
         (LIMIT | {"level": "fatal"}, "level is 'fatal'"),
         ({"metric": "coverage"}, "has neither max nor min"),

@@ -88,7 +88,8 @@ TEST_F(AnalysisServiceTest, CreateNamesTheField) {
     };
   };
   expect("spec.sample_inputs[0].file:", inputs([](auto& s) { s.mutable_sample_inputs(0)->clear_file(); }));
-  expect("spec.sample_inputs[0].file.name:", inputs([](auto& s) { s.mutable_sample_inputs(0)->mutable_file()->clear_name(); }));
+  expect("spec.sample_inputs[0].file.name:",
+         inputs([](auto& s) { s.mutable_sample_inputs(0)->mutable_file()->clear_name(); }));
   expect("spec.sample_inputs[0].input_name:",
          inputs([](auto& s) { s.mutable_sample_inputs(0)->set_input_name(std::string(256, 'n')); }));
   expect("spec.sample_inputs:", inputs([](auto& s) {

@@ -25,7 +25,8 @@ struct Close {
 };
 
 absl::Status Bad(const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat(what, "; save the program with torch.export.save (PyTorch 2.10 or newer)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, "; save the program with torch.export.save (PyTorch 2.10 or newer)"));
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ struct Archive::Impl {
       program = std::string(path.substr(above.size()));
     }
     if (!program.empty()) return absl::OkStatus();
-    return Bad(older ? "is an exported program in PyTorch's format before 2.8" : "is a zip archive without an exported program");
+    return Bad(older ? "is an exported program in PyTorch's format before 2.8"
+                     : "is a zip archive without an exported program");
   }
 };
 

@@ -14,10 +14,10 @@ namespace {
 // Their result may lie in their operand's memory.
 bool MayBeView(std::string_view name) {
   constexpr auto kNames = std::to_array<std::string_view>(
-      {"chunk",     "diagonal", "expand",   "expand_as", "flatten", "movedim",          "narrow",       "permute",
-       "reshape",   "select",   "slice",    "split",     "split_with_sizes", "squeeze", "swapaxes",     "t",
-       "tensor_split", "transpose", "unbind", "unflatten", "unfold", "unsqueeze",       "view",         "view_as",
-       "_unsafe_view"});
+      {"chunk",     "diagonal", "expand",       "expand_as",   "flatten", "movedim",          "narrow",
+       "permute",   "reshape",  "select",       "slice",       "split",   "split_with_sizes", "squeeze",
+       "swapaxes",  "t",        "tensor_split", "transpose",   "unbind",  "unflatten",        "unfold",
+       "unsqueeze", "view",     "view_as",      "_unsafe_view"});
   constexpr std::string_view kPrefix = "aten::";
   if (!name.starts_with(kPrefix)) return false;
   return std::find(kNames.begin(), kNames.end(), name.substr(kPrefix.size())) != kNames.end();
@@ -62,7 +62,8 @@ absl::StatusOr<ValueId> Importer::Real(const Call& call, std::string_view argume
 
 absl::StatusOr<ValueId> Importer::RealOrNumber(const Call& call, std::string_view argument, ScalarType like) {
   const ProgramValue* value = call.Find(argument);
-  if (const auto* number = std::get_if<std::int64_t>(value)) return EmitNumber(call, static_cast<double>(*number), like);
+  if (const auto* number = std::get_if<std::int64_t>(value))
+    return EmitNumber(call, static_cast<double>(*number), like);
   if (const auto* number = std::get_if<bool>(value)) return EmitNumber(call, *number ? 1 : 0, like);
   if (const auto* number = std::get_if<double>(value)) {
     const bool whole = like != ScalarType::kFloat64 && like != ScalarType::kFloat32;  // an integer tensor and a float
@@ -81,8 +82,9 @@ absl::StatusOr<graph::Tensor> Importer::ConstantTensor(const Call& call, std::st
   const graph::Node* producer = graph_.producer(slot->value);
   const auto* constant = producer == nullptr ? nullptr : std::get_if<graph::ConstantAttributes>(&producer->attributes);
   if (constant == nullptr || constant->qparams) {
-    return Refuse(absl::StrCat("the argument '", Text(argument), "' of ", call.file_name, " is computed while the model runs"),
-                  "make it a parameter, a buffer or a number");
+    return Refuse(
+        absl::StrCat("the argument '", Text(argument), "' of ", call.file_name, " is computed while the model runs"),
+        "make it a parameter, a buffer or a number");
   }
   return constant->value;
 }
@@ -91,17 +93,20 @@ namespace {
 
 absl::Status NotANumber(const Importer& importer, const Call& call, std::string_view argument) {
   const ProgramValue* value = call.Find(argument);
-  const bool symbolic = value != nullptr && (std::holds_alternative<SymbolicName>(*value) ||
-                                             std::holds_alternative<SymbolicInts>(*value));
-  return importer.Refuse(absl::StrCat("the argument '", Text(argument), "' of ", call.file_name,
-                                      symbolic ? " depends on the size of the input"
-                                      : value == nullptr ? " is missing" : " has another type than expected"),
-                         symbolic ? "export with fixed sizes (only the batch may be dynamic)" : "export the model again");
+  const bool symbolic = value != nullptr &&
+                        (std::holds_alternative<SymbolicName>(*value) || std::holds_alternative<SymbolicInts>(*value));
+  return importer.Refuse(
+      absl::StrCat("the argument '", Text(argument), "' of ", call.file_name,
+                   symbolic           ? " depends on the size of the input"
+                   : value == nullptr ? " is missing"
+                                      : " has another type than expected"),
+      symbolic ? "export with fixed sizes (only the batch may be dynamic)" : "export the model again");
 }
 
 }  // namespace
 
-absl::StatusOr<std::int64_t> Importer::Int(const Call& call, std::string_view argument, std::optional<std::int64_t> otherwise) {
+absl::StatusOr<std::int64_t> Importer::Int(const Call& call, std::string_view argument,
+                                           std::optional<std::int64_t> otherwise) {
   if (otherwise && call.Lacks(argument)) return *otherwise;
   if (const auto* number = std::get_if<std::int64_t>(call.Find(argument))) return *number;
   return NotANumber(*this, call, argument);
@@ -131,7 +136,8 @@ absl::StatusOr<std::vector<std::int64_t>> Importer::Ints(const Call& call, std::
 
 // Sizes of a reshape: an extent of the same axis of the input becomes 0, one other symbolic extent -1. A batch that was
 // fixed while exporting is kept too: a program exported with one sample then takes any number.
-absl::StatusOr<std::vector<std::int64_t>> Importer::ReshapeSizes(const Call& call, std::string_view x, std::string_view sizes) {
+absl::StatusOr<std::vector<std::int64_t>> Importer::ReshapeSizes(const Call& call, std::string_view x,
+                                                                 std::string_view sizes) {
   const ProgramValue* value = call.Find(sizes);
   std::vector<std::variant<std::int64_t, std::string>> items;
   if (const auto* symbols = std::get_if<SymbolicInts>(value)) {
@@ -142,7 +148,8 @@ absl::StatusOr<std::vector<std::int64_t>> Importer::ReshapeSizes(const Call& cal
   }
   const TensorMeta* meta = MetaOf(call, x);
   std::vector<std::int64_t> result;
-  bool inferred = std::find(items.begin(), items.end(), std::variant<std::int64_t, std::string>(std::int64_t{-1})) != items.end();
+  bool inferred =
+      std::find(items.begin(), items.end(), std::variant<std::int64_t, std::string>(std::int64_t{-1})) != items.end();
   for (std::size_t axis = 0; axis < items.size(); ++axis) {
     const Extent* kept = meta != nullptr && axis < meta->sizes.size() ? &meta->sizes[axis] : nullptr;
     if (const auto* number = std::get_if<std::int64_t>(&items[axis])) {
@@ -158,8 +165,9 @@ absl::StatusOr<std::vector<std::int64_t>> Importer::ReshapeSizes(const Call& cal
       inferred = true;
       result.push_back(-1);
     } else {
-      return Refuse(absl::StrCat("the argument '", Text(sizes), "' of ", call.file_name, " depends on the size of the input"),
-                    "export with fixed sizes (only the batch may be dynamic)");
+      return Refuse(
+          absl::StrCat("the argument '", Text(sizes), "' of ", call.file_name, " depends on the size of the input"),
+          "export with fixed sizes (only the batch may be dynamic)");
     }
   }
   return result;
@@ -189,17 +197,19 @@ ValueId Importer::Emit(const Call& call, OpKind kind, std::vector<ValueId> input
 
 ValueId Importer::EmitConstant(const Call& call, graph::Tensor value, std::optional<numerics::QuantParams> qparams) {
   graph::Block* const outer = std::exchange(block_, &constants_);
-  const ValueId id =
-      Emit(call, OpKind::kConstant, {}, graph::ConstantAttributes{.value = std::move(value), .qparams = std::move(qparams)});
+  const ValueId id = Emit(call, OpKind::kConstant, {},
+                          graph::ConstantAttributes{.value = std::move(value), .qparams = std::move(qparams)});
   block_ = outer;
   return id;
 }
 
 ValueId Importer::EmitNumber(const Call& call, double number, ScalarType like) {
-  if (like == ScalarType::kFloat64) return EmitConstant(call, graph::Tensor::Of<double>({}, std::vector<double>{number}));
+  if (like == ScalarType::kFloat64)
+    return EmitConstant(call, graph::Tensor::Of<double>({}, std::vector<double>{number}));
   const bool whole = like != ScalarType::kFloat32 && number >= -0x1p62 && number <= 0x1p62;
   if (whole) {
-    return EmitConstant(call, graph::Tensor::Of<std::int64_t>({}, std::vector<std::int64_t>{static_cast<std::int64_t>(number)}));
+    return EmitConstant(
+        call, graph::Tensor::Of<std::int64_t>({}, std::vector<std::int64_t>{static_cast<std::int64_t>(number)}));
   }
   return EmitConstant(call, graph::Tensor::Of<float>({}, std::vector<float>{static_cast<float>(number)}));
 }
@@ -219,7 +229,8 @@ absl::Status Importer::Bind(const Call& call, ValueId value) { return BindAll(ca
 
 absl::Status Importer::BindAll(const Call& call, const std::vector<ValueId>& values) {
   const std::vector<std::string> names = OutputsOf(call);
-  if (names.empty()) return Refuse(absl::StrCat("operator ", call.file_name, " gives no tensor"), "export the model again");
+  if (names.empty())
+    return Refuse(absl::StrCat("operator ", call.file_name, " gives no tensor"), "export the model again");
   const std::string origin = OriginOf(call);
   for (std::size_t i = 0; i < std::min(values.size(), names.size()); ++i) {
     if (names[i].empty()) continue;
@@ -267,7 +278,8 @@ absl::Status Importer::BindLike(const Call& call, OpKind kind, std::string_view 
 
 absl::Status Importer::CheckParams(const numerics::QuantParams& qparams, std::string_view what) const {
   if (const absl::Status status = numerics::Validate(qparams, "qparams"); !status.ok()) {
-    return Refuse(absl::StrCat(Text(what), ": ", std::string(status.message())), "train or calibrate this module again");
+    return Refuse(absl::StrCat(Text(what), ": ", std::string(status.message())),
+                  "train or calibrate this module again");
   }
   return absl::OkStatus();
 }

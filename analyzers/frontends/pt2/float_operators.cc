@@ -33,7 +33,8 @@ absl::StatusOr<std::vector<ValueId>> Operands(Importer& importer, const Call& ca
 }
 
 // padding="same" and "valid" of conv1d.padding and its like.
-absl::StatusOr<Sizes> PaddingWord(Importer& importer, const Call& call, const std::string& word, const Sizes& dilation) {
+absl::StatusOr<Sizes> PaddingWord(Importer& importer, const Call& call, const std::string& word,
+                                  const Sizes& dilation) {
   Sizes padding(dilation.size(), 0);
   if (word == "valid") return padding;
   const TensorMeta* weight = importer.MetaOf(call, "weight");
@@ -69,8 +70,9 @@ absl::StatusOr<graph::ConvolutionAttributes> Geometry(Importer& importer, const 
   }
   const auto fits = [&](const Sizes& sizes) { return sizes.size() == axes; };
   if (!fits(conv.stride) || !fits(conv.padding) || !fits(conv.dilation) || conv.groups < 1) {
-    return importer.Refuse(absl::StrCat("the geometry of ", call.file_name, " does not fit its ", axes, " spatial axes"),
-                           "export the model again");
+    return importer.Refuse(
+        absl::StrCat("the geometry of ", call.file_name, " does not fit its ", axes, " spatial axes"),
+        "export the model again");
   }
   return conv;
 }
@@ -174,7 +176,8 @@ absl::Status Binary(Importer& importer, const Call& call) {
   QATGAP_ASSIGN_OR_RETURN(const double alpha, importer.Double(call, "alpha", 1));
   if (alpha != 1) {
     QATGAP_ASSIGN_OR_RETURN(const Slot* self, importer.Tensor(call, "self"));
-    operands.second = importer.Emit(call, OpKind::kMul, {operands.second, importer.EmitNumber(call, alpha, self->dtype)});
+    operands.second =
+        importer.Emit(call, OpKind::kMul, {operands.second, importer.EmitNumber(call, alpha, self->dtype)});
   }
   return importer.Bind(call, importer.Emit(call, kKind, {operands.first, operands.second}));
 }
@@ -266,8 +269,8 @@ absl::Status AvgPool2d(Importer& importer, const Call& call) {
 absl::Status AdaptiveAvgPool2d(Importer& importer, const Call& call) {
   QATGAP_ASSIGN_OR_RETURN(Sizes sizes, importer.Ints(call, "output_size"));
   QATGAP_ASSIGN_OR_RETURN(const ValueId x, importer.Real(call, "self"));
-  return importer.Bind(call, importer.Emit(call, OpKind::kAdaptiveAvgPool2d, {x},
-                                           graph::SizesAttributes{PerAxis(std::move(sizes), 2)}));
+  return importer.Bind(
+      call, importer.Emit(call, OpKind::kAdaptiveAvgPool2d, {x}, graph::SizesAttributes{PerAxis(std::move(sizes), 2)}));
 }
 
 constexpr std::array<std::pair<std::string_view, Importer::Handler>, 44> kOperators = {{
@@ -320,7 +323,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 44> kOperat
 }  // namespace
 
 Importer::Handler FindFloatOperator(const Call& call) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

@@ -17,7 +17,8 @@ std::int32_t NearestCode(double zero_point, std::int32_t quant_min, std::int32_t
 
 }  // namespace
 
-FusedQuantParams ChooseFusedQuantParams(float min, float max, std::int32_t quant_min, std::int32_t quant_max, bool symmetric) {
+FusedQuantParams ChooseFusedQuantParams(float min, float max, std::int32_t quant_min, std::int32_t quant_max,
+                                        bool symmetric) {
   const std::int64_t steps = std::int64_t{quant_max} - quant_min;
   if (symmetric && min < 0 && max > 0) {
     const auto below = static_cast<float>(-(steps / 2 + 1)), above = static_cast<float>(steps / 2);

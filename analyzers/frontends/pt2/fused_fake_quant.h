@@ -18,6 +18,7 @@ struct FusedQuantParams {
 // which rounds the scale to binary32 before the zero point is computed: for 0..65535 and -4761.5205..5334.2861 the zero
 // point is 30908, where a binary64 scale would give 30909.
 // Needs finite min <= max and quant_min < quant_max that fit int32.
-FusedQuantParams ChooseFusedQuantParams(float min, float max, std::int32_t quant_min, std::int32_t quant_max, bool symmetric);
+FusedQuantParams ChooseFusedQuantParams(float min, float max, std::int32_t quant_min, std::int32_t quant_max,
+                                        bool symmetric);
 
 }  // namespace qatgap::frontends::pt2

@@ -12,17 +12,15 @@
 namespace qatgap::frontends::pt2 {
 namespace {
 
-constexpr int kMaxBranchDepth = 50;
-
-absl::Status TooDeep() {
-  return absl::ResourceExhaustedError("the exported program nests branches more than 50 deep; export a flatter model");
-}
-
 // Checks and bookkeeping that exporting adds; they give no tensor.
 bool HasNoEffect(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kNames = {
-      "aten::_assert_tensor_metadata", "aten::_assert_async", "aten::_assert_scalar", "aten::sym_constrain_range",
-      "aten::sym_constrain_range_for_size", "aten::_record_function_exit", "aten::_assert"};
+  constexpr std::array<std::string_view, 7> kNames = {"aten::_assert_tensor_metadata",
+                                                      "aten::_assert_async",
+                                                      "aten::_assert_scalar",
+                                                      "aten::sym_constrain_range",
+                                                      "aten::sym_constrain_range_for_size",
+                                                      "aten::_record_function_exit",
+                                                      "aten::_assert"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -73,9 +71,9 @@ bool Call::Lacks(std::string_view argument) const {
 }
 
 absl::Status Importer::Refuse(std::string_view what, std::string_view remedy) const {
-  return absl::FailedPreconditionError(
-      absl::StrCat(Text(what), " in module '", path_.empty() ? "<root>" : path_, "'",
-                   source_line_.empty() ? "" : absl::StrCat(" (", source_line_, ")"), "; ", Text(remedy)));
+  return absl::FailedPreconditionError(absl::StrCat(Text(what), " in module '", path_.empty() ? "<root>" : path_, "'",
+                                                    source_line_.empty() ? "" : absl::StrCat(" (", source_line_, ")"),
+                                                    "; ", Text(remedy)));
 }
 
 absl::Status Importer::Unknown(const Call& call) const {
@@ -98,7 +96,7 @@ absl::StatusOr<Model> Importer::Run() {
   Model model;
   model.kind = saw_fake_quant_ ? ModelKind::kQat : saw_converted_ ? ModelKind::kConverted : ModelKind::kFloat;
   const bool pt2e = !saw_eager_module_ && (saw_observer_ || saw_converted_);
-  graph_.convert_style = pt2e ? graph::ConvertStyle::kPt2e
+  graph_.convert_style = pt2e                                    ? graph::ConvertStyle::kPt2e
                          : saw_fake_quant_ && !saw_eager_module_ ? graph::ConvertStyle::kAsIs
                                                                  : graph::ConvertStyle::kEager;
   model.format = pt2e ? "torch.export archive, PT2E" : "torch.export archive";
@@ -134,7 +132,8 @@ absl::Status Importer::BindInputs() {
       return Refuse(absl::StrCat("an input of the kind '", spec.other, "'"), "export a model whose inputs are tensors");
     }
     if (tensor == nullptr) {
-      const bool symbol = std::holds_alternative<SymbolicName>(spec.value) || std::holds_alternative<Unread>(spec.value);
+      const bool symbol =
+          std::holds_alternative<SymbolicName>(spec.value) || std::holds_alternative<Unread>(spec.value);
       if (!symbol) continue;
       return Refuse("an input that is no tensor", "export a model whose inputs are tensors");
     }
@@ -157,8 +156,8 @@ absl::Status Importer::BindInputs() {
 
 absl::Status Importer::BindOutputs() {
   const std::vector<std::string> names = OutputNames(program_.output_spec);
-  const auto users = static_cast<std::size_t>(std::count_if(
-      program_.outputs.begin(), program_.outputs.end(), [](const OutputSpec& spec) { return spec.user_output; }));
+  const auto users = static_cast<std::size_t>(std::count_if(program_.outputs.begin(), program_.outputs.end(),
+                                                            [](const OutputSpec& spec) { return spec.user_output; }));
   std::size_t leaf = 0;
   for (const OutputSpec& spec : program_.outputs) {
     if (!spec.user_output) continue;
@@ -170,7 +169,7 @@ absl::Status Importer::BindOutputs() {
     }
     const auto* tensor = std::get_if<TensorName>(&spec.value);
     if (tensor == nullptr) continue;  // None, or a number that was fixed while exporting
-    QATGAP_ASSIGN_OR_RETURN(Slot* slot, Find(tensor->name));
+    QATGAP_ASSIGN_OR_RETURN(Slot * slot, Find(tensor->name));
     QATGAP_ASSIGN_OR_RETURN(const graph::ValueId value, Value(*slot));
     graph_.body.outputs.push_back(value);
     graph_.output_names.push_back(std::move(name));
@@ -267,8 +266,9 @@ absl::StatusOr<Slot*> Importer::Find(const std::string& name) {
                   "export the part of the model without it");
   }
   if (it->second.stale) {
-    return Refuse(absl::StrCat("the value '", name, "' is read after its memory was changed in place through another view"),
-                  "write x = f(x) instead");
+    return Refuse(
+        absl::StrCat("the value '", name, "' is read after its memory was changed in place through another view"),
+        "write x = f(x) instead");
   }
   return &it->second;
 }
@@ -280,7 +280,8 @@ absl::Status Importer::BindSlot(const std::string& name, Slot slot) {
   }
   names_of_memory_[slot.memory].push_back(name);
   if (!frame_->insert_or_assign(name, std::move(slot)).second) {
-    return absl::InvalidArgumentError(absl::StrCat("the exported program makes the value '", name, "' twice; save it again"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the exported program makes the value '", name, "' twice; save it again"));
   }
   return absl::OkStatus();
 }
@@ -327,147 +328,6 @@ absl::StatusOr<graph::ValueId> Importer::FileConstant(const Slot& slot) {
                    .source_op = slot.fqn});
   constant_.resize(graph_.values.size(), true);
   return constant_of_[slot.fqn] = graph_.nodes[static_cast<std::size_t>(id)].outputs[0];
-}
-
-// --- branches ---
-
-absl::StatusOr<std::vector<Slot>> Importer::Operands(const Call& call, std::size_t first) {
-  std::vector<Slot> operands;
-  const auto add = [&](const std::string& name) -> absl::Status {
-    QATGAP_ASSIGN_OR_RETURN(const Slot* slot, Find(name));
-    operands.push_back(*slot);
-    return absl::OkStatus();
-  };
-  for (std::size_t i = first; i < call.node.inputs.size(); ++i) {
-    const ProgramValue& value = call.node.inputs[i].value;
-    if (const auto* tensor = std::get_if<TensorName>(&value)) {
-      QATGAP_RETURN_IF_ERROR(add(tensor->name));
-    } else if (const auto* tensors = std::get_if<TensorNames>(&value)) {
-      for (const auto& name : tensors->names) {
-        if (!name) return Refuse("an operand of a branch is None", "give tensors to the branch");
-        QATGAP_RETURN_IF_ERROR(add(*name));
-      }
-    } else if (const auto* none = std::get_if<std::vector<std::int64_t>>(&value); none == nullptr || !none->empty()) {
-      return Refuse("an operand of a branch is no tensor", "give tensors to the branch");
-    }
-  }
-  return operands;
-}
-
-// In a frame of its own: names inside of a branch may repeat names outside.
-absl::StatusOr<std::vector<Slot>> Importer::ImportSubgraph(const ProgramGraph& graph, const std::vector<Slot>& operands) {
-  if (graph.inputs.size() != operands.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("a branch of the exported program takes ", graph.inputs.size(),
-                                                   " operands, ", operands.size(), " are given; save it again"));
-  }
-  if (++depth_ > kMaxBranchDepth) return TooDeep();
-  Frame frame;
-  Frame* const outer = std::exchange(frame_, &frame);
-  const int outer_first = std::exchange(first_memory_of_branch_, memories_);
-  auto outer_names = std::exchange(names_of_memory_, {});
-  const std::string path = path_, stack = stack_, line = source_line_;
-  const ProgramGraph* const outer_graph = std::exchange(program_graph_, &graph);
-  for (std::size_t i = 0; i < operands.size(); ++i) {
-    const auto* name = std::get_if<TensorName>(&graph.inputs[i]);
-    if (name == nullptr) return Refuse("an operand of a branch is no tensor", "give tensors to the branch");
-    QATGAP_RETURN_IF_ERROR(BindSlot(name->name, operands[i]));
-  }
-  QATGAP_RETURN_IF_ERROR(ImportGraph(graph));
-  path_ = path;
-  stack_ = stack;
-  source_line_ = line;
-  std::vector<Slot> outputs;
-  for (const ProgramValue& output : graph.outputs) {
-    const auto* name = std::get_if<TensorName>(&output);
-    if (name == nullptr) return Refuse("a branch gives something else than a tensor", "return tensors from the branch");
-    QATGAP_ASSIGN_OR_RETURN(const Slot* slot, Find(name->name));
-    outputs.push_back(*slot);
-  }
-  frame_ = outer;
-  first_memory_of_branch_ = outer_first;
-  names_of_memory_ = std::move(outer_names);
-  program_graph_ = outer_graph;
-  --depth_;
-  return outputs;
-}
-
-// torch.cond(predicate, true graph, false graph, operands)
-absl::Status Importer::ImportCond(const Call& call) {
-  const auto& inputs = call.node.inputs;
-  const auto* yes = inputs.size() < 3 ? nullptr : std::get_if<Subgraph>(&inputs[1].value);
-  const auto* no = inputs.size() < 3 ? nullptr : std::get_if<Subgraph>(&inputs[2].value);
-  if (yes == nullptr || no == nullptr) return Unknown(call);
-  QATGAP_ASSIGN_OR_RETURN(const std::vector<Slot> operands, Operands(call, 3));
-  if (const auto* fixed = std::get_if<bool>(&inputs[0].value)) {
-    QATGAP_ASSIGN_OR_RETURN(std::vector<Slot> taken, ImportSubgraph(*fixed ? *yes->graph : *no->graph, operands));
-    const std::vector<std::string> names = OutputsOf(call);
-    if (names.size() != taken.size()) return Unknown(call);
-    for (std::size_t i = 0; i < names.size(); ++i) QATGAP_RETURN_IF_ERROR(BindSlot(names[i], std::move(taken[i])));
-    return absl::OkStatus();
-  }
-  const auto* predicate = std::get_if<TensorName>(&inputs[0].value);
-  if (predicate == nullptr) {
-    return Refuse("a branch that depends on the shape of the input", "export with fixed sizes");
-  }
-  QATGAP_ASSIGN_OR_RETURN(const Slot* condition, Find(predicate->name));
-  QATGAP_ASSIGN_OR_RETURN(const graph::ValueId condition_value, Value(*condition));
-
-  graph::IfAttributes branches;
-  graph::Block* const outer = block_;
-  std::vector<Slot> results[2];
-  for (const bool taken : {true, false}) {
-    block_ = taken ? &branches.then_block : &branches.else_block;
-    QATGAP_ASSIGN_OR_RETURN(results[taken ? 0 : 1], ImportSubgraph(taken ? *yes->graph : *no->graph, operands));
-  }
-  const std::vector<std::string> names = OutputsOf(call);
-  if (results[0].size() != names.size() || results[1].size() != names.size()) return Unknown(call);
-  std::vector<bool> as_codes;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const bool both = results[0][i].codes != nullptr && results[1][i].codes != nullptr;
-    if (!both && (results[0][i].codes != nullptr || results[1][i].codes != nullptr)) {
-      return Refuse("a branch that gives integer codes on one side only", "quantize behind the branch");
-    }
-    as_codes.push_back(both);
-  }
-  block_ = &branches.then_block;
-  QATGAP_ASSIGN_OR_RETURN(block_->outputs, BranchOutputs(call, results[0], as_codes));
-  block_ = &branches.else_block;
-  QATGAP_ASSIGN_OR_RETURN(block_->outputs, BranchOutputs(call, results[1], as_codes));
-  block_ = outer;
-  const std::vector<graph::ValueId> values =
-      EmitMany(call, graph::OpKind::kIf, {condition_value}, std::move(branches), static_cast<int>(names.size()));
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    Slot slot{.value = values[i], .dtype = results[0][i].dtype, .memory = NewMemory(), .identity = memories_};
-    if (as_codes[i]) slot.codes = results[0][i].codes;
-    QATGAP_RETURN_IF_ERROR(BindSlot(names[i], std::move(slot)));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<graph::ValueId>> Importer::BranchOutputs(const Call& call, const std::vector<Slot>& slots,
-                                                                    const std::vector<bool>& as_codes) {
-  static_cast<void>(call);
-  std::vector<graph::ValueId> values;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    static_cast<void>(as_codes);
-    QATGAP_ASSIGN_OR_RETURN(const graph::ValueId value, Value(slots[i]));
-    values.push_back(value);
-  }
-  return values;
-}
-
-// A graph that is called where it stands (torch.no_grad inside of forward).
-absl::Status Importer::ImportInline(const Call& call, std::size_t graph_argument) {
-  const auto* sub = call.node.inputs.size() <= graph_argument
-                        ? nullptr
-                        : std::get_if<Subgraph>(&call.node.inputs[graph_argument].value);
-  if (sub == nullptr) return Unknown(call);
-  QATGAP_ASSIGN_OR_RETURN(const std::vector<Slot> operands, Operands(call, graph_argument + 1));
-  QATGAP_ASSIGN_OR_RETURN(std::vector<Slot> outputs, ImportSubgraph(*sub->graph, operands));
-  const std::vector<std::string> names = OutputsOf(call);
-  if (names.size() != outputs.size()) return Unknown(call);
-  for (std::size_t i = 0; i < names.size(); ++i) QATGAP_RETURN_IF_ERROR(BindSlot(names[i], std::move(outputs[i])));
-  return absl::OkStatus();
 }
 
 }  // namespace qatgap::frontends::pt2

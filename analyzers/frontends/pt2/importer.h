@@ -18,6 +18,8 @@
 
 namespace qatgap::frontends::pt2 {
 
+inline constexpr int kMaxBranchDepth = 50;
+
 // What a name of the program stands for.
 struct Slot {
   graph::ValueId value = -1;  // -1: a tensor of the file that no node has read yet
@@ -25,18 +27,18 @@ struct Slot {
   std::string origin{};       // fqn of the parameter that it was made of, for naming fused layers; may be empty
   ScalarType dtype = ScalarType::kFloat32;
   std::shared_ptr<const numerics::QuantParams> codes{};  // set: integer codes
-  bool owned = false;         // a parameter, buffer or constant itself, which nothing may write to
-  bool stale = false;         // memory that an operator in place has changed through another name
-  int memory = 0;             // tensors of one number may share memory
-  int identity = 0;           // tensors of one number are surely one
+  bool owned = false;  // a parameter, buffer or constant itself, which nothing may write to
+  bool stale = false;  // memory that an operator in place has changed through another name
+  int memory = 0;      // tensors of one number may share memory
+  int identity = 0;    // tensors of one number are surely one
 };
 
 // One node while it is imported.
 struct Call {
   const ProgramNode& node;
-  std::string name;      // "aten::relu", without the underscore of operators in place
-  std::string overload;  // "default" is left out
-  std::string file_name; // "aten.relu_.default", for messages
+  std::string name;       // "aten::relu", without the underscore of operators in place
+  std::string overload;   // "default" is left out
+  std::string file_name;  // "aten.relu_.default", for messages
   bool in_place = false;
 
   const ProgramValue* Find(std::string_view argument) const;  // nullptr: left out
@@ -64,7 +66,8 @@ class Importer {
   absl::StatusOr<graph::ValueId> RealOrNumber(const Call& call, std::string_view argument, ScalarType like);
   // A tensor of the file, or a constant node; FAILED_PRECONDITION for what depends on the input.
   absl::StatusOr<graph::Tensor> ConstantTensor(const Call& call, std::string_view argument);
-  absl::StatusOr<std::int64_t> Int(const Call& call, std::string_view argument, std::optional<std::int64_t> otherwise = {});
+  absl::StatusOr<std::int64_t> Int(const Call& call, std::string_view argument,
+                                   std::optional<std::int64_t> otherwise = {});
   absl::StatusOr<double> Double(const Call& call, std::string_view argument, std::optional<double> otherwise = {});
   absl::StatusOr<bool> Bool(const Call& call, std::string_view argument, bool otherwise);
   // A number stands for a list of one.
@@ -134,7 +137,7 @@ class Importer {
   const Program& program_;
   Weights& weights_;
   graph::Graph graph_;
-  graph::Block constants_;           // put in front of the body: constants are visible in every branch
+  graph::Block constants_;  // put in front of the body: constants are visible in every branch
   graph::Block* block_ = nullptr;
   const ProgramGraph* program_graph_ = nullptr;
   Frame* frame_ = nullptr;

@@ -27,7 +27,8 @@ void Split(std::string_view text, char separator, const Use& use) {
 std::string Dotted(std::string_view fqn) {
   std::string dotted;
   const auto add = [&](std::string_view part) {
-    constexpr std::array<std::string_view, 6> kNoNames = {"getattr", "L", "self", "_modules", "_export_root", "L__self__"};
+    constexpr std::array<std::string_view, 6> kNoNames = {"getattr",      "L",        "self", "_modules",
+                                                          "_export_root", "L__self__"};
     if (part.empty() || std::find(kNoNames.begin(), kNoNames.end(), part) != kNoNames.end()) return;
     absl::StrAppend(&dotted, dotted.empty() ? "" : ".", Text(part));
   };
@@ -42,7 +43,8 @@ std::string Dotted(std::string_view fqn) {
 }
 
 bool IsExporters(std::string_view class_name) {
-  return class_name.find("<locals>") != std::string_view::npos || class_name.find("WrapperModule") != std::string_view::npos ||
+  return class_name.find("<locals>") != std::string_view::npos ||
+         class_name.find("WrapperModule") != std::string_view::npos ||
          class_name.starts_with("_empty_nn_module_stack") || class_name.ends_with("._ExportRootModule");
 }
 
@@ -92,7 +94,8 @@ std::string SourceLine(std::string_view stack_trace) {
     const std::string_view path = rest.substr(0, end);
     const std::string_view number = rest.substr(end + kLine.size());
     const auto digits = static_cast<std::size_t>(
-        std::find_if(number.begin(), number.end(), [](unsigned char c) { return std::isdigit(c) == 0; }) - number.begin());
+        std::find_if(number.begin(), number.end(), [](unsigned char c) { return std::isdigit(c) == 0; }) -
+        number.begin());
     if (digits == 0) return;
     found = absl::StrCat(Text(path.substr(path.find_last_of("/\\") + 1)), ":", Text(number.substr(0, digits)));
   });

@@ -13,8 +13,8 @@ struct ModuleFrame {
 };
 
 // "L__self__,,net.Net;L__self__stem.0,stem.0,torch.nn.modules.conv.Conv2d": outermost first. Frames that exporting adds
-// around the user's model are left out. The spellings of one name that exporting in its strict mode or inside of a branch
-// has ("L['self'].layers[0]", "_export_root.conv") become the dotted one.
+// around the user's model are left out. The spellings of one name that exporting in its strict mode or inside of a
+// branch has ("L['self'].layers[0]", "_export_root.conv") become the dotted one.
 std::vector<ModuleFrame> ParseModuleStack(std::string_view text);
 
 // torchao writes fused batch norm patterns as a module of its own, without the layer's name.
@@ -23,7 +23,8 @@ bool IsPattern(std::string_view text);
 // "Net > stem: Sequential > stem.0: Conv2d"
 std::string Describe(const std::vector<ModuleFrame>& frames);
 
-// "model.py:42": the innermost line of a Python stack trace that is not PyTorch's or torchao's own; empty where none is.
+// "model.py:42": the innermost line of a Python stack trace that is not PyTorch's or torchao's own; empty where none
+// is.
 std::string SourceLine(std::string_view stack_trace);
 
 // "stem.0" of "stem.0.weight"; empty for "weight".

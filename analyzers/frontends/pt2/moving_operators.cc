@@ -39,14 +39,16 @@ absl::Status To(Importer& importer, const Call& call) {
   if (const TensorMeta* other = importer.MetaOf(call, "other")) type = other->dtype;
   if (type == slot->dtype) return importer.BindAlias(call, "self", Memory::kMaybeSame);
   QATGAP_ASSIGN_OR_RETURN(const ValueId x, importer.RealOf(*slot, "self"));
-  const bool widened = (slot->dtype == ScalarType::kFloat16 || slot->dtype == ScalarType::kBfloat16) && !slot->fqn.empty();
+  const bool widened =
+      (slot->dtype == ScalarType::kFloat16 || slot->dtype == ScalarType::kBfloat16) && !slot->fqn.empty();
   if (widened && type == ScalarType::kFloat32) return importer.Bind(call, x);  // was made float32 when it was read
   const auto number = DispatcherNumber(type);
   if (!number) return importer.Refuse(absl::StrCat("a conversion to ", ToString(type)), "keep the model in float32");
-  return importer.Bind(call, importer.Emit(call, OpKind::kOperator, {x},
-                                           graph::OperatorAttributes{.name = "aten::to",
-                                                                     .overload = "dtype",
-                                                                     .arguments = {graph::TensorArgument{0}, *number}}));
+  return importer.Bind(
+      call,
+      importer.Emit(call, OpKind::kOperator, {x},
+                    graph::OperatorAttributes{
+                        .name = "aten::to", .overload = "dtype", .arguments = {graph::TensorArgument{0}, *number}}));
 }
 
 // copy(self, src): src, in the shape of self.
@@ -105,7 +107,8 @@ absl::Status Filled(Importer& importer, const Call& call) {
   float value = call.name == "aten::ones" ? 1.0F : 0.0F;
   if (call.name == "aten::full") {
     const auto* number = std::get_if<double>(call.Find("fill_value"));
-    small = small && (number != nullptr || (type != nullptr && std::holds_alternative<std::int64_t>(*call.Find("fill_value"))));
+    small = small &&
+            (number != nullptr || (type != nullptr && std::holds_alternative<std::int64_t>(*call.Find("fill_value"))));
     if (small) {
       QATGAP_ASSIGN_OR_RETURN(const double fill, importer.Double(call, "fill_value"));
       value = static_cast<float>(fill);
@@ -155,7 +158,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 31> kOperat
 Importer::Handler FindMovingOperator(const Call& call) {
   // view.dtype reads the bits as another type
   if (call.name == "aten::view" && call.overload == "dtype") return nullptr;
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

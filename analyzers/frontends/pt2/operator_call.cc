@@ -26,10 +26,10 @@ class Caller {
     QATGAP_RETURN_IF_ERROR(AddArguments());
     const std::vector<std::string> outputs = Importer::OutputsOf(call_);
     if (outputs.empty()) return importer_.Unknown(call_);
-    std::vector<ValueId> values =
-        importer_.EmitMany(call_, OpKind::kOperator, std::move(inputs_),
-                           graph::OperatorAttributes{.name = call_.name, .overload = call_.overload, .arguments = std::move(arguments_)},
-                           static_cast<int>(outputs.size()));
+    std::vector<ValueId> values = importer_.EmitMany(
+        call_, OpKind::kOperator, std::move(inputs_),
+        graph::OperatorAttributes{.name = call_.name, .overload = call_.overload, .arguments = std::move(arguments_)},
+        static_cast<int>(outputs.size()));
     if (codes_of_ < 0) return importer_.BindAll(call_, values);
     for (ValueId& value : values) value = importer_.Emit(call_, OpKind::kQuantizeLike, {value, codes_of_});
     QATGAP_RETURN_IF_ERROR(importer_.BindAll(call_, values));
@@ -112,8 +112,9 @@ class Caller {
     const bool number = std::holds_alternative<double>(value) || std::holds_alternative<std::int64_t>(value);
     if (number && StandsForTensor(argument)) {
       const TensorMeta* self = importer_.MetaOf(call_, "self");
-      QATGAP_ASSIGN_OR_RETURN(const ValueId constant, importer_.RealOrNumber(
-                                                          call_, argument, self == nullptr ? ScalarType::kFloat32 : self->dtype));
+      QATGAP_ASSIGN_OR_RETURN(
+          const ValueId constant,
+          importer_.RealOrNumber(call_, argument, self == nullptr ? ScalarType::kFloat32 : self->dtype));
       inputs_.push_back(constant);
       arguments_.emplace_back(graph::TensorArgument{static_cast<int>(inputs_.size()) - 1});
       return absl::OkStatus();

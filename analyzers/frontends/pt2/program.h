@@ -16,7 +16,15 @@ namespace qatgap::frontends::pt2 {
 
 // Numbers of the archive's own enumeration, not of c10::ScalarType.
 enum class ScalarType {
-  kUint8 = 1, kInt8 = 2, kInt16 = 3, kInt32 = 4, kInt64 = 5, kFloat16 = 6, kFloat32 = 7, kFloat64 = 8, kBool = 12,
+  kUint8 = 1,
+  kInt8 = 2,
+  kInt16 = 3,
+  kInt32 = 4,
+  kInt64 = 5,
+  kFloat16 = 6,
+  kFloat32 = 7,
+  kFloat64 = 8,
+  kBool = 12,
   kBfloat16 = 13,
 };
 // "float32"; "type 17" where it is not known.
@@ -61,10 +69,9 @@ struct Ignored {  // device, layout, memory format: without effect on the values
 struct Unread {  // a kind of argument that only an operator which is refused takes
   std::string kind;
 };
-using ProgramValue =
-    std::variant<std::monostate /* None */, TensorName, TensorNames, bool, std::int64_t, double, std::string,
-                 std::vector<std::int64_t>, std::vector<double>, std::vector<bool>, ScalarType, SymbolicName, SymbolicInts,
-                 Subgraph, Ignored, Unread>;
+using ProgramValue = std::variant<std::monostate /* None */, TensorName, TensorNames, bool, std::int64_t, double,
+                                  std::string, std::vector<std::int64_t>, std::vector<double>, std::vector<bool>,
+                                  ScalarType, SymbolicName, SymbolicInts, Subgraph, Ignored, Unread>;
 
 struct ProgramArgument {
   std::string name;  // as the operator's schema has it; empty for higher-order operators
@@ -72,11 +79,11 @@ struct ProgramArgument {
   ProgramValue value;
 };
 struct ProgramNode {
-  std::string target;                // "torch.ops.aten.conv2d.default"
+  std::string target;  // "torch.ops.aten.conv2d.default"
   std::vector<ProgramArgument> inputs;
   std::vector<ProgramValue> outputs;
-  std::string module_stack;          // "key,fqn,class;key,fqn,class": outermost first
-  std::string stack_trace;           // Python's, outermost first
+  std::string module_stack;  // "key,fqn,class;key,fqn,class": outermost first
+  std::string stack_trace;   // Python's, outermost first
 };
 struct ProgramGraph {
   std::vector<ProgramValue> inputs, outputs;
@@ -99,7 +106,7 @@ struct Program {
   ProgramGraph graph;
   std::vector<InputSpec> inputs;
   std::vector<OutputSpec> outputs;
-  std::string output_spec;    // the pytree of the outputs, as JSON text; empty: unknown
+  std::string output_spec;  // the pytree of the outputs, as JSON text; empty: unknown
 };
 
 // INVALID_ARGUMENT: no JSON, a field that is missing or of another type (named). RESOURCE_EXHAUSTED: nested deeper than

@@ -1,116 +1,17 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/frontends/pt2/json_fields.h"
 #include "analyzers/frontends/pt2/program.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
-#include "nlohmann/json.hpp"
 
 namespace qatgap::frontends::pt2 {
 namespace {
 
-using Json = nlohmann::json;
-
-// One level of torch.cond is 8 levels of JSON; the importer itself counts branches.
-constexpr int kMaxDepth = 600;
 constexpr std::size_t kMaxNodes = 200'000;
-constexpr std::size_t kMaxRank = 64;
-
-absl::Status Bad(std::string_view what, std::string_view field) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("the exported program ", Text(what), " '", Text(field), "'; save it again with torch.export.save"));
-}
-
-absl::StatusOr<const Json*> Field(const Json& object, const char* name, Json::value_t type) {
-  if (!object.is_object()) return Bad("has no object around its field", name);
-  const auto it = object.find(name);
-  if (it == object.end()) return Bad("lacks the field", name);
-  if (it->type() != type) return Bad("has another type of value than expected in its field", name);
-  return &*it;
-}
-
-absl::StatusOr<std::string> StringField(const Json& object, const char* name) {
-  QATGAP_ASSIGN_OR_RETURN(const Json* value, Field(object, name, Json::value_t::string));
-  return value->get_ref<const std::string&>();
-}
-
-std::string StringOr(const Json& object, const char* name) {
-  const auto it = object.find(name);
-  return it != object.end() && it->is_string() ? it->get_ref<const std::string&>() : std::string();
-}
-
-std::optional<std::int64_t> Int(const Json& value) {
-  if (value.is_number_unsigned()) {
-    const auto number = value.get<std::uint64_t>();
-    return number <= std::uint64_t{std::numeric_limits<std::int64_t>::max()}
-               ? std::optional(static_cast<std::int64_t>(number))
-               : std::nullopt;
-  }
-  return value.is_number_integer() ? std::optional(value.get<std::int64_t>()) : std::nullopt;
-}
-
-// Infinities and NaN are words.
-std::optional<double> Double(const Json& value) {
-  if (value.is_number()) return value.get<double>();
-  if (value == "Infinity") return std::numeric_limits<double>::infinity();
-  if (value == "-Infinity") return -std::numeric_limits<double>::infinity();
-  if (value == "NaN") return std::numeric_limits<double>::quiet_NaN();
-  return std::nullopt;
-}
-
-// The only member of {"as_int": 3}.
-struct Tagged {
-  std::string_view tag;
-  const Json* value = nullptr;
-};
-std::optional<Tagged> Tag(const Json& object) {
-  if (!object.is_object() || object.size() != 1) return std::nullopt;
-  return Tagged{object.begin().key(), &object.begin().value()};
-}
-
-absl::StatusOr<Extent> ParseExtent(const Json& value) {
-  const auto tagged = Tag(value);
-  if (tagged && tagged->tag == "as_int") {
-    if (const auto number = Int(*tagged->value)) return Extent{*number, ""};
-  }
-  if (tagged && tagged->tag == "as_expr") {
-    QATGAP_ASSIGN_OR_RETURN(std::string text, StringField(*tagged->value, "expr_str"));
-    if (!text.empty()) return Extent{0, std::move(text)};
-  }
-  return Bad("has an extent that is neither a number nor an expression in", "sizes");
-}
-
-absl::StatusOr<TensorMeta> ParseMeta(const Json& value) {
-  TensorMeta meta;
-  QATGAP_ASSIGN_OR_RETURN(const Json* dtype, Field(value, "dtype", Json::value_t::number_unsigned));
-  meta.dtype = static_cast<ScalarType>(dtype->get<std::uint64_t>() & 0xffU);
-  QATGAP_ASSIGN_OR_RETURN(const Json* sizes, Field(value, "sizes", Json::value_t::array));
-  if (sizes->size() > kMaxRank) return Bad("has more than 64 axes in", "sizes");
-  for (const Json& size : *sizes) {
-    QATGAP_ASSIGN_OR_RETURN(Extent extent, ParseExtent(size));
-    meta.sizes.push_back(std::move(extent));
-  }
-  if (const auto strides = value.find("strides"); strides != value.end() && strides->is_array()) {
-    for (const Json& stride : *strides) {
-      const auto tagged = Tag(stride);
-      const auto number = tagged && tagged->tag == "as_int" ? Int(*tagged->value) : std::nullopt;
-      if (!number) {
-        meta.strides.clear();
-        break;
-      }
-      meta.strides.push_back(*number);
-    }
-  }
-  if (const auto offset = value.find("storage_offset"); offset != value.end()) {
-    const auto tagged = Tag(*offset);
-    if (const auto number = tagged && tagged->tag == "as_int" ? Int(*tagged->value) : std::nullopt) meta.storage_offset = *number;
-  }
-  return meta;
-}
 
 class Parser {
  public:
@@ -132,7 +33,8 @@ class Parser {
     }
     for (const Json& node : *nodes) {
       if (++nodes_ > kMaxNodes) {
-        return absl::ResourceExhaustedError("the exported program has more than 200000 nodes; export a part of the model");
+        return absl::ResourceExhaustedError(
+            "the exported program has more than 200000 nodes; export a part of the model");
       }
       QATGAP_ASSIGN_OR_RETURN(ProgramNode parsed, ParseNode(node));
       graph.nodes.push_back(std::move(parsed));
@@ -203,7 +105,8 @@ class Parser {
         tensors.names.emplace_back(std::nullopt);
         continue;
       }
-      QATGAP_ASSIGN_OR_RETURN(std::string name, StringField(tagged && tagged->tag == "as_tensor" ? *tagged->value : item, "name"));
+      QATGAP_ASSIGN_OR_RETURN(std::string name,
+                              StringField(tagged && tagged->tag == "as_tensor" ? *tagged->value : item, "name"));
       tensors.names.emplace_back(std::move(name));
     }
     return tensors;
@@ -313,22 +216,6 @@ absl::StatusOr<OutputSpec> ParseOutputSpec(const Json& value) {
   return spec;
 }
 
-// nullopt: not JSON, or nested too deeply. The parser does not recurse, so depth costs memory only until it is refused.
-absl::StatusOr<Json> ParseJson(const std::string& text) {
-  bool too_deep = false;
-  const auto keep = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    too_deep = too_deep || depth > kMaxDepth;
-    // Half of the text is where each node came from, which nothing here reads.
-    return !too_deep && !(event == Json::parse_event_t::key && parsed == "from_node");
-  };
-  Json json = Json::parse(text, keep, /*allow_exceptions=*/false);
-  if (too_deep) {
-    return absl::ResourceExhaustedError("the exported program nests branches more than 50 deep; export a flatter model");
-  }
-  if (json.is_discarded()) return absl::InvalidArgumentError("the exported program is not JSON; save it again with torch.export.save");
-  return json;
-}
-
 // Names below a node of a pytree. False where the tree is not as torch writes it.
 bool AppendLeaves(const Json& spec, const std::string& path, int depth, std::vector<std::string>& names) {
   if (depth > 50 || !spec.is_object()) return false;
@@ -353,58 +240,6 @@ bool AppendLeaves(const Json& spec, const std::string& path, int depth, std::vec
 }
 
 }  // namespace
-
-std::string ToString(ScalarType type) {
-  switch (type) {
-    case ScalarType::kUint8:
-      return "uint8";
-    case ScalarType::kInt8:
-      return "int8";
-    case ScalarType::kInt16:
-      return "int16";
-    case ScalarType::kInt32:
-      return "int32";
-    case ScalarType::kInt64:
-      return "int64";
-    case ScalarType::kFloat16:
-      return "float16";
-    case ScalarType::kFloat32:
-      return "float32";
-    case ScalarType::kFloat64:
-      return "float64";
-    case ScalarType::kBool:
-      return "bool";
-    case ScalarType::kBfloat16:
-      return "bfloat16";
-  }
-  return absl::StrCat("type ", static_cast<int>(type));
-}
-
-std::optional<std::int64_t> DispatcherNumber(ScalarType type) {
-  switch (type) {
-    case ScalarType::kUint8:
-      return 0;
-    case ScalarType::kInt8:
-      return 1;
-    case ScalarType::kInt16:
-      return 2;
-    case ScalarType::kInt32:
-      return 3;
-    case ScalarType::kInt64:
-      return 4;
-    case ScalarType::kFloat16:
-      return 5;
-    case ScalarType::kFloat32:
-      return 6;
-    case ScalarType::kFloat64:
-      return 7;
-    case ScalarType::kBool:
-      return 11;
-    case ScalarType::kBfloat16:
-      return 15;
-  }
-  return std::nullopt;
-}
 
 absl::StatusOr<Program> ParseProgram(const std::string& text) {
   QATGAP_ASSIGN_OR_RETURN(const Json json, ParseJson(text));

@@ -31,7 +31,8 @@ bool IsArchive(std::string_view bytes) { return Archive::Open(bytes).ok(); }
 absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
   absl::StatusOr<Model> model = ImportArchive(bytes);
   if (!model.ok()) {
-    return absl::Status(model.status().code(), absl::StrCat("'", Text(name), "': ", std::string(model.status().message())));
+    return absl::Status(model.status().code(),
+                        absl::StrCat("'", Text(name), "': ", std::string(model.status().message())));
   }
   QATGAP_RETURN_IF_ERROR(graph::Verify(model->graph));
   return model;

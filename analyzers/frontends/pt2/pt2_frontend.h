@@ -1,8 +1,9 @@
 // Reads a torch.export archive (.pt2): float, PT2E-prepared, PT2E-converted, or an eager QAT module exported straight.
 //
-// Plain zip and JSON: no LibTorch, no Python, no pickle, nothing is executed. Fake-quants become kQuantize + kDequantize
-// with the qparams the module would use with its observer off; torch.cond becomes kIf; what depends on constants alone
-// is folded, so that fake-quantized weights are code constants. docs/formats.md says what is read and what is refused.
+// Plain zip and JSON: no LibTorch, no Python, no pickle, nothing is executed. Fake-quants become kQuantize +
+// kDequantize with the qparams the module would use with its observer off; torch.cond becomes kIf; what depends on
+// constants alone is folded, so that fake-quantized weights are code constants. docs/formats.md says what is read and
+// what is refused.
 #pragma once
 
 #include <string_view>

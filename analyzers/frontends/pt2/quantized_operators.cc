@@ -29,7 +29,8 @@ std::vector<double> Widened(const graph::Tensor& tensor) {
 // Elements of a constant of any type.
 absl::StatusOr<std::vector<double>> Numbers(Importer& importer, const Call& call, std::string_view argument) {
   if (const auto* number = std::get_if<double>(call.Find(argument))) return std::vector<double>{*number};
-  if (const auto* number = std::get_if<std::int64_t>(call.Find(argument))) return std::vector<double>{static_cast<double>(*number)};
+  if (const auto* number = std::get_if<std::int64_t>(call.Find(argument)))
+    return std::vector<double>{static_cast<double>(*number)};
   QATGAP_ASSIGN_OR_RETURN(const graph::Tensor tensor, importer.ConstantTensor(call, argument));
   if (static_cast<std::size_t>(tensor.elements()) > kMaxChannels) {
     return importer.Refuse(absl::StrCat("the argument '", Text(argument), "' of ", call.file_name, " has ",
@@ -67,14 +68,16 @@ absl::StatusOr<Range> CodeRange(Importer& importer, const Call& call) {
       end = *number;
       continue;
     }
-    QATGAP_ASSIGN_OR_RETURN(const std::vector<double> numbers, Numbers(importer, call, argument));  // the tensor2 overload
+    QATGAP_ASSIGN_OR_RETURN(const std::vector<double> numbers,
+                            Numbers(importer, call, argument));  // the tensor2 overload
     if (numbers.size() != 1 || !(std::fabs(numbers[0]) <= 0x1p40)) {
       return importer.Refuse(absl::StrCat("the argument '", Text(argument), "' of ", call.file_name, " is no integer"),
                              "export the model again");
     }
     end = static_cast<std::int64_t>(numbers[0]);
   }
-  constexpr std::int64_t kLow = std::numeric_limits<std::int32_t>::min(), kHigh = std::numeric_limits<std::int32_t>::max();
+  constexpr std::int64_t kLow = std::numeric_limits<std::int32_t>::min(),
+                         kHigh = std::numeric_limits<std::int32_t>::max();
   if (range.min < kLow || range.max > kHigh || range.min >= range.max) {
     return importer.Refuse(absl::StrCat("codes from ", range.min, " to ", range.max), "use at most 32 bits");
   }
@@ -120,7 +123,8 @@ absl::StatusOr<int> ChannelAxis(Importer& importer, const Call& call, std::strin
   return static_cast<int>(axis);
 }
 
-absl::Status FakeQuantize(Importer& importer, const Call& call, std::string_view x, graph::QuantizeAttributes attributes) {
+absl::Status FakeQuantize(Importer& importer, const Call& call, std::string_view x,
+                          graph::QuantizeAttributes attributes) {
   importer.set_saw_fake_quant(attributes.observed != nullptr);
   QATGAP_ASSIGN_OR_RETURN(const Slot* slot, importer.Tensor(call, x));
   if (slot->dtype == ScalarType::kFloat64) {
@@ -218,7 +222,8 @@ absl::Status PerChannelFakeQuant(Importer& importer, const Call& call) {
 // --- quantized_decomposed ---
 
 absl::StatusOr<QuantParams> DecomposedParams(Importer& importer, const Call& call) {
-  if (call.name.ends_with("per_tensor")) return ParamsOf(importer, call, "scale", "zero_point", QuantParams::kPerTensor);
+  if (call.name.ends_with("per_tensor"))
+    return ParamsOf(importer, call, "scale", "zero_point", QuantParams::kPerTensor);
   QATGAP_ASSIGN_OR_RETURN(const int axis, ChannelAxis(importer, call, "input", "axis"));
   return ParamsOf(importer, call, "scales", "zero_points", axis);
 }
@@ -258,16 +263,17 @@ absl::StatusOr<graph::Tensor> CodesOf(const Importer& importer, const graph::Ten
                              "quantize to at most 32 bits");
   }
   const graph::Shape& shape = codes.shape();
-  if (params.per_channel() && (static_cast<std::size_t>(params.axis) >= shape.size() ||
-                               shape[static_cast<std::size_t>(params.axis)] != static_cast<std::int64_t>(params.scales.size()))) {
-    return importer.Refuse(absl::StrCat(params.scales.size(), " scales along axis ", params.axis, " of '", fqn, "' of shape ",
-                                        graph::ToString(shape)),
+  if (params.per_channel() &&
+      (static_cast<std::size_t>(params.axis) >= shape.size() ||
+       shape[static_cast<std::size_t>(params.axis)] != static_cast<std::int64_t>(params.scales.size()))) {
+    return importer.Refuse(absl::StrCat(params.scales.size(), " scales along axis ", params.axis, " of '", fqn,
+                                        "' of shape ", graph::ToString(shape)),
                            "export the model again");
   }
   for (const std::int32_t code : codes.data<std::int32_t>()) {
     if (code < params.quant_min || code > params.quant_max) {
-      return importer.Refuse(absl::StrCat("the code ", code, " in '", fqn, "' is outside of its range ", params.quant_min,
-                                          " to ", params.quant_max),
+      return importer.Refuse(absl::StrCat("the code ", code, " in '", fqn, "' is outside of its range ",
+                                          params.quant_min, " to ", params.quant_max),
                              "export the model again");
     }
   }
@@ -278,7 +284,8 @@ absl::Status Dequantize(Importer& importer, const Call& call) {
   importer.set_saw_converted();
   const auto* out_type = std::get_if<ScalarType>(call.Find("out_dtype"));
   if (out_type != nullptr && *out_type != ScalarType::kFloat32) {
-    return importer.Refuse(absl::StrCat("a dequantize to ", ToString(*out_type)), "keep the model's arithmetic in float32");
+    return importer.Refuse(absl::StrCat("a dequantize to ", ToString(*out_type)),
+                           "keep the model's arithmetic in float32");
   }
   QATGAP_ASSIGN_OR_RETURN(QuantParams params, DecomposedParams(importer, call));
   QATGAP_ASSIGN_OR_RETURN(const Slot* found, importer.Tensor(call, "input"));
@@ -324,7 +331,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 16> kOperat
 }  // namespace
 
 Importer::Handler FindQuantizedOperator(const Call& call) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == call.name; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

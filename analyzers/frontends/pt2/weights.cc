@@ -70,7 +70,8 @@ struct Layout {
 std::optional<Layout> LayoutOf(const TensorMeta& meta) {
   constexpr std::int64_t kLarge = std::int64_t{1} << 40U;
   Layout layout;
-  if (meta.strides.size() != meta.sizes.size() || meta.storage_offset < 0 || meta.storage_offset > kLarge) return std::nullopt;
+  if (meta.strides.size() != meta.sizes.size() || meta.storage_offset < 0 || meta.storage_offset > kLarge)
+    return std::nullopt;
   std::uint64_t last = static_cast<std::uint64_t>(meta.storage_offset);
   for (std::size_t axis = 0; axis < meta.sizes.size(); ++axis) {
     const std::int64_t size = meta.sizes[axis].number, stride = meta.strides[axis];
@@ -89,9 +90,23 @@ std::optional<Layout> LayoutOf(const TensorMeta& meta) {
   return layout;
 }
 
+bool IsContiguous(const Layout& layout, const TensorMeta& meta) {
+  std::int64_t step = 1;
+  for (std::size_t axis = layout.shape.size(); axis-- > 0;) {
+    if (layout.shape[axis] != 1 && meta.strides[axis] != step) return false;
+    step *= layout.shape[axis];
+  }
+  return true;
+}
+
 // Calls copy(element, offset in the payload) for every element in row-major order.
 template <typename Copy>
 void Gather(const Layout& layout, const TensorMeta& meta, const Copy& copy) {
+  if (IsContiguous(layout, meta)) {
+    const auto start = static_cast<std::size_t>(meta.storage_offset);
+    for (std::size_t element = 0; element < layout.elements; ++element) copy(element, start + element);
+    return;
+  }
   std::vector<std::int64_t> index(layout.shape.size(), 0);
   std::int64_t offset = meta.storage_offset;
   for (std::size_t element = 0; element < layout.elements; ++element) {
@@ -117,7 +132,8 @@ void Fill(const std::string& payload, const Layout& layout, const TensorMeta& me
           const Convert& convert) {
   using To = decltype(convert(T{}));
   const auto out = tensor.mutable_data<To>();
-  Gather(layout, meta, [&](std::size_t element, std::size_t offset) { out[element] = convert(At<T>(payload, offset)); });
+  Gather(layout, meta,
+         [&](std::size_t element, std::size_t offset) { out[element] = convert(At<T>(payload, offset)); });
 }
 
 template <typename T>
@@ -162,9 +178,9 @@ absl::StatusOr<Weights> Weights::Open(Archive& archive) {
 absl::Status Weights::ReadIndex(const std::string& folder, const std::string& file) {
   if (!archive_->Has(folder + file)) {
     if (!archive_->Has(folder + "model.pt")) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "keeps its tensors as a pickle (", folder, "model.pt), which qatgap does not run; save the program with "
-        "torch.export.save of PyTorch 2.10 or newer"));
+    return absl::InvalidArgumentError(absl::StrCat("keeps its tensors as a pickle (", folder,
+                                                   "model.pt), which qatgap does not run; save the program with "
+                                                   "torch.export.save of PyTorch 2.10 or newer"));
   }
   QATGAP_ASSIGN_OR_RETURN(const std::string text, archive_->Read(folder + file));
   QATGAP_ASSIGN_OR_RETURN(auto index, ParseTensorIndex(text));
@@ -185,9 +201,10 @@ absl::StatusOr<graph::Tensor> Weights::Load(const std::string& fqn) {
   const Entry& entry = index_.at(fqn);
   const TensorMeta& meta = entry.stored.meta;
   if (entry.stored.pickled) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "keeps the tensor '", fqn, "' as a pickle, which qatgap does not run: it is no plain dense tensor; replace it by "
-        "one (torch.nn.Parameter(t.clone())) before exporting"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("keeps the tensor '", fqn,
+                     "' as a pickle, which qatgap does not run: it is no plain dense tensor; replace it by "
+                     "one (torch.nn.Parameter(t.clone())) before exporting"));
   }
   const auto kind = KindOf(type);
   if (!kind) {
@@ -196,15 +213,16 @@ absl::StatusOr<graph::Tensor> Weights::Load(const std::string& fqn) {
   }
   const auto layout = LayoutOf(meta);
   if (!layout) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("describes the tensor '", fqn, "' with sizes or strides that are no numbers; save the program again"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "describes the tensor '", fqn, "' with sizes or strides that are no numbers; save the program again"));
   }
   const std::string key =
       absl::StrCat(entry.folder, entry.stored.payload, " ", static_cast<int>(type), " ", meta.storage_offset, " ",
                    absl::StrJoin(layout->shape, ","), " ", absl::StrJoin(meta.strides, ","));
   if (const auto it = loaded_.find(key); it != loaded_.end()) return it->second;
   if (entry.stored.payload.find("..") != std::string::npos) {
-    return absl::InvalidArgumentError(absl::StrCat("keeps the tensor '", fqn, "' outside of its folder; save it again"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("keeps the tensor '", fqn, "' outside of its folder; save it again"));
   }
   std::string payload;
   if (layout->elements > 0) {

@@ -82,7 +82,22 @@ absl::Status ReadShape(const schema::Tensor& tensor, TensorRecord& record) {
   return absl::OkStatus();
 }
 
-absl::Status ReadData(const schema::Tensor& tensor, const schema::Model& model, TensorRecord& record) {
+// The bytes of a buffer: inside the flatbuffer, or behind it, where converters put large ones.
+absl::StatusOr<std::span<const std::uint8_t>> BytesOf(const schema::Buffer& buffer, std::span<const std::uint8_t> file) {
+  // 0 and 1 stand for "in the flatbuffer".
+  if (buffer.offset() <= 1 && buffer.size() <= 1) {
+    if (buffer.data() == nullptr) return std::span<const std::uint8_t>();
+    return std::span<const std::uint8_t>(buffer.data()->data(), buffer.data()->size());
+  }
+  if (buffer.offset() > file.size() || buffer.size() > file.size() - buffer.offset()) {
+    return absl::InvalidArgumentError(absl::StrCat("its data lie outside of the file (offset ", buffer.offset(), ", size ",
+                                                   buffer.size(), ", the file has ", file.size(), " bytes)"));
+  }
+  return file.subspan(buffer.offset(), buffer.size());
+}
+
+absl::Status ReadData(const schema::Tensor& tensor, const schema::Model& model, std::span<const std::uint8_t> file,
+                      TensorRecord& record) {
   if (tensor.external_buffer() != 0) {
     return absl::FailedPreconditionError("its data are in another file; convert the model without external buffers");
   }
@@ -91,23 +106,16 @@ absl::Status ReadData(const schema::Tensor& tensor, const schema::Model& model, 
     return absl::InvalidArgumentError(
         absl::StrCat("it names buffer ", tensor.buffer(), " of ", buffers == nullptr ? 0 : buffers->size()));
   }
-  const schema::Buffer* buffer = buffers->Get(tensor.buffer());
-  // 0 and 1 stand for "in the flatbuffer".
-  if (buffer->offset() > 1 || buffer->size() > 1) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("its data are behind the flatbuffer (offset ", buffer->offset(), ", size ", buffer->size(),
-                     "), which is not read; convert the model with buffers inside the flatbuffer (models below 2 GB)"));
-  }
-  if (buffer->data() == nullptr || buffer->data()->size() == 0) return absl::OkStatus();
+  QATGAP_ASSIGN_OR_RETURN(const std::span<const std::uint8_t> data, BytesOf(*buffers->Get(tensor.buffer()), file));
+  if (data.empty()) return absl::OkStatus();
   const std::int64_t bits = BitsOf(record.type);
   if (bits == 0) return absl::OkStatus();  // strings and the like: not constants that an operator reads
   const std::int64_t wanted = (graph::ElementCount(record.shape) * bits + 7) / 8;
-  if (static_cast<std::int64_t>(buffer->data()->size()) != wanted) {
-    return absl::InvalidArgumentError(absl::StrCat("its buffer has ", buffer->data()->size(), " bytes, ",
-                                                   Text(ToString(record.type)), " ", graph::ToString(record.shape),
-                                                   " needs ", wanted));
+  if (static_cast<std::int64_t>(data.size()) != wanted) {
+    return absl::InvalidArgumentError(absl::StrCat("its buffer has ", data.size(), " bytes, ", Text(ToString(record.type)),
+                                                   " ", graph::ToString(record.shape), " needs ", wanted));
   }
-  record.data = {buffer->data()->data(), buffer->data()->size()};
+  record.data = data;
   return absl::OkStatus();
 }
 
@@ -223,13 +231,14 @@ absl::StatusOr<ModelFile> ModelFile::Open(std::string_view bytes, std::string_vi
   const auto in_file = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(where, ": ", status.message()));
   };
-  if (absl::Status status = file.ReadTensors(model, subgraph); !status.ok()) return in_file(status);
+  if (absl::Status status = file.ReadTensors(model, subgraph, {data, bytes.size()}); !status.ok()) return in_file(status);
   if (absl::Status status = file.ReadOperators(model, subgraph); !status.ok()) return in_file(status);
   file.ReadNames(model);
   return file;
 }
 
-absl::Status ModelFile::ReadTensors(const schema::Model& model, const schema::SubGraph& subgraph) {
+absl::Status ModelFile::ReadTensors(const schema::Model& model, const schema::SubGraph& subgraph,
+                                    std::span<const std::uint8_t> file) {
   const auto* tensors = subgraph.tensors();
   for (std::size_t i = 0; tensors != nullptr && i < tensors->size(); ++i) {
     const schema::Tensor& tensor = *tensors->Get(static_cast<flatbuffers::uoffset_t>(i));
@@ -240,7 +249,7 @@ absl::Status ModelFile::ReadTensors(const schema::Model& model, const schema::Su
         tensor.sparsity() == nullptr
             ? ReadShape(tensor, record)
             : absl::FailedPreconditionError("it is stored sparse; convert the model without sparsity");
-    if (status.ok()) status = ReadData(tensor, model, record);
+    if (status.ok()) status = ReadData(tensor, model, file, record);
     if (status.ok()) status = ReadQuantization(tensor, record);
     if (!status.ok()) {
       return absl::Status(status.code(), absl::StrCat("tensor ", i, " '", record.name, "': ", status.message()));

@@ -56,7 +56,7 @@ class ModelFile {
 
  private:
   ModelFile() = default;
-  absl::Status ReadTensors(const schema::Model& model, const schema::SubGraph& subgraph);
+  absl::Status ReadTensors(const schema::Model& model, const schema::SubGraph& subgraph, std::span<const std::uint8_t> file);
   absl::Status ReadOperators(const schema::Model& model, const schema::SubGraph& subgraph);
   void ReadNames(const schema::Model& model);
 

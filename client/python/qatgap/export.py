@@ -168,7 +168,9 @@ def _fixed_batch_sizes(program: torch.export.ExportedProgram) -> list[int]:
     """Batch sizes of the inputs that take only one."""
     names = set(program.graph_signature.user_inputs)
     values = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-    return [value.shape[0] for value in values if hasattr(value, "shape") and value.dim() and type(value.shape[0]) is int]
+    # A size that turned out to be fixed stays a symbol, which is written as its number.
+    sizes = [str(value.shape[0]) for value in values if hasattr(value, "shape") and value.dim() > 0]
+    return [int(size) for size in sizes if size.isdigit()]
 
 
 def _write_traced(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
@@ -216,7 +218,29 @@ def _write_onnx(module: Any, inputs: tuple[Any, ...], path: Path) -> None:
     _require_tensors(inputs)
     frozen = copy_for_export(module) if is_exported_graph(module) else freeze_fake_quants(module)
     several, axes = _free_batch(inputs)
-    torch.onnx.export(frozen, several, str(path), dynamo=True, dynamic_shapes=axes, external_data=False, verbose=False)
+    with _shapes_of_fake_quants():
+        torch.onnx.export(
+            frozen, several, str(path), dynamo=True, dynamic_shapes=axes, external_data=False, verbose=False
+        )
+
+
+@contextlib.contextmanager
+def _shapes_of_fake_quants() -> Iterator[None]:
+    """Tells torch.export the shapes that fake-quants give.
+
+    Where it does not know them it runs the operator, which it cannot for an axis that is free.
+    """
+    import torch
+
+    def like_input(x: torch.Tensor, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
+
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        for name in ("tensor", "channel"):
+            operator = f"fake_quantize_per_{name}_affine_cachemask"
+            if not torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{operator}", "Meta"):
+                library.impl(operator, like_input, "Meta")
+        yield
 
 
 def _check(written: Any, module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:

@@ -41,6 +41,10 @@ def has_packed_weights(module: torch.nn.Module) -> bool:
 def copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
     """A copy on the CPU in eval mode with all observers off; an ExportWarning when some were on."""
     copied = _deep_copy(module).cpu()
+    # Of weights that take gradients, fake-quants trace to operators that no exporter has.
+    for parameter in copied.parameters():
+        if parameter.is_leaf:  # not those of a copied ScriptModule, which is saved as it is
+            parameter.requires_grad_(False)
     if is_exported_graph(copied):
         _move_exported_to_eval(copied)
     else:
@@ -106,10 +110,10 @@ def freeze_fake_quants(module: torch.nn.Module) -> torch.nn.Module:
     copied = copy_for_export(module)
     frozen: dict[int, torch.nn.Module] = {}
     for path, parent in list(copied.named_modules()):
-        for name, child in list(parent.named_children()):
-            if not hasattr(child, "fake_quant_enabled"):
+        for name, child in list(parent._modules.items()):
+            if child is None or not hasattr(child, "fake_quant_enabled"):
                 continue
-            # FX shares one fake-quant between places.
+            # FX puts one fake-quant under several names, of which named_children() gives only the first.
             if id(child) not in frozen:
                 frozen[id(child)] = _frozen(child, f"{path}.{name}".lstrip("."))
             setattr(parent, name, frozen[id(child)])

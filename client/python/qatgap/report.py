@@ -168,9 +168,10 @@ class Report:
         >>> report.assert_within({"layers": "layer1.*", "metric": "injected.bias_rounding.changed_rate", "max": 0.01})
 
         Args:
-            rules: a rule, a list of them, {"rules": [...]}, or the path of a YAML or JSON file of that. A rule has
-                `metric`, and `max`, `min` or both; and may have `layers`, `kinds` and `target` (patterns with * and ?)
-                and `level` ("error" or "warn"). docs/python.md lists the metrics.
+            rules: a rule, a list of them, {"rules": [...]}, or the path of a YAML or JSON file of that, as
+                `qatgap gate` reads it. A rule has `metric`, and `max`, `min` or both; and may have `layers` and
+                `targets` (patterns with * and ?), `kinds`, `level` ("error" or "warn"), `name` and `must_match`.
+                docs/python.md lists the metrics.
 
         Raises:
             AssertionError: something is outside; the text has layer, target, figure, limit and main cause of each.

@@ -21,19 +21,18 @@ CAUSES = (
     "engine_residual",
 )
 PATHS = ("float_bias", "quantized_bias", "target", "engine")
-# Those of docs/report.md, by its names.
-STATISTICS = (
-    "count",
-    "changed",
-    "changed_rate",
-    "max_absolute",
-    "mean_lsb",
-    "mean_absolute_lsb",
-    "rms_lsb",
-    "sqnr_db",
-    "cosine",
-)
-LAYER_STATISTICS = ("changed", "changed_rate", "max_absolute", "mean_absolute_lsb", "sqnr_db")
+# Figures of a difference by the names that metrics of rules have too, and their members in docs/report.md.
+FIGURES = {
+    "changed": "changed",
+    "changed_rate": "changed_rate",
+    "max_lsb": "max_absolute",
+    "mean_lsb": "mean_lsb",
+    "mean_absolute_lsb": "mean_absolute_lsb",
+    "rms_lsb": "rms_lsb",
+    "sqnr_db": "sqnr_db",
+    "cosine": "cosine",
+}
+LAYER_FIGURES = ("changed", "changed_rate", "max_lsb", "mean_absolute_lsb", "sqnr_db")
 PLACE = ("target", "layer", "kind", "source", "input_index", "samples", "channels", "outputs", "engine_measured")
 FINDING = ("id", "severity", "title", "layer", "target", "channels", "detail", "advice")
 UNMEASURED = ("name", "what", "reason", "is_mac_layer")
@@ -59,7 +58,7 @@ def layers(report: Json) -> pd.DataFrame:
             }
             for cause in ("total", *CAUSES):
                 statistics = layer["causes"][cause] or {}
-                row |= {f"{cause}.{name}": number(statistics.get(name)) for name in LAYER_STATISTICS}
+                row |= {f"{cause}.{name}": number(statistics.get(FIGURES[name])) for name in LAYER_FIGURES}
                 if cause != "total":
                     row[f"{cause}.share"] = number((layer["shares"] or {}).get(cause))
             rows.append(row)
@@ -68,9 +67,9 @@ def layers(report: Json) -> pd.DataFrame:
 
 def layer_columns() -> list[str]:
     """The columns of `layers` that hold figures."""
-    columns = [f"total.{name}" for name in LAYER_STATISTICS]
+    columns = [f"total.{name}" for name in LAYER_FIGURES]
     for cause in CAUSES:
-        columns += [f"{cause}.{name}" for name in (*LAYER_STATISTICS, "share")]
+        columns += [f"{cause}.{name}" for name in (*LAYER_FIGURES, "share")]
     return columns
 
 
@@ -78,12 +77,12 @@ def accumulated(report: Json) -> pd.DataFrame:
     """One row for each target, pair of paths and layer."""
     rows = [
         {"target": target["name"], "path": pair["path"], "reference": pair["reference"], "layer": layer["layer"]}
-        | {name: number(layer.get(name)) for name in STATISTICS}
+        | _figures(layer)
         for target in report["statistics"]["targets"]
         for pair in target["comparisons"]
         for layer in pair["layers"]
     ]
-    return pd.DataFrame(rows, columns=["target", "path", "reference", "layer", *STATISTICS])
+    return pd.DataFrame(rows, columns=["target", "path", "reference", "layer", "count", *FIGURES])
 
 
 def outputs(report: Json) -> pd.DataFrame:
@@ -98,13 +97,18 @@ def outputs(report: Json) -> pd.DataFrame:
             "top1_changed": pair["top1_changed"],
             "top1_changed_rate": pair["top1_changed"] / samples if samples else math.nan,
         }
-        | {name: number(output.get(name)) for name in STATISTICS}
+        | _figures(output)
         for target in report["statistics"]["targets"]
         for pair in target["comparisons"]
         for index, output in enumerate(pair["outputs"])
     ]
-    columns = ["target", "path", "reference", "output", "top1_changed", "top1_changed_rate", *STATISTICS]
+    columns = ["target", "path", "reference", "output", "top1_changed", "top1_changed_rate", "count", *FIGURES]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _figures(differences: Json) -> dict[str, object]:
+    figures = {name: number(differences.get(member)) for name, member in FIGURES.items()}
+    return {"count": differences["count"], **figures}
 
 
 def accuracies(report: Json) -> pd.DataFrame:

@@ -13,15 +13,16 @@ namespace {
 using graph::OpKind;
 using graph::ValueId;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using testing::GraphBuilder;
+using ::testing::IsEmpty;
 using testing::PerTensor;
 
 const numerics::QuantParams kGrid = PerTensor(0.5, 3);
 
 ValueId Operator(GraphBuilder& builder, const std::string& name, ValueId input, const std::string& path) {
   return builder.Op(OpKind::kOperator, {input},
-                    graph::OperatorAttributes{.name = name, .overload = "", .arguments = {graph::TensorArgument{0}}}, path);
+                    graph::OperatorAttributes{.name = name, .overload = "", .arguments = {graph::TensorArgument{0}}},
+                    path);
 }
 
 std::vector<std::string> Names(GraphBuilder& builder) {

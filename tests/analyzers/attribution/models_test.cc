@@ -146,7 +146,7 @@ TEST(CombineModelsTest, FloatModelGivesItsBiases) {
   const report::AnalysisResult result = Analysed(*std::move(models));
   EXPECT_EQ(result.targets[0].layers.at(0).channels.at(0).bias.real, 1.5);
   EXPECT_EQ(result.targets[0].layers[0].channels[0].bias.stored, 10);  // 12 would be right
-  EXPECT_THAT(Ids(result), ElementsAre("QG025", "QG027"));
+  EXPECT_THAT(Ids(result), ElementsAre("QG015", "QG025", "QG027"));
   const auto rebuilt = std::find_if(result.findings.begin(), result.findings.end(),
                                     [](const report::Finding& finding) { return finding.id == "QG027"; });
   EXPECT_THAT(rebuilt->detail, HasSubstr("1 of 1 layers have the bias of the float model 'model.x', paired by name"));
@@ -197,6 +197,17 @@ TEST(CombineModelsTest, LayersOfOtherNamesPairInOrder) {
   EXPECT_THAT(Ids(result), ElementsAre("QG029"));
   ASSERT_EQ(result.layers.size(), 1U);
   EXPECT_EQ(result.layers[0].name, "fc");
+}
+
+// A file whose operators mix samples declares a batch of one: a larger one would fail in the middle of the run.
+TEST(BatchLimitTest, OneSampleWhereAModelTakesOne) {
+  AnalysisModels models;
+  EXPECT_EQ(models.batch_limit(), 0);
+  models.qat.input_shapes = {{-1, 3, 8, 8}};
+  EXPECT_EQ(models.batch_limit(), 0);
+  models.converted.emplace();
+  models.converted->input_shapes = {{1, 8, 8, 3}};
+  EXPECT_EQ(models.batch_limit(), 1);
 }
 
 }  // namespace

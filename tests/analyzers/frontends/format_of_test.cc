@@ -43,9 +43,11 @@ TEST_P(KnownFormat, IsTold) { EXPECT_THAT(FormatOf(GetParam().bytes, "model.bin"
 
 std::vector<KnownCase> KnownCases() {
   return {
-      {"TorchScript", Zip({"net/data.pkl", "net/code/__torch__/net.py", "net/constants.pkl", "net/data/0"}), Format::kTorchScript},
+      {"TorchScript", Zip({"net/data.pkl", "net/code/__torch__/net.py", "net/constants.pkl", "net/data/0"}),
+       Format::kTorchScript},
       {"TorchScriptWithoutCode", Zip({"net/data.pkl", "net/constants.pkl"}), Format::kTorchScript},
-      {"ExportedProgram", Zip({"net/archive_format", "net/models/model.json", "net/data/weights/weight_0"}), Format::kExportedProgram},
+      {"ExportedProgram", Zip({"net/archive_format", "net/models/model.json", "net/data/weights/weight_0"}),
+       Format::kExportedProgram},
       {"ExportedProgramWithoutRoot", Zip({"archive_format", "models/model.json"}), Format::kExportedProgram},
       {"Tflite", std::string("\x1c\0\0\0TFL3rest", 12), Format::kTflite},
       {"Onnx", OnnxBytes(), Format::kOnnx},
@@ -83,7 +85,10 @@ std::vector<OtherCase> OtherCases() {
       {"Pickle", std::string("\x80\x04\x95", 3), "pickle"},
       {"Executorch", std::string("\x30\0\0\0ET12", 8), "ExecuTorch"},
       {"Ort", std::string("\x30\0\0\0ORTM", 8), "onnxruntime's own format"},
-      {"Library", "\x7f" "ELF\x02\x01", "compiled library"},
+      {"Library",
+       "\x7f"
+       "ELF\x02\x01",
+       "compiled library"},
       {"Hdf5", "\x89HDF\r\n\x1a\n", "HDF5"},
       {"Npy", "\x93NUMPY\x01", "NumPy array"},
       {"Gzip", "\x1f\x8b\x08", "gzip"},
@@ -107,7 +112,8 @@ TEST(FormatOfTest, MutatedFilesNeverCrash) {
                                           std::string("\x1c\0\0\0TFL3rest", 12)};
   for (int i = 0; i < 20000; ++i) {
     std::string bytes = files[random() % files.size()];
-    for (std::uint32_t flips = 1 + random() % 4; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (std::uint32_t flips = 1 + random() % 4; flips > 0; --flips)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     if (random() % 4 == 0) bytes.resize(random() % bytes.size());
     const auto format = FormatOf(bytes, "m.pt");
     if (!format.ok()) {

@@ -74,8 +74,10 @@ TEST(ArrayReaderTest, EveryHalfIsItsDefinition) {
   for (std::uint32_t bits = 0; bits < 0x10000U; ++bits) {
     const std::uint32_t exponent = bits >> 10U & 31U, fraction = bits & 1023U;
     if (exponent == 31) continue;
-    const double magnitude = exponent == 0 ? fraction * 0x1p-24 : (1 + fraction / 1024.0) * std::pow(2.0, static_cast<int>(exponent) - 15);
-    ASSERT_EQ(FromFloat16(static_cast<std::uint16_t>(bits)), static_cast<float>((bits & 0x8000U) != 0 ? -magnitude : magnitude)) << bits;
+    const double magnitude =
+        exponent == 0 ? fraction * 0x1p-24 : (1 + fraction / 1024.0) * std::pow(2.0, static_cast<int>(exponent) - 15);
+    const auto expected = static_cast<float>((bits & 0x8000U) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(FromFloat16(static_cast<std::uint16_t>(bits)), expected) << bits;
   }
 }
 

@@ -60,7 +60,9 @@ TEST_P(BrokenSafetensors, IsRefused) {
 }
 
 std::vector<Broken> BrokenFiles() {
-  const auto one = [](const std::string& entry, std::size_t bytes) { return Safetensors({entry}, std::string(bytes, '\0')); };
+  const auto one = [](const std::string& entry, std::size_t bytes) {
+    return Safetensors({entry}, std::string(bytes, '\0'));
+  };
   std::string deep = "{\"x\":";
   deep += std::string(5000, '[');
   return {
@@ -70,7 +72,8 @@ std::vector<Broken> BrokenFiles() {
       {"NoJson", RawSafetensors("{\"x\":", ""), "not the JSON"},
       {"Deep", RawSafetensors(deep, ""), "not the JSON"},
       {"NoObject", RawSafetensors("[1]", ""), "not the JSON"},
-      {"NameTwice", Safetensors({Entry("x", "F32", "[1]", 0, 4), Entry("x", "F32", "[1]", 4, 8)}, std::string(8, '\0')), "not the JSON"},
+      {"NameTwice", Safetensors({Entry("x", "F32", "[1]", 0, 4), Entry("x", "F32", "[1]", 4, 8)}, std::string(8, '\0')),
+       "not the JSON"},
       {"EntryIsNoObject", one("\"x\":3", 0), "(array x) has no dtype"},
       {"UnknownDtype", one(Entry("x", "Q4", "[1]", 0, 4), 4), "(array x) has dtype 'Q4'"},
       {"DtypeIsNoText", one("\"x\":{\"dtype\":4,\"shape\":[1],\"data_offsets\":[0,4]}", 4), "dtype that is no text"},
@@ -78,13 +81,16 @@ std::vector<Broken> BrokenFiles() {
       {"HugeExtent", one(Entry("x", "F32", "[4294967296]", 0, 4), 4), "(array x) has shape [4294967296]"},
       {"RealExtent", one(Entry("x", "F32", "[1.5]", 0, 4), 4), "(array x) has shape [1.5]"},
       {"NineAxes", one(Entry("x", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4), 4), "at most 8 axes"},
-      {"ProductOverflows", one(Entry("x", "F32", "[2147483647,2147483647,2147483647]", 0, 4), 4), "(array x) has 4 bytes"},
+      {"ProductOverflows", one(Entry("x", "F32", "[2147483647,2147483647,2147483647]", 0, 4), 4),
+       "(array x) has 4 bytes"},
       {"SizeIsNotTheShapes", one(Entry("x", "F32", "[2]", 0, 4), 4), "needs 8"},
       {"EndBeforeBegin", one(Entry("x", "F32", "[0]", 4, 0), 4), "no begin and end"},
       {"NegativeOffset", one("\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[-1,0]}", 4), "no begin and end"},
       {"Hole", one(Entry("x", "F32", "[1]", 4, 8), 8), "(array x) begins at byte 4"},
-      {"Overlap", Safetensors({Entry("a", "F32", "[2]", 0, 8), Entry("b", "F32", "[1]", 4, 8)}, std::string(8, '\0')), "(array b) begins at byte 4"},
-      {"Truncated", one(Entry("x", "F32", "[2]", 0, 8), 7), "(array x) ends at byte 8 of the data, the file has 7: the file is truncated"},
+      {"Overlap", Safetensors({Entry("a", "F32", "[2]", 0, 8), Entry("b", "F32", "[1]", 4, 8)}, std::string(8, '\0')),
+       "(array b) begins at byte 4"},
+      {"Truncated", one(Entry("x", "F32", "[2]", 0, 8), 7),
+       "(array x) ends at byte 8 of the data, the file has 7: the file is truncated"},
       {"BytesBehind", one(Entry("x", "F32", "[1]", 0, 4), 5), "has 1 bytes behind its last array"},
   };
 }

@@ -45,8 +45,8 @@ class SampleSetTest : public ::testing::Test {
     return SampleSet::Open(opened, inputs, std::move(normalizations));
   }
 
-  void ExpectRefused(const std::vector<Given>& files, std::vector<std::string> inputs, const std::vector<std::string>& words,
-                     std::vector<Normalization> normalizations = {}) {
+  void ExpectRefused(const std::vector<Given>& files, std::vector<std::string> inputs,
+                     const std::vector<std::string>& words, std::vector<Normalization> normalizations = {}) {
     const auto set = Open(files, std::move(inputs), std::move(normalizations));
     ASSERT_THAT(set, StatusIs(kInvalid, HasSubstr("")));
     for (const std::string& word : words) EXPECT_THAT(set.status().message(), HasSubstr(word));
@@ -59,10 +59,10 @@ class SampleSetTest : public ::testing::Test {
 const std::string kTwo = Floats("(2, 2)", {0, 1, 2, 3});
 
 TEST_F(SampleSetTest, OneInputTakesOneArrayWhateverItsName) {
-  for (const Given& file : {Given{"a.npy", kTwo}, Given{"a.npz", Npz({{"images.npy", kTwo}})},
-                            Given{"a.safetensors", Safetensors({Entry("z", "F32", "[2,2]", 0, 16)},
-                                                               Bytes<float>({0, 1, 2, 3}))},
-                            Given{"a.npy", kTwo, "x"}}) {
+  for (const Given& file :
+       {Given{"a.npy", kTwo}, Given{"a.npz", Npz({{"images.npy", kTwo}})},
+        Given{"a.safetensors", Safetensors({Entry("z", "F32", "[2,2]", 0, 16)}, Bytes<float>({0, 1, 2, 3}))},
+        Given{"a.npy", kTwo, "x"}}) {
     auto set = Open({file}, {"x"});
     QATGAP_ASSERT_OK(set);
     EXPECT_EQ(set->count(), 2);
@@ -79,7 +79,8 @@ TEST_F(SampleSetTest, InputsByName) {
   for (const std::vector<Given>& files : {
            std::vector<Given>{{"m.npy", mask, "mask"}, {"i.npy", ids, "ids"}},
            std::vector<Given>{{"both.npz", Npz({{"mask.npy", mask}, {"ids.npy", ids}})}},
-           std::vector<Given>{{"both.npz", Npz({{"mask.npy", mask}, {"ids.npy", ids}}), "mask"}, {"i.npz", Npz({{"ids.npy", ids}})}},
+           std::vector<Given>{{"both.npz", Npz({{"mask.npy", mask}, {"ids.npy", ids}}), "mask"},
+                              {"i.npz", Npz({{"ids.npy", ids}})}},
            std::vector<Given>{{"folder.zip", Npz({{"mask.npy", mask}, {"ids.npy", ids}})}},
        }) {
     auto set = Open(files, {"ids", "mask"});
@@ -95,11 +96,13 @@ TEST_F(SampleSetTest, InputsByName) {
 TEST_F(SampleSetTest, WhatDoesNotFitTheInputsIsNamed) {
   const std::string one = Floats("(1,)", {1});
   ExpectRefused({{"a.npy", kTwo, "y"}}, {"x"}, {"'a.npy' is given for 'y'", "the model's input 'x'"});
-  ExpectRefused({{"a.npy", kTwo}}, {"x", "y"}, {"'a.npy' does not say which of the model's inputs 'x', 'y'", "INPUT=a.npy"});
+  ExpectRefused({{"a.npy", kTwo}}, {"x", "y"},
+                {"'a.npy' does not say which of the model's inputs 'x', 'y'", "INPUT=a.npy"});
   ExpectRefused({{"a.npy", kTwo, "x"}}, {"x", "y"}, {"no samples for 'y'", "y=FILE"});
   ExpectRefused({{"a.npz", Npz({{"x.npy", kTwo}, {"z.npy", kTwo}})}}, {"x", "y"},
                 {"array 'z' of 'a.npz' is none of the model's inputs 'x', 'y'", "remove"});
-  ExpectRefused({{"a.npz", Npz({{"x.npy", kTwo}, {"labels.npy", one}})}}, {"x"}, {"holds 2 arrays (x, labels)", "save it with one"});
+  ExpectRefused({{"a.npz", Npz({{"x.npy", kTwo}, {"labels.npy", one}})}}, {"x"},
+                {"holds 2 arrays (x, labels)", "save it with one"});
   ExpectRefused({{"a.npz", Npz({{"p.npy", kTwo}, {"q.npy", one}}), "x"}}, {"x", "y"}, {"holds 2 arrays (p, q)"});
   ExpectRefused({{"a.npy", kTwo, "x"}, {"b.npy", kTwo, "x"}}, {"x", "y"}, {"'x' is given twice: a.npy and b.npy"});
   ExpectRefused({{"a.npy", kTwo, "x"}, {"b.npy", one, "y"}}, {"x", "y"}, {"a.npy has 2 samples, b.npy has 1"});
@@ -108,7 +111,9 @@ TEST_F(SampleSetTest, WhatDoesNotFitTheInputsIsNamed) {
 
 TEST_F(SampleSetTest, AFolderOfSamplesIsStackedInTheOrderOfNames) {
   const auto sample = [](float value) { return Floats("(2,)", {value, -value}); };
-  auto set = Open({{"calib.zip", Npz({{"b.npy", sample(2)}, {"a.npy", sample(1)}, {"c.npy", sample(3)}, {"notes.txt", "x"}})}}, {"x"});
+  auto set =
+      Open({{"calib.zip", Npz({{"b.npy", sample(2)}, {"a.npy", sample(1)}, {"c.npy", sample(3)}, {"notes.txt", "x"}})}},
+           {"x"});
   QATGAP_ASSERT_OK(set);
   EXPECT_EQ(set->count(), 3);
   const auto first = set->Read(0, 1), rest = set->Read(1, 2);
@@ -121,8 +126,10 @@ TEST_F(SampleSetTest, AFolderOfSamplesIsStackedInTheOrderOfNames) {
 
 TEST_F(SampleSetTest, AFolderSkipsWholeFiles) {
   // The first file is damaged behind its header: who skips it never looks.
-  auto set = Open({{"calib.zip", Npz({{"a.npy", Floats("(2,)", {1, 1})}, {"b.npy", Floats("(3,)", {1, 2, 3})},
-                                      {"c.npy", Floats("(2,)", {5, 6})}})}}, {"x"});
+  auto set = Open({{"calib.zip", Npz({{"a.npy", Floats("(2,)", {1, 1})},
+                                      {"b.npy", Floats("(3,)", {1, 2, 3})},
+                                      {"c.npy", Floats("(2,)", {5, 6})}})}},
+                  {"x"});
   QATGAP_ASSERT_OK(set);
   const auto last = set->Read(2, 1);
   QATGAP_ASSERT_OK(last);
@@ -135,7 +142,8 @@ TEST_F(SampleSetTest, AFileOfAFolderThatDiffersIsNamed) {
     auto set = Open({{"calib.zip", Npz({{"a.npy", two}, {"b.npy", second}})}}, {"x"});
     return set.ok() ? set->Read(0, 2).status() : set.status();
   };
-  EXPECT_THAT(read(Floats("(3,)", {1, 2, 3})), StatusIs(kInvalid, AllOf(HasSubstr("calib (file b.npy) has shape [3]"), HasSubstr("[2]"))));
+  EXPECT_THAT(read(Floats("(3,)", {1, 2, 3})),
+              StatusIs(kInvalid, AllOf(HasSubstr("calib (file b.npy) has shape [3]"), HasSubstr("[2]"))));
   EXPECT_THAT(read(Npy(Header("<i4", "(2,)"), Bytes<std::int32_t>({1, 2}))), StatusIs(kInvalid, HasSubstr("of <i4")));
   EXPECT_THAT(read(two.substr(0, two.size() - 1)), StatusIs(kInvalid, HasSubstr("calib (file b.npy) ends early")));
   EXPECT_THAT(read(two + "x"), StatusIs(kInvalid, HasSubstr("calib (file b.npy) has bytes behind")));
@@ -145,18 +153,22 @@ TEST_F(SampleSetTest, AFileOfAFolderThatDiffersIsNamed) {
 }
 
 TEST_F(SampleSetTest, FoldersThatDoNotFitAreNamed) {
-  ExpectRefused({{"calib.zip", Npz({{"a.npy", kTwo}})}}, {"x", "y"}, {"the files of 'calib' (a.npy ...) are not named like", "INPUT=FOLDER"});
+  ExpectRefused({{"calib.zip", Npz({{"a.npy", kTwo}})}}, {"x", "y"},
+                {"the files of 'calib' (a.npy ...) are not named like", "INPUT=FOLDER"});
   ExpectRefused({{"calib.zip", Npz({{"a.txt", "a"}})}}, {"x"}, {"'calib' holds no .npy file"});
 }
 
 TEST_F(SampleSetTest, TypesThatNoInputTakes) {
-  const auto npy = [](const char* type, std::size_t bytes) { return Npy(Header(type, "(2,)"), std::string(2 * bytes, '\1')); };
+  const auto npy = [](const char* type, std::size_t bytes) {
+    return Npy(Header(type, "(2,)"), std::string(2 * bytes, '\1'));
+  };
   const Normalization scale{.scale = 0.5};
   ExpectRefused({{"a.npy", npy("<f8", 8)}}, {"x"}, {"a.npy has dtype float64", ".astype(numpy.float32)"});
   ExpectRefused({{"a.npy", npy("|i1", 1)}}, {"x"}, {"a.npy has dtype int8"});
   ExpectRefused({{"a.npy", npy("|u1", 1)}}, {"x"}, {"a.npy has dtype uint8", "--normalize scale=1/255"});
   ExpectRefused({{"a.npy", npy("<i8", 8)}}, {"x"}, {"a.npy has dtype int64", "drop it"}, {scale});
-  for (const char* type : {"<i8", "<f4"}) QATGAP_EXPECT_OK(Open({{"a.npy", npy(type, static_cast<std::size_t>(type[2] - '0'))}}, {"x"}));
+  for (const char* type : {"<i8", "<f4"})
+    QATGAP_EXPECT_OK(Open({{"a.npy", npy(type, static_cast<std::size_t>(type[2] - '0'))}}, {"x"}));
 }
 
 TEST_F(SampleSetTest, Uint8IsNormalisedPerChannel) {
@@ -189,15 +201,17 @@ TEST_F(SampleSetTest, NormalisationsThatDoNotFitAreNamed) {
   expect({.scale = std::numeric_limits<double>::quiet_NaN()}, {"scale must be"});
   expect({.channel_axis = 0}, {"channel axis must be 1 to 7"});
   expect({.input_name = "y"}, {"a normalisation is for 'y'", "the model's input 'x'"});
-  ExpectRefused({{"a.npy", image}}, {"x"}, {"'x' has two normalisations"}, {Normalization{}, Normalization{.input_name = "x"}});
-  ExpectRefused({{"a.npy", image, "x"}, {"b.npy", image, "y"}}, {"x", "y"}, {"does not say which of the model's inputs 'x', 'y'"},
-                {Normalization{}});
+  ExpectRefused({{"a.npy", image}}, {"x"}, {"'x' has two normalisations"},
+                {Normalization{}, Normalization{.input_name = "x"}});
+  ExpectRefused({{"a.npy", image, "x"}, {"b.npy", image, "y"}}, {"x", "y"},
+                {"does not say which of the model's inputs 'x', 'y'"}, {Normalization{}});
 }
 
 TEST_F(SampleSetTest, OverflowOfANormalisationIsNamed) {
   auto set = Open({{"a.npy", Floats("(2, 1)", {1, 1e30F})}}, {"x"}, {{.scale = 1e30}});
   QATGAP_ASSERT_OK(set);
-  EXPECT_THAT(set->Read(0, 2), StatusIs(kInvalid, HasSubstr("no finite number once normalised, at sample 1, element 0")));
+  EXPECT_THAT(set->Read(0, 2),
+              StatusIs(kInvalid, HasSubstr("no finite number once normalised, at sample 1, element 0")));
 }
 
 // The header says it: x * (1/255) and x / 255 differ in 126 of 256, by one unit in the last place.

@@ -37,9 +37,8 @@ class Damaged : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(Damaged, IsRefusedByName) {
   const Damage& damage = GetParam();
-  const std::string bytes = WithEntry(ArchiveBytes(damage.archive), damage.entry, [&](const std::string& text) {
-    return Replaced(text, damage.from, damage.to);
-  });
+  const std::string bytes = WithEntry(ArchiveBytes(damage.archive), damage.entry,
+                                      [&](const std::string& text) { return Replaced(text, damage.from, damage.to); });
   EXPECT_THAT(Import(bytes, "m.pt2"), StatusIs(damage.code, AllOf(HasSubstr("'m.pt2'"), HasSubstr(damage.message))));
 }
 
@@ -52,35 +51,41 @@ INSTANTIATE_TEST_SUITE_P(
                "keeps the tensor 'matrix' as a pickle"},
         Damage{"strides", "plain.pt2", kWeights, "{\"as_int\": 18}", "{\"as_int\": 19}", kInvalid,
                "has 54 elements for the tensor 'conv.weight' of shape [3, 2, 3, 3] that needs 56"},
-        Damage{"offset", "plain.pt2", kWeights, "\"storage_offset\": {\"as_int\": 0}", "\"storage_offset\": {\"as_int\": 1}",
-               kInvalid, "has 60 elements for the tensor 'matrix' of shape [12, 5] that needs 61"},
-        Damage{"negative_size", "plain.pt2", kWeights, "[{\"as_int\": 3}", "[{\"as_int\": -3}", kInvalid, "'conv.weight'"},
+        Damage{"offset", "plain.pt2", kWeights, "\"storage_offset\": {\"as_int\": 0}",
+               "\"storage_offset\": {\"as_int\": 1}", kInvalid,
+               "has 60 elements for the tensor 'matrix' of shape [12, 5] that needs 61"},
+        Damage{"negative_size", "plain.pt2", kWeights, "[{\"as_int\": 3}", "[{\"as_int\": -3}", kInvalid,
+               "'conv.weight'"},
         Damage{"huge_size", "plain.pt2", kWeights, "[{\"as_int\": 3}", "[{\"as_int\": 4611686018427387904}", kInvalid,
                "'conv.weight'"},
-        Damage{"too_large_number", "plain.pt2", kWeights, "[{\"as_int\": 3}", "[{\"as_int\": 99999999999999999999}", kInvalid,
-               "sizes"},
+        Damage{"too_large_number", "plain.pt2", kWeights, "[{\"as_int\": 3}", "[{\"as_int\": 99999999999999999999}",
+               kInvalid, "sizes"},
         Damage{"repeated", "storages.pt2", kWeights, "\"sizes\": [{\"as_int\": 2}, {\"as_int\": 2}]",
-               "\"sizes\": [{\"as_int\": 2}, {\"as_int\": 1000000000}]", kExhausted, "repeats the tensor 'expanded_values'"},
+               "\"sizes\": [{\"as_int\": 2}, {\"as_int\": 1000000000}]", kExhausted,
+               "repeats the tensor 'expanded_values'"},
         Damage{"unknown_type", "plain.pt2", kWeights, "\"dtype\": 7", "\"dtype\": 29", kPrecondition, "as type 29"},
-        Damage{"outside", "plain.pt2", kWeights, "\"path_name\": \"weight_0\"", "\"path_name\": \"../weights/weight_0\"",
-               kInvalid, "outside of its folder"},
-        Damage{"no_payload", "plain.pt2", kWeights, "\"path_name\": \"weight_0\"", "\"path_name\": \"weight_99\"", kInvalid,
-               "lacks the entry 'data/weights/weight_99'"},
+        Damage{"outside", "plain.pt2", kWeights, "\"path_name\": \"weight_0\"",
+               "\"path_name\": \"../weights/weight_0\"", kInvalid, "outside of its folder"},
+        Damage{"no_payload", "plain.pt2", kWeights, "\"path_name\": \"weight_0\"", "\"path_name\": \"weight_99\"",
+               kInvalid, "lacks the entry 'data/weights/weight_99'"},
         Damage{"no_json", "plain.pt2", kProgram, "{", "[[", kInvalid, "is not JSON"},
         Damage{"no_graph", "plain.pt2", kProgram, "\"graph_module\"", "\"graph_modules\"", kInvalid,
                "lacks the field 'graph_module'"},
         Damage{"other_type", "plain.pt2", kProgram, "\"nodes\": [", "\"nodes\": 3, \"nodes_\": [", kInvalid, "'nodes'"},
-        Damage{"unknown_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default", "torch.ops.aten.from_file.default",
-               kPrecondition, "operator aten.from_file.default is not supported in module 'conv' (make_archives.py:"},
-        Damage{"foreign_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default", "torch.ops.mine.conv.default",
-               kPrecondition, "operator mine.conv.default is not supported in module 'conv'"},
-        Damage{"unnamed_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default", "", kPrecondition, "operator  is not"},
+        Damage{"unknown_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default",
+               "torch.ops.aten.from_file.default", kPrecondition,
+               "operator aten.from_file.default is not supported in module 'conv' (make_archives.py:"},
+        Damage{"foreign_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default",
+               "torch.ops.mine.conv.default", kPrecondition,
+               "operator mine.conv.default is not supported in module 'conv'"},
+        Damage{"unnamed_operator", "plain.pt2", kProgram, "torch.ops.aten.conv2d.default", "", kPrecondition,
+               "operator  is not"},
         Damage{"unknown_value", "plain.pt2", kProgram, "\"arg\": {\"as_tensor\": {\"name\": \"x\"}}",
                "\"arg\": {\"as_tensor\": {\"name\": \"y\"}}", kPrecondition, "the value 'y' is read"},
         Damage{"scale", "x86_converted.pt2", kProgram, "{\"as_float\": 0.", "{\"as_float\": -0.", kPrecondition,
                "quantized_decomposed.quantize_per_tensor.default"},
-        Damage{"infinite_scale", "x86_converted.pt2", kProgram, "{\"as_float\": 0.", "{\"as_float\": \"Infinity\", \"x\": 0.",
-               kInvalid, "as_..."},
+        Damage{"infinite_scale", "x86_converted.pt2", kProgram, "{\"as_float\": 0.",
+               "{\"as_float\": \"Infinity\", \"x\": 0.", kInvalid, "as_..."},
         Damage{"code_range", "x86_converted.pt2", kProgram, "\"quant_max\", \"arg\": {\"as_int\": 127}",
                "\"quant_max\", \"arg\": {\"as_int\": 3}", kPrecondition, "is outside of its range"},
         Damage{"code_range_width", "x86_converted.pt2", kProgram, "\"quant_max\", \"arg\": {\"as_int\": 127}",
@@ -89,16 +94,19 @@ INSTANTIATE_TEST_SUITE_P(
                "\"axis\", \"arg\": {\"as_int\": 9}", kPrecondition, "along axis 9 of a tensor of 4 axes"},
         Damage{"channels", "x86_converted.pt2", kProgram, "\"axis\", \"arg\": {\"as_int\": 0}",
                "\"axis\", \"arg\": {\"as_int\": 2}", kPrecondition, "4 scales along axis 2"},
-        Damage{"symbolic_size", "dynamic_prepared.pt2", kProgram, "[{\"as_name\": \"sym_size_int_1\"}, {\"as_int\": -1}]",
-               "[{\"as_int\": -1}, {\"as_name\": \"sym_size_int_1\"}]", kPrecondition, "depends on the size of the input"},
+        Damage{
+            "symbolic_size", "dynamic_prepared.pt2", kProgram, "[{\"as_name\": \"sym_size_int_1\"}, {\"as_int\": -1}]",
+            "[{\"as_int\": -1}, {\"as_name\": \"sym_size_int_1\"}]", kPrecondition, "depends on the size of the input"},
         Damage{"half", "float_operators.pt2", kProgram, "\"softmax\": {\"dtype\": 7", "\"softmax\": {\"dtype\": 6",
                kPrecondition, "a tensor of float16"},
         Damage{"training_batch_norm", "x86_prepared.pt2", kProgram, "\"training\", \"arg\": {\"as_bool\": false}",
-               "\"training\", \"arg\": {\"as_bool\": true}", kPrecondition, "batch norm in training mode in module 'stem.1'"},
-        Damage{"writes_a_buffer", "x86_prepared.pt2", kProgram, "\"stem.1.num_batches_tracked\"", "\"stem.1.running_var\"",
-               kPrecondition, "writes to 'stem.1.running_var'"},
+               "\"training\", \"arg\": {\"as_bool\": true}", kPrecondition,
+               "batch norm in training mode in module 'stem.1'"},
+        Damage{"writes_a_buffer", "x86_prepared.pt2", kProgram, "\"stem.1.num_batches_tracked\"",
+               "\"stem.1.running_var\"", kPrecondition, "writes to 'stem.1.running_var'"},
         Damage{"branch_operands", "cond.pt2", kProgram, "\"graph\": {\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}, ",
-               "\"graph\": {\"inputs\": [", kInvalid, "a branch of the exported program takes 4 operands, 5 are given"}),
+               "\"graph\": {\"inputs\": [", kInvalid,
+               "a branch of the exported program takes 4 operands, 5 are given"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Limits, BranchesNestAtMost50Deep) {
@@ -133,16 +141,14 @@ TEST(Limits, BranchesNestAtMost50Deep) {
 }
 
 TEST(Limits, NestedJsonIsRefusedBeforeItIsRead) {
-  const std::string deep = WithEntry(ArchiveBytes("plain.pt2"), kProgram, [](const std::string&) {
-    return std::string(2'000'000, '[');
-  });
+  const std::string deep =
+      WithEntry(ArchiveBytes("plain.pt2"), kProgram, [](const std::string&) { return std::string(2'000'000, '['); });
   EXPECT_THAT(Import(deep, "m.pt2"), StatusIs(kExhausted, HasSubstr("deep")));
 }
 
 TEST(Limits, AnEntryThatUnpacksWithoutBoundIsRefused) {
-  const std::string bomb = WithEntry(ArchiveBytes("plain.pt2"), kProgram, [](const std::string&) {
-    return std::string(std::size_t{300} << 20U, ' ');
-  });
+  const std::string bomb = WithEntry(ArchiveBytes("plain.pt2"), kProgram,
+                                     [](const std::string&) { return std::string(std::size_t{300} << 20U, ' '); });
   ASSERT_LT(bomb.size(), std::size_t{1} << 20U);
   EXPECT_THAT(Import(bomb, "m.pt2"), StatusIs(kExhausted, HasSubstr("unpacks to more than 256 MiB")));
 }
@@ -150,7 +156,8 @@ TEST(Limits, AnEntryThatUnpacksWithoutBoundIsRefused) {
 TEST(Archive, OtherFilesAreNamed) {
   for (const std::string& bytes : {std::string(), std::string("PK"), std::string(1000, 'x')}) {
     EXPECT_FALSE(IsArchive(bytes));
-    EXPECT_THAT(Import(bytes, "m.pt2"), StatusIs(kInvalid, AllOf(HasSubstr("'m.pt2'"), HasSubstr("torch.export.save"))));
+    EXPECT_THAT(Import(bytes, "m.pt2"),
+                StatusIs(kInvalid, AllOf(HasSubstr("'m.pt2'"), HasSubstr("torch.export.save"))));
   }
   EXPECT_TRUE(IsArchive(ArchiveBytes("plain.pt2")));
   EXPECT_FALSE(IsArchive(ArchiveBytes("plain.pt")));  // TorchScript
@@ -160,7 +167,8 @@ TEST(Archive, OtherFilesAreNamed) {
 TEST(Archive, TruncatedIsAnErrorAtEveryLength) {
   const std::string whole = ArchiveBytes("plain.pt2");
   for (std::size_t size = 0; size < whole.size(); size += 61) {
-    EXPECT_THAT(Import(std::string_view(whole).substr(0, size), "m.pt2"), StatusIs(kInvalid, Not(HasSubstr("\n")))) << size;
+    EXPECT_THAT(Import(std::string_view(whole).substr(0, size), "m.pt2"), StatusIs(kInvalid, Not(HasSubstr("\n"))))
+        << size;
   }
 }
 
@@ -169,8 +177,8 @@ TEST(Archive, MutatedEntriesDoNotCrash) {
   constexpr std::uint32_t kSeed = 5;
   std::mt19937 random(kSeed);
   const auto pick = [&](std::size_t size) { return std::uniform_int_distribution<std::size_t>(0, size - 1)(random); };
-  const std::vector<std::string> pieces = {"as_int",  "as_ints", "as_none", "null", "-1",  "[]", "{}",  "0",
-                                           "as_bool", "true",    "1e300",   "\"",   "}",   "]",  "7",   "as_tensor"};
+  const std::vector<std::string> pieces = {"as_int",  "as_ints", "as_none", "null", "-1", "[]", "{}", "0",
+                                           "as_bool", "true",    "1e300",   "\"",   "}",  "]",  "7",  "as_tensor"};
   for (const char* archive : {"cond_qat.pt2", "x86_converted.pt2", "eager.pt2", "storages.pt2"}) {
     for (int round = 0; round < 60; ++round) {
       const char* entry = round % 3 == 0 ? kWeights : kProgram;

@@ -23,15 +23,15 @@ TEST_P(Spellings, BecomeTheDottedName) {
   EXPECT_EQ(frames[0].class_name, "torch.nn.modules.conv.Conv2d");
 }
 
-INSTANTIATE_TEST_SUITE_P(Names, Spellings,
-                         ::testing::Values(Spelling{"plain", "layer1.0.conv", "layer1.0.conv"}, Spelling{"root", "", ""},
-                                           Spelling{"branch", "_export_root.conv1", "conv1"},
-                                           Spelling{"strict", "L['self'].conv1", "conv1"},
-                                           Spelling{"strict_root", "L['self']", ""},
-                                           Spelling{"indexed", "L['self'].layers[0].conv", "layers.0.conv"},
-                                           Spelling{"getattr", "getattr(L['self'].layers, '0')", "layers.0"},
-                                           Spelling{"modules", "L['self']._modules['layers']._modules['0']", "layers.0"}),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Names, Spellings,
+    ::testing::Values(Spelling{"plain", "layer1.0.conv", "layer1.0.conv"}, Spelling{"root", "", ""},
+                      Spelling{"branch", "_export_root.conv1", "conv1"}, Spelling{"strict", "L['self'].conv1", "conv1"},
+                      Spelling{"strict_root", "L['self']", ""},
+                      Spelling{"indexed", "L['self'].layers[0].conv", "layers.0.conv"},
+                      Spelling{"getattr", "getattr(L['self'].layers, '0')", "layers.0"},
+                      Spelling{"modules", "L['self']._modules['layers']._modules['0']", "layers.0"}),
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ModuleStack, LeavesOutWhatExportingAdds) {
   const auto frames = ParseModuleStack(
@@ -42,7 +42,8 @@ TEST(ModuleStack, LeavesOutWhatExportingAdds) {
   EXPECT_THAT(ParseModuleStack(""), IsEmpty());
   EXPECT_THAT(ParseModuleStack("no commas"), IsEmpty());
   EXPECT_TRUE(IsPattern("L__self__L__self__,,torchao.quantization.pt2e.export_utils.WrapperModule"));
-  EXPECT_FALSE(IsPattern("a,,torchao.quantization.pt2e.export_utils.WrapperModule;b,conv,torch.nn.modules.conv.Conv2d"));
+  EXPECT_FALSE(
+      IsPattern("a,,torchao.quantization.pt2e.export_utils.WrapperModule;b,conv,torch.nn.modules.conv.Conv2d"));
 }
 
 TEST(SourceLine, IsTheInnermostOfTheUsers) {
@@ -51,10 +52,11 @@ TEST(SourceLine, IsTheInnermostOfTheUsers) {
                        "  File \"/usr/lib/python3/site-packages/torch/nn/modules/conv.py\", line 565, in forward\n"),
             "block.py:42");
   EXPECT_EQ(SourceLine("File \"C:\\work\\net.py\", line 9"), "net.py:9");
-  EXPECT_EQ(SourceLine("  File \"/x/site-packages/torch/_dynamo/functional_export.py\", line 232, in forward\n"
-                       "  File \"<eval_with_key>.817\", line 11, in forward\n"
-                       "  File \"/x/site-packages/torchao/quantization/pt2e/fake_quantize.py\", line 432, in forward\n"),
-            "");
+  EXPECT_EQ(
+      SourceLine("  File \"/x/site-packages/torch/_dynamo/functional_export.py\", line 232, in forward\n"
+                 "  File \"<eval_with_key>.817\", line 11, in forward\n"
+                 "  File \"/x/site-packages/torchao/quantization/pt2e/fake_quantize.py\", line 432, in forward\n"),
+      "");
   EXPECT_EQ(SourceLine("File \"net.py\", line x"), "");
   EXPECT_EQ(SourceLine("File \"net.py"), "");
   EXPECT_EQ(SourceLine(""), "");

@@ -107,14 +107,15 @@ TEST_P(KindOf, AnArchive) {
 
 constexpr const char* kPlain = "torch.export archive";
 constexpr const char* kPt2e = "torch.export archive, PT2E";
-INSTANTIATE_TEST_SUITE_P(Archives, KindOf,
-                         ::testing::Values(Kinds{"x86_prepared", ModelKind::kQat, graph::ConvertStyle::kPt2e, kPt2e},
-                                           Kinds{"x86_converted", ModelKind::kConverted, graph::ConvertStyle::kPt2e, kPt2e},
-                                           Kinds{"xnnpack_prepared", ModelKind::kQat, graph::ConvertStyle::kPt2e, kPt2e},
-                                           Kinds{"eager", ModelKind::kQat, graph::ConvertStyle::kEager, kPlain},
-                                           Kinds{"plain", ModelKind::kQat, graph::ConvertStyle::kAsIs, kPlain},
-                                           Kinds{"decomposed", ModelKind::kFloat, graph::ConvertStyle::kEager, kPlain}),
-                         [](const auto& test) { return std::string(test.param.archive); });
+INSTANTIATE_TEST_SUITE_P(
+    Archives, KindOf,
+    ::testing::Values(Kinds{"x86_prepared", ModelKind::kQat, graph::ConvertStyle::kPt2e, kPt2e},
+                      Kinds{"x86_converted", ModelKind::kConverted, graph::ConvertStyle::kPt2e, kPt2e},
+                      Kinds{"xnnpack_prepared", ModelKind::kQat, graph::ConvertStyle::kPt2e, kPt2e},
+                      Kinds{"eager", ModelKind::kQat, graph::ConvertStyle::kEager, kPlain},
+                      Kinds{"plain", ModelKind::kQat, graph::ConvertStyle::kAsIs, kPlain},
+                      Kinds{"decomposed", ModelKind::kFloat, graph::ConvertStyle::kEager, kPlain}),
+    [](const auto& test) { return std::string(test.param.archive); });
 
 class PreparedAndConverted : public ::testing::TestWithParam<const char*> {};
 
@@ -124,8 +125,9 @@ TEST_P(PreparedAndConverted, PairByName) {
   QATGAP_ASSERT_OK(prepared);
   QATGAP_ASSERT_OK(converted);
   const bool tiny = quantizer == "bias" || quantizer == "dynamic";
-  const std::vector<std::string> want = tiny ? std::vector<std::string>{"conv", "fc"}
-                                             : std::vector<std::string>{"stem.0", "depthwise.0", "point", "biased.0", "fc"};
+  const std::vector<std::string> want =
+      tiny ? std::vector<std::string>{"conv", "fc"}
+           : std::vector<std::string>{"stem.0", "depthwise.0", "point", "biased.0", "fc"};
   EXPECT_EQ(Paths(Products(prepared->graph)), want);
   EXPECT_EQ(Paths(Products(converted->graph)), want);
   const auto qat_layers = graph::FindMacLayers(prepared->graph), int_layers = graph::FindMacLayers(converted->graph);
@@ -178,7 +180,8 @@ TEST_P(FusedBatchNorm, IsTheOriginOfTheWeight) {
     }
   }
   const bool eager = std::string(GetParam()) == "eager";
-  EXPECT_EQ(fused, eager ? std::set<std::string>{"conv"} : (std::set<std::string>{"stem.0", "depthwise.0", "biased.0"}));
+  EXPECT_EQ(fused,
+            eager ? std::set<std::string>{"conv"} : (std::set<std::string>{"stem.0", "depthwise.0", "biased.0"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Archives, FusedBatchNorm, ::testing::Values("x86_prepared", "xnnpack_prepared", "eager"),
@@ -345,7 +348,7 @@ TEST(FakeQuant, OfAnObserverThatWasLeftOnIsFrozen) {
   ASSERT_THAT(quantizes, SizeIs(1));
   const auto& quantize = std::get<graph::QuantizeAttributes>(quantizes[0]->attributes);
   EXPECT_EQ(static_cast<float>(quantize.qparams.scale()), 2.0F / 255);  // it saw -1..1
-  EXPECT_EQ(quantize.qparams.zero_point(), 127);  // 1 / fl(2 / 255) is a little less than 127.5
+  EXPECT_EQ(quantize.qparams.zero_point(), 127);                        // 1 / fl(2 / 255) is a little less than 127.5
   ASSERT_NE(quantize.observed, nullptr);
   EXPECT_THAT(quantize.observed->min, ElementsAre(-1.0F));
   EXPECT_THAT(quantize.observed->max, ElementsAre(1.0F));
@@ -358,15 +361,17 @@ TEST(FakeQuant, ThatIsOffPassesItsInputAndSaysSo) {
   const auto model = ImportCase("fake_quant_off");
   QATGAP_ASSERT_OK(model);
   EXPECT_EQ(model->kind, ModelKind::kQat);
-  EXPECT_THAT(model->graph.notices, ElementsAre(AllOf(Field(&graph::Notice::kind, graph::NoticeKind::kFakeQuantDisabled),
-                                                      Field(&graph::Notice::module_path, "fq"))));
+  EXPECT_THAT(model->graph.notices,
+              ElementsAre(AllOf(Field(&graph::Notice::kind, graph::NoticeKind::kFakeQuantDisabled),
+                                Field(&graph::Notice::module_path, "fq"))));
   EXPECT_THAT(NodesOf(model->graph, OpKind::kQuantize), IsEmpty());
 }
 
 TEST(FakeQuant, ThatNeverSawDataIsRefused) {
-  EXPECT_THAT(ImportCase("fake_quant_never_observed"),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("never observed data"), HasSubstr("in module 'fq'"), HasSubstr("calibration data"))));
+  EXPECT_THAT(
+      ImportCase("fake_quant_never_observed"),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("never observed data"), HasSubstr("in module 'fq'"), HasSubstr("calibration data"))));
 }
 
 TEST(InPlace, AViewThatChangedIsRefused) {

@@ -1,7 +1,7 @@
 // Archives run by qatgap and their twins run by LibTorch, in one process on one host: the same bits.
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/fused_moving_avg_obs_fake_quant.h>
@@ -92,7 +92,8 @@ TEST_P(BitExact, FakeQuantPathEqualsPyTorch) {
     QATGAP_ASSERT_OK(got);
     ASSERT_EQ(got->size(), want.size());
     for (std::size_t i = 0; i < want.size(); ++i) {
-      EXPECT_TRUE(at::equal(View((*got)[i].real), want[i])) << "run " << run << ", output " << model->graph.output_names[i];
+      EXPECT_TRUE(at::equal(View((*got)[i].real), want[i]))
+          << "run " << run << ", output " << model->graph.output_names[i];
     }
   }
 }
@@ -109,9 +110,10 @@ INSTANTIATE_TEST_SUITE_P(
         Twin{"eager", "eager", {{2, 2, 6, 6}}}, Twin{"plain", "plain", kSmall},
         Twin{"decomposed", "decomposed", kImage}, Twin{"fake_quant_off", "fake_quant_off", {{2}}},
         Twin{"float_operators", "float_operators", {{2, 3, 8}, {1, 2, 3, 3}}}, Twin{"storages", "storages", {{4, 4}}},
-        Twin{"in_place", "in_place", {{2, 3}}}, Twin{"cond", "cond_then", kSmall, 1}, Twin{"cond", "cond_else", kSmall, -1},
-        Twin{"cond_nested", "cond_nested_then", kSmall, 1}, Twin{"cond_nested", "cond_nested_else", kSmall, -1},
-        Twin{"cond_qat", "cond_qat_then", kSmall, 1}, Twin{"cond_qat", "cond_qat_else", kSmall, -1}),
+        Twin{"in_place", "in_place", {{2, 3}}}, Twin{"cond", "cond_then", kSmall, 1},
+        Twin{"cond", "cond_else", kSmall, -1}, Twin{"cond_nested", "cond_nested_then", kSmall, 1},
+        Twin{"cond_nested", "cond_nested_else", kSmall, -1}, Twin{"cond_qat", "cond_qat_then", kSmall, 1},
+        Twin{"cond_qat", "cond_qat_else", kSmall, -1}),
     [](const auto& test) { return std::string(test.param.twin); });
 
 // --- the arithmetic of the fused fake-quant, against the operator itself ---
@@ -139,8 +141,8 @@ TEST_P(FusedQuantParamsTest, EqualTheOperators) {
   }
   at::Tensor scale = at::zeros({kRanges}), zero_point = at::zeros({kRanges}, at::kInt);
   const at::Tensor off = at::zeros({1}, at::kLong), on = at::ones({1}, at::kLong);
-  at::fused_moving_avg_obs_fake_quant(at::zeros({kRanges, 1}), off, on, minimum, maximum, scale, zero_point, 0.01, codes.min,
-                                      codes.max, 0, /*per_row_fake_quant=*/true, symmetric);
+  at::fused_moving_avg_obs_fake_quant(at::zeros({kRanges, 1}), off, on, minimum, maximum, scale, zero_point, 0.01,
+                                      codes.min, codes.max, 0, /*per_row_fake_quant=*/true, symmetric);
   for (std::int64_t i = 0; i < kRanges; ++i) {
     const FusedQuantParams ours = ChooseFusedQuantParams(mins[i], maxs[i], static_cast<std::int32_t>(codes.min),
                                                          static_cast<std::int32_t>(codes.max), symmetric);
@@ -151,8 +153,8 @@ TEST_P(FusedQuantParamsTest, EqualTheOperators) {
   for (std::int64_t i = 10; i < kRanges; i += 97) {
     at::Tensor low = minimum.slice(0, i, i + 1).clone(), high = maximum.slice(0, i, i + 1).clone();
     at::Tensor one_scale = at::zeros({1}), one_zero = at::zeros({1}, at::kInt);
-    at::fused_moving_avg_obs_fake_quant(at::zeros({1}), off, on, low, high, one_scale, one_zero, 0.01, codes.min, codes.max,
-                                        -1, /*per_row_fake_quant=*/false, symmetric);
+    at::fused_moving_avg_obs_fake_quant(at::zeros({1}), off, on, low, high, one_scale, one_zero, 0.01, codes.min,
+                                        codes.max, -1, /*per_row_fake_quant=*/false, symmetric);
     EXPECT_EQ(one_scale.item<float>(), scale.const_data_ptr<float>()[i]);
     EXPECT_EQ(one_zero.item<std::int32_t>(), zero_point.const_data_ptr<std::int32_t>()[i]);
   }
@@ -176,7 +178,9 @@ struct SameDefault {
 
   bool operator()(std::monostate) const { return value.isNone(); }
   bool operator()(bool flag) const { return value.isBool() && value.toBool() == flag; }
-  bool operator()(std::int64_t number) const { return value.isScalar() && value.toScalar().to<std::int64_t>() == number; }
+  bool operator()(std::int64_t number) const {
+    return value.isScalar() && value.toScalar().to<std::int64_t>() == number;
+  }
   bool operator()(double number) const { return value.isDouble() && value.toDouble() == number; }
   bool operator()(const std::string& text) const { return value.isString() && value.toStringRef() == text; }
   template <typename Other>

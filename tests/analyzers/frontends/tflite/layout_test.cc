@@ -179,11 +179,7 @@ TEST(Transposed, AnUnequalCutIsARowOfZeroWeights) {
 TEST(Layers, EveryLayerWithWeightsIsMatchedAndOnAGrid) {
   for (const char* folder : {"convolutions_int8", "convolutions_uint8", "convolutions_int16", "transposed", "residual",
                              "litert_pt2e", "litert_int8", "litert_int16x8"}) {
-    Model model = testing::ImportTflite(folder);
-    // Biases behind a dequantize are the matcher's own affair; here the products without theirs.
-    for (Node& node : model.graph.nodes) {
-      if (node.kind == OpKind::kConvolution || node.kind == OpKind::kLinear) node.inputs.resize(2);
-    }
+    const Model model = testing::ImportTflite(folder);
     const auto found = graph::FindMacLayers(model.graph);
     ASSERT_TRUE(found.ok()) << found.status();
     EXPECT_THAT(found->unmatched, IsEmpty()) << folder << ": " << found->unmatched.size();
@@ -191,6 +187,15 @@ TEST(Layers, EveryLayerWithWeightsIsMatchedAndOnAGrid) {
       EXPECT_THAT(layer.input_grids, SizeIs(1)) << folder << ", " << layer.name;
     }
   }
+}
+
+TEST(Bias, ReachesTheLayerAsStored) {
+  const Model model = testing::ImportTflite("convolutions_int8");
+  const auto found = graph::FindMacLayers(model.graph);
+  ASSERT_TRUE(found.ok()) << found.status();
+  const graph::Tensor file = testing::Recorded("convolutions_int8", "bias_stem");
+  EXPECT_THAT(found->layers.at(0).stored_bias, ::testing::ElementsAreArray(file.data<std::int32_t>()));
+  EXPECT_THAT(found->layers.at(1).stored_bias, IsEmpty());
 }
 
 TEST(Int16, ActivationsAreSymmetricInt16AndBiasesOfInt64AreRead) {

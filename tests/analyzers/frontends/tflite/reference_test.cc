@@ -30,50 +30,19 @@ struct Run {
   std::map<std::size_t, graph::Tensor> layers;  // codes [channels, elements]
 };
 
-// A model with the biases that it stores: the matcher reads reals, the arithmetic gets the integers.
 struct Deployed {
   frontends::Model model;
   std::vector<graph::MacLayer> layers;
-  std::vector<std::vector<std::int64_t>> biases;  // by layer
 };
 
 Deployed Load(std::string_view folder) {
-  Deployed deployed{.model = testing::ImportTflite(folder), .layers = {}, .biases = {}};
-  graph::Graph reals = deployed.model.graph;
-  std::map<graph::NodeId, std::vector<std::int64_t>> stored;
-  graph::Block body;
-  body.outputs = reals.body.outputs;
-  for (const graph::NodeId id : reals.body.nodes) {
-    const auto at = static_cast<std::size_t>(id);
-    const OpKind kind = reals.nodes[at].kind;
-    if ((kind == OpKind::kConvolution || kind == OpKind::kLinear) && reals.nodes[at].inputs.size() == 3) {
-      if (const auto* bias = testing::CodesBehind(reals, reals.nodes[at].inputs[2])) {
-        const auto codes = bias->value.data<std::int32_t>();
-        stored[id] = {codes.begin(), codes.end()};
-        graph::Tensor real(graph::DType::kFloat32, bias->value.shape());
-        for (std::size_t c = 0; c < codes.size(); ++c) {
-          real.mutable_data<float>()[c] = static_cast<float>(bias->qparams->scale(c) * codes[c]);
-        }
-        const graph::NodeId constant =
-            reals.AddNode(body, {.kind = OpKind::kConstant,
-                                 .inputs = {},
-                                 .outputs = {},
-                                 .attributes = graph::ConstantAttributes{.value = real, .qparams = {}},
-                                 .module_path = {},
-                                 .source_op = {}});
-        reals.nodes[at].inputs[2] = reals.nodes[static_cast<std::size_t>(constant)].outputs[0];
-      }
-    }
-    body.nodes.push_back(id);
-  }
-  reals.body = body;
-  auto found = graph::FindMacLayers(reals);
+  Deployed deployed{.model = testing::ImportTflite(folder), .layers = {}};
+  auto found = graph::FindMacLayers(deployed.model.graph);
   EXPECT_TRUE(found.ok()) << found.status();
-  for (const graph::UnmatchedMac& unmatched : found->unmatched)
+  for (const graph::UnmatchedMac& unmatched : found->unmatched) {
     ADD_FAILURE() << unmatched.name << ": " << unmatched.reason;
-  deployed.layers = found->layers;
-  for (const graph::MacLayer& layer : found->layers) deployed.biases.push_back(stored[layer.product_node]);
-  deployed.model.graph = std::move(reals);
+  }
+  deployed.layers = std::move(found->layers);
   return deployed;
 }
 
@@ -90,7 +59,7 @@ absl::StatusOr<Run> RunInteger(const Deployed& deployed, const graph::Tensor& in
                                                    .weight = layer.weight_params,
                                                    .output = layer.output,
                                                    .bias = layer.bias,
-                                                   .stored_bias = deployed.biases[index],
+                                                   .stored_bias = layer.stored_bias,
                                                    .activation = layer.activation,
                                                    .channels = layer.output_channels,
                                                    .traits = graph::TraitsOf(layer, grid, /*host_has_vnni=*/false)}));
@@ -164,8 +133,8 @@ INSTANTIATE_TEST_SUITE_P(Models, Layers,
 
 // A whole net with operators that are dequantized, computed and quantized here and in fixed point there: a tie that
 // falls the other way moves one code, and the layers behind it hand it on. Measured: 44 of 4648 codes in `residual`,
-// whose average pool has windows of 4 and 6 elements; 1.2 % in the encoder, behind softmax and layer norm; none in the
-// others.
+// whose average pool has windows of 4 and 6 elements; 52 of 2704 in the encoder, behind softmax, layer norm and GELU;
+// none in the others.
 struct NetCase {
   std::string folder, target, output;
   std::size_t layers, exact_layers;  // the first layers, up to such an operator
@@ -199,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Nets,
                          ::testing::Values(NetCase{"residual", "tflite-reference", "probabilities", 4, 2, 0.02, 2},
                                            NetCase{"litert_pt2e", "tflite-reference", "output_0", 4, 3, 0.001, 1},
                                            NetCase{"litert_int8", "tflite-reference", "output_0", 4, 3, 0.001, 1},
-                                           NetCase{"litert_encoder", "tflite-reference", "output_0", 7, 3, 0.03, 1},
+                                           NetCase{"litert_encoder", "tflite-reference", "output_0", 7, 3, 0.03, 2},
                                            NetCase{"litert_int16x8", "tflite-int16x8", "output_0", 4, 3, 0.001, 1}),
                          [](const auto& param) { return param.param.folder; });
 
