@@ -46,7 +46,8 @@ class Importer {
   absl::StatusOr<Symbol> MovingOperand(const NodeView& node, std::size_t i);
   Slot Moved(const Symbol& operand, graph::ValueId result, std::optional<graph::Shape> shape);
   // Input i as integers known now. FAILED_PRECONDITION naming `what` if they are not.
-  absl::StatusOr<std::vector<std::int64_t>> KnownIntegers(const NodeView& node, std::size_t i, std::string_view what) const;
+  absl::StatusOr<std::vector<std::int64_t>> KnownIntegers(const NodeView& node, std::size_t i,
+                                                          std::string_view what) const;
   // Input i as one known real number.
   absl::StatusOr<double> KnownNumber(const NodeView& node, std::size_t i, std::string_view what) const;
 
@@ -122,7 +123,9 @@ Importer::Handler FindQuantizedOperator(std::string_view op_type);
 Importer::Handler FindMacOperator(std::string_view op_type);
 Importer::Handler FindElementwiseOperator(std::string_view op_type);
 Importer::Handler FindWindowOperator(std::string_view op_type);
-Importer::Handler FindShapeOperator(std::string_view op_type);
+Importer::Handler FindConstantOperator(std::string_view op_type);
+Importer::Handler FindSelectionOperator(std::string_view op_type);
+Importer::Handler FindExpansionOperator(std::string_view op_type);
 Importer::Handler FindLayoutOperator(std::string_view op_type);
 Importer::Handler FindReductionOperator(std::string_view op_type);
 Importer::Handler FindResizeOperator(std::string_view op_type);

@@ -25,7 +25,8 @@ Metadata MetadataOf(const ::onnx::NodeProto& node) {
   const google::protobuf::UnknownFieldSet& fields = node.unknown_fields();
   for (int i = 0; i < fields.field_count(); ++i) {
     const google::protobuf::UnknownField& field = fields.field(i);
-    if (field.number() != kMetadataField || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) continue;
+    if (field.number() != kMetadataField || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      continue;
     ::onnx::StringStringEntryProto entry;
     if (!entry.ParseFromString(field.length_delimited())) continue;
     if (entry.key() == "pkg.torch.onnx.name_scopes") metadata.scopes = entry.value();
@@ -123,7 +124,8 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
     origin.named = !origin.module_path.empty();
     const std::vector<std::string> classes = PythonStrings(metadata.classes);
     origin.module_stack = StackOf(scopes, classes);
-    origin.of_batch_norm = classes.size() == scopes.size() && LastComponent(classes[classes.size() - 2]).starts_with("BatchNorm");
+    origin.of_batch_norm =
+        classes.size() == scopes.size() && LastComponent(classes[classes.size() - 2]).starts_with("BatchNorm");
     if (origin.named) return origin;
   }
   origin.module_path = ModuleOfNodeName(node.name());
@@ -132,7 +134,8 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
 }
 
 std::string WithoutToolSuffix(std::string_view name) {
-  constexpr std::array<std::string_view, 4> kSuffixes = {"_quantized", "_quant", "_QuantizeLinear_Input", "_DequantizeLinear_Output"};
+  constexpr std::array<std::string_view, 4> kSuffixes = {"_quantized", "_quant", "_QuantizeLinear_Input",
+                                                         "_DequantizeLinear_Output"};
   for (bool stripped = true; stripped;) {
     stripped = false;
     for (const std::string_view suffix : kSuffixes) {

@@ -63,11 +63,13 @@ std::optional<Slot> ShapeArithmetic(const NodeView& node) {
   const std::string op = OperatorTypeOf(node);
   if (node.size() != 2) return std::nullopt;
   // A comparison of constants is one of values.
-  if (op == "Equal" && !std::holds_alternative<Extents>(node.in(0)) && !std::holds_alternative<Extents>(node.in(1))) return std::nullopt;
+  if (op == "Equal" && !std::holds_alternative<Extents>(node.in(0)) && !std::holds_alternative<Extents>(node.in(1)))
+    return std::nullopt;
   const auto a = AsExtents(node.in(0)), b = AsExtents(node.in(1));
   if (!a || !b) return std::nullopt;
   const std::size_t count = std::max(a->items.size(), b->items.size());
-  if ((a->items.size() != 1 && a->items.size() != count) || (b->items.size() != 1 && b->items.size() != count)) return std::nullopt;
+  if ((a->items.size() != 1 && a->items.size() != count) || (b->items.size() != 1 && b->items.size() != count))
+    return std::nullopt;
   Extents result{.items = {}, .scalar = a->scalar && b->scalar};
   for (std::size_t i = 0; i < count; ++i) {
     auto item = ComputeItem(op, a->items[a->items.size() == 1 ? 0 : i], b->items[b->items.size() == 1 ? 0 : i]);
@@ -82,7 +84,8 @@ std::optional<Slot> ShapeChoice(const NodeView& node) {
   const auto a = AsExtents(node.in(1)), b = AsExtents(node.in(2));
   if (condition == nullptr || !a || !b) return std::nullopt;
   const std::size_t count = condition->items.size();
-  if ((a->items.size() != 1 && a->items.size() != count) || (b->items.size() != 1 && b->items.size() != count)) return std::nullopt;
+  if ((a->items.size() != 1 && a->items.size() != count) || (b->items.size() != 1 && b->items.size() != count))
+    return std::nullopt;
   Extents result{.items = {}, .scalar = condition->scalar};
   for (std::size_t i = 0; i < count; ++i) {
     const auto* flag = std::get_if<std::int64_t>(&condition->items[i]);

@@ -52,14 +52,15 @@ TEST(OnnxOperators, GiveOnnxRuntimesNumbers) {
       const float difference = std::abs(y[k] - expected[k]);
       if (!(difference <= worst)) worst = difference;
     }
-    EXPECT_FALSE(!(worst <= tolerance)) << name << " differs by " << worst << ", allowed " << tolerance << ", of " << y.size() << " elements";
+    EXPECT_FALSE(!(worst <= tolerance)) << name << " differs by " << worst << ", allowed " << tolerance << ", of "
+                                        << y.size() << " elements";
     expected = expected.subspan(y.size());
   }
   EXPECT_TRUE(expected.empty());
 }
 
-// The scales are such that no output is an exact tie, which binary32 puts on either side by the order of its operations:
-// a/64 + b/200 in steps of 1/50 has one in 288 codes.
+// The scales are such that no output is an exact tie, which binary32 puts on either side by the order of its
+// operations: a/64 + b/200 in steps of 1/50 has one in 288 codes.
 TEST(OnnxOperators, GiveOnnxRuntimesCodes) {
   const Model model = ImportCase("quantized_operators");
   EXPECT_EQ(model.kind, ModelKind::kConverted);
@@ -70,7 +71,8 @@ TEST(OnnxOperators, GiveOnnxRuntimesCodes) {
     const std::string name = model.graph.output_names[i].substr(0, model.graph.output_names[i].find(':'));
     const auto codes = run.outputs[i].codes.data<std::int32_t>();
     ASSERT_LE(codes.size(), expected.size()) << name;
-    for (std::size_t k = 0; k < codes.size(); ++k) ASSERT_EQ(codes[k], static_cast<int>(expected[k])) << name << " code " << k;
+    for (std::size_t k = 0; k < codes.size(); ++k)
+      ASSERT_EQ(codes[k], static_cast<int>(expected[k])) << name << " code " << k;
     expected = expected.subspan(codes.size());
   }
   EXPECT_TRUE(expected.empty());
@@ -81,7 +83,8 @@ TEST(OnnxOperators, ProductsOfQuantizedOperatorsAreLayers) {
   const auto found = graph::FindMacLayers(model.graph);
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->layers.size(), 5U) << "three convolutions, QGemm, QLinearMatMul with a constant";
-  for (const graph::MacLayer& layer : found->layers) EXPECT_EQ(layer.input_grids.size(), 1U) << layer.name << ": padding stays on the grid";
+  for (const graph::MacLayer& layer : found->layers)
+    EXPECT_EQ(layer.input_grids.size(), 1U) << layer.name << ": padding stays on the grid";
 }
 
 }  // namespace
