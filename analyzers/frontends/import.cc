@@ -1,5 +1,6 @@
 #include "analyzers/frontends/import.h"
 
+#include "analyzers/execution/square_roots.h"
 #include "analyzers/frontends/onnx/onnx_frontend.h"
 #include "analyzers/frontends/pt2/pt2_frontend.h"
 #include "analyzers/frontends/tflite/tflite_frontend.h"
@@ -14,7 +15,7 @@ absl::StatusOr<Model> ImportModel(std::string_view bytes, std::string_view name)
     case Format::kTorchScript:
       return torchscript::Import(bytes, name);
     case Format::kExportedProgram:
-      return pt2::Import(bytes, name);
+      return pt2::Import(bytes, name, execution::ReplaceBySquareRoots);
     case Format::kOnnx:
       return onnx::Import(bytes, name);
     case Format::kTflite:

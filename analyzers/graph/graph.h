@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "analyzers/graph/tensor.h"
+#include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/numerics/quant_params.h"
 
 namespace qatgap::graph {
@@ -79,6 +80,7 @@ struct ConstantAttributes {
 struct QuantizeAttributes {
   numerics::QuantParams qparams;
   std::shared_ptr<const ObservedRange> observed{};  // of a fake-quant with an observer, where known
+  numerics::StepRule rule = numerics::StepRule::kMultiplyReciprocal;
 };
 struct ConvolutionAttributes {
   std::vector<std::int64_t> stride, padding, dilation;  // one entry per spatial axis

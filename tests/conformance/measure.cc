@@ -76,41 +76,64 @@ absl::Status Append(const graph::Tensor& tensor, std::vector<float>& values) {
   }
 }
 
-struct Reference {
-  std::vector<std::vector<float>> outputs;
-  std::string name;
+using Outputs = std::vector<std::vector<float>>;
+
+absl::StatusOr<Outputs> Flat(const Tensors& tensors) {
+  Outputs outputs;
+  for (const graph::Tensor& tensor : tensors) QATGAP_RETURN_IF_ERROR(Append(tensor, outputs.emplace_back()));
+  return outputs;
+}
+
+absl::StatusOr<Outputs> InterpreterOutputs(const ZooFolder& folder, const std::string& bytes) {
+  Outputs outputs;
+  const auto interpret = [&](const graph::Tensor& rows) -> absl::Status {
+    QATGAP_ASSIGN_OR_RETURN(const Tensors values, Interpret(bytes, rows, folder.engine));
+    outputs.resize(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) QATGAP_RETURN_IF_ERROR(Append(values[i], outputs[i]));
+    return absl::OkStatus();
+  };
+  QATGAP_RETURN_IF_ERROR(ForBatches(folder, interpret));
+  return outputs;
+}
+
+struct Difference {
+  std::int64_t elements = 0, differing = 0;
+  double most = 0, range = 0;  // max |d|, and max of the reference
 };
 
-absl::StatusOr<Reference> ReferenceOf(const ZooFolder& folder, const Part& part, const std::string& bytes) {
-  Reference reference;
-  if (part.file.ends_with(".pt")) {
-    reference.name = "interpreter";
-    const auto interpret = [&](const graph::Tensor& rows) -> absl::Status {
-      QATGAP_ASSIGN_OR_RETURN(const Tensors outputs, Interpret(bytes, rows, folder.engine));
-      reference.outputs.resize(outputs.size());
-      for (std::size_t i = 0; i < outputs.size(); ++i) QATGAP_RETURN_IF_ERROR(Append(outputs[i], reference.outputs[i]));
-      return absl::OkStatus();
-    };
-    QATGAP_RETURN_IF_ERROR(ForBatches(folder, interpret));
-    return reference;
+absl::StatusOr<Difference> Compare(const Outputs& values, const Outputs& reference) {
+  if (values.size() != reference.size()) {
+    return absl::FailedPreconditionError(absl::StrCat(values.size(), " outputs, the reference has ", reference.size()));
   }
-  reference.name = "recorded";
-  for (const graph::Tensor& output : part.recorded) {
-    QATGAP_RETURN_IF_ERROR(Append(output, reference.outputs.emplace_back()));
+  Difference difference;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i].size() != reference[i].size()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("output ", i, " has ", values[i].size(), " elements, the reference ", reference[i].size()));
+    }
+    for (std::size_t j = 0; j < values[i].size(); ++j) {
+      const float value = values[i][j], expected = reference[i][j];
+      ++difference.elements;
+      difference.range = std::max(difference.range, std::abs(static_cast<double>(expected)));
+      if (std::bit_cast<std::uint32_t>(value) == std::bit_cast<std::uint32_t>(expected)) continue;
+      ++difference.differing;
+      difference.most = std::max(difference.most, std::abs(static_cast<double>(value) - static_cast<double>(expected)));
+    }
   }
-  return reference;
+  return difference;
 }
 
 absl::Status ComparePath(const ZooFolder& folder, const Part& part, const std::string& bytes,
                          const frontends::Model& model, Json& row) {
   const bool engine = part.kind == "converted" && part.file.ends_with(".pt");
-  QATGAP_ASSIGN_OR_RETURN(const Reference reference, ReferenceOf(folder, part, bytes));
+  const bool interpreted = part.file.ends_with(".pt");
+  QATGAP_ASSIGN_OR_RETURN(const Outputs reference, interpreted ? InterpreterOutputs(folder, bytes) : Flat(part.recorded));
   QATGAP_ASSIGN_OR_RETURN(const graph::MacLayers layers, graph::FindMacLayers(model.graph));
   QATGAP_ASSIGN_OR_RETURN(auto executor, execution::GraphExecutor::Create(
                                              model.graph, layers.layers,
                                              engine ? execution::ExecutionMode::kEngine : execution::ExecutionMode::kFakeQuant,
                                              engine ? folder.engine : numerics::Engine::kNone));
-  std::vector<std::vector<float>> values;
+  Outputs values;
   const auto run = [&](const graph::Tensor& rows) -> absl::Status {
     QATGAP_ASSIGN_OR_RETURN(const auto outputs, executor.Run({&rows, 1}, nullptr));
     values.resize(outputs.size());
@@ -118,31 +141,18 @@ absl::Status ComparePath(const ZooFolder& folder, const Part& part, const std::s
     return absl::OkStatus();
   };
   QATGAP_RETURN_IF_ERROR(ForBatches(folder, run));
-  if (values.size() != reference.outputs.size()) {
-    return absl::FailedPreconditionError(absl::StrCat(values.size(), " outputs, the reference has ", reference.outputs.size()));
-  }
-  std::int64_t elements = 0, differing = 0;
-  double most = 0, range = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i].size() != reference.outputs[i].size()) {
-      return absl::FailedPreconditionError(absl::StrCat("output ", i, " has ", values[i].size(), " elements, the reference ",
-                                                        reference.outputs[i].size()));
-    }
-    for (std::size_t j = 0; j < values[i].size(); ++j) {
-      const float value = values[i][j], expected = reference.outputs[i][j];
-      ++elements;
-      range = std::max(range, std::abs(static_cast<double>(expected)));
-      if (std::bit_cast<std::uint32_t>(value) == std::bit_cast<std::uint32_t>(expected)) continue;
-      ++differing;
-      most = std::max(most, std::abs(static_cast<double>(value) - static_cast<double>(expected)));
-    }
-  }
-  row["path_reference"] = reference.name;
+  QATGAP_ASSIGN_OR_RETURN(const Difference difference, Compare(values, reference));
+  row["path_reference"] = interpreted ? "interpreter" : "recorded";
   row["path_mode"] = engine ? "engine" : "fake_quant";
-  row["path_elements"] = elements;
-  row["path_differing"] = differing;
-  row["path_max"] = most;
-  row["path_range"] = range;
+  row["path_elements"] = difference.elements;
+  row["path_differing"] = difference.differing;
+  row["path_max"] = difference.most;
+  row["path_range"] = difference.range;
+  if (part.by_operators.empty()) return absl::OkStatus();
+  QATGAP_ASSIGN_OR_RETURN(const Outputs by_operators, Flat(part.by_operators));
+  QATGAP_ASSIGN_OR_RETURN(const Difference same_kernels, Compare(values, by_operators));
+  row["path_operators_differing"] = same_kernels.differing;
+  row["path_operators_max"] = same_kernels.most;
   return absl::OkStatus();
 }
 
@@ -156,6 +166,7 @@ absl::Status Analyse(const ZooFolder& folder, std::optional<attribution::GivenMo
   const report::AnalysisResult& result = session->result();
   std::uint64_t codes = 0, differing = 0, elements = 0, total_changed = 0;
   std::size_t measured = 0;
+  bool explained = true;  // every layer with a residual is one where the kernel may saturate pairs
   std::set<std::string> notes;
   Json residual_layers = Json::array();
   for (const report::LayerResult& layer : result.targets[0].layers) {
@@ -168,7 +179,9 @@ absl::Status Analyse(const ZooFolder& folder, std::optional<attribution::GivenMo
     codes += residual.sum_absolute;
     differing += residual.changed;
     elements += residual.count;
-    if (residual.changed != 0) residual_layers.push_back(result.layers[static_cast<std::size_t>(layer.layer)].name);
+    if (residual.changed == 0) continue;
+    residual_layers.push_back(result.layers[static_cast<std::size_t>(layer.layer)].name);
+    explained = explained && layer.engine_note.starts_with("int16 pair saturation");
   }
   const report::Coverage coverage = report::CoverageOf(result, result.targets[0]);
   row["coverage_analysed"] = coverage.analysed;
@@ -178,7 +191,10 @@ absl::Status Analyse(const ZooFolder& folder, std::optional<attribution::GivenMo
   row["residual_differing"] = differing;
   row["residual_elements"] = elements;
   row["total_differing"] = total_changed;
-  if (!residual_layers.empty()) row["residual_layers"] = residual_layers;
+  if (!residual_layers.empty()) {
+    row["residual_layers"] = residual_layers;
+    row["residual_is_pair_saturation"] = explained;
+  }
   if (!notes.empty()) row["engine_notes"] = notes;
   Json unmeasured = Json::array();
   for (const report::Unmeasured& entry : result.unmeasured) {

@@ -12,7 +12,9 @@ namespace qatgap::conformance {
 //   imports, format, kind, import_seconds, lower_seconds (each since the step before)
 //   path_elements, path_differing, path_max: fake-quant path (QAT) or the converted file's own path against the reference
 //     "path_reference": "interpreter" (LibTorch in this process) or "recorded" (in the folder), "path_mode"
-//   constants_layers, constants_missing, constants_{weights,scales,zero_points,biases,outputs}_{compared,differing}
+//   path_operators_differing, path_operators_max: of an ONNX file, against its operators each run by PyTorch
+//   constants_layers, constants_missing, constants_float_outputs (layers without output codes),
+//   constants_{weights,scales,zero_points,biases,outputs} (compared) and the same with _differing
 //   residual_codes (sum of |d|), residual_differing, residual_elements, coverage_analysed, coverage_layers, engine_notes
 //   islands: names of operators that ran as float islands
 nlohmann::ordered_json Measure(const ZooFolder& folder, const Part& part);

@@ -73,6 +73,8 @@ def path(row):
     differing, elements = row["path_differing"], row["path_elements"]
     if differing == 0:
         return "yes"
+    if row.get("path_operators_differing") == 0:
+        return f"its operators ({differing} of {elements} of the runtime, at most {row['path_max']:.2g} of {row['path_range']:.2g})"
     return f"no ({differing} of {elements}, at most {row['path_max']:.2g} where outputs reach {row['path_range']:.2g})"
 
 
@@ -103,7 +105,8 @@ def residual(row):
         return "no engine here"
     if row["residual_differing"] == 0:
         return "0"
-    return f"not 0 ({row['residual_differing']} of {row['residual_elements']} codes, {row['residual_codes']} LSB)"
+    verdict_of = "pair saturation" if row.get("residual_is_pair_saturation") else "not 0"
+    return f"{verdict_of} ({row['residual_differing']} of {row['residual_elements']} codes, {row['residual_codes']} LSB)"
 
 
 def coverage(row):
@@ -132,8 +135,13 @@ def lines(rows):
     return found
 
 
+# Whether pairs saturate, and in which order a runtime sums floats, is the host's: these verdicts stand for one each.
+SAME = {"pair saturation": "0", "its operators": "yes"}
+
+
 def verdict(cell):
-    return re.sub(r" \([^)]*\)$", "", cell)
+    text = re.sub(r" \([^)]*\)$", "", cell)
+    return SAME.get(text, text)
 
 
 def key_of(model, cells):
@@ -201,33 +209,36 @@ scripted (medians of 5 on the machine that wrote the page):
     tests/benchmarks/import_benchmark.sh
 
 * **Imports**: "cannot be exported" is PyTorch's or the converter's own refusal, with its message; "refused" is qatgap's.
-* **Path equals the framework**: the imported graph run by qatgap on four samples against LibTorch's interpreter in the same process
-  (TorchScript: the fake-quant path of a QAT file, the engine path of a converted one), against PyTorch's recorded output (PT2E, ONNX
-  from PyTorch), or onnxruntime's without graph optimizations (its static quantization). "yes" is bit for bit.
+* **Path equals the framework**: the imported graph run by qatgap on four samples, against LibTorch's interpreter in the same process
+  (TorchScript: the fake-quant path of a QAT file, the engine path of a converted one), PyTorch's recorded output (PT2E, ONNX from
+  PyTorch), onnxruntime's without graph optimizations (its static quantization), LiteRT's. "yes" is bit for bit. "its operators" is bit
+  for bit equal to the file's ONNX operators, each run by PyTorch
+  ([onnx_by_operators.py](../tests/models/zoo/onnx_by_operators.py)); the runtime itself sums in another order, or averages by another
+  operator than the exported module did, and some codes fall the other way.
 * **Constants equal convert()**: int weights, scales, zero points, float biases and output qparams that qatgap's lowering of the QAT
   file makes, or that it reads from the converted file, against those of the model that PyTorch converted. "yes" is bit for bit.
 * **Engine residual**: what the real engine computed minus the target's description, injected view, one file alone (the other side is
-  lowered or rebuilt by qatgap) or both together. "no engine here": no LibTorch engine computes this target.
+  lowered or rebuilt by qatgap) or both together. "pair saturation": every layer that has one is a layer where FBGEMM's kernel of this
+  host adds pairs of products in a saturating int16 ([finding](findings/int16-pair-saturation.md)), and the report says so. "no engine
+  here": no LibTorch engine computes this target.
 * **Coverage**: MAC layers analysed, of all. X86InductorQuantizer leaves outputs of layers in front of an add, and of the last layer, in
-  float: those have no output codes and are "missing".
+  float: such a layer has no output codes to count differences in.
 
-What a "no" means here. TFLite and QOperator rows hold the float simulation that qatgap rebuilds against the integer kernels of the
-runtime: the difference is the gap itself. In other ONNX rows both sides compute convolutions in float32, each in its own order; whether
-that alone explains every difference was not examined. Scales and biases of PT2E's linear with batch norm differ because qatgap counts
-the batch norm behind a linear into them and `convert_pt2e` leaves it in float. A residual that is not 0 on the x86 engine is FBGEMM's
-int16 pair saturation ([finding](findings/int16-pair-saturation.md)) where the finding QG021 names the layer.
+A "no" of a TFLite or QOperator row is the float simulation that qatgap rebuilds against the integer kernels of the runtime: the gap
+itself.
 """
 
 
 def page(rows):
     found = lines(rows)
-    yes = lambda cells, i, wanted: sum(1 for cell in cells if verdict(cell[i]) in wanted)  # noqa: E731
-    cells = [line for _, line in found]
+    files = [line for model, line in found for _ in range(2 if line[1].endswith(" or scripted") else 1)]
+    count = lambda i, start: sum(1 for cells in files if cells[i].startswith(start))  # noqa: E731
     text = [INTRODUCTION]
-    text.append(f"{len(cells)} lines: {yes(cells, 2, ('yes',))} import; the path equals the framework bit for bit in "
-                f"{yes(cells, 3, ('yes',))} and differs in {yes(cells, 3, ('no',))}; constants are equal in {yes(cells, 4, ('yes',))} "
-                f"and differ in {yes(cells, 4, ('no',))}; the residual is 0 in {yes(cells, 5, ('0',))} and not in "
-                f"{yes(cells, 5, ('not 0',))}.")
+    text.append(f"{len(files) - count(1, 'both')} files: {count(2, 'yes')} import, {count(2, 'refused')} are refused, "
+                f"{count(2, 'cannot')} cannot be exported. The path equals the framework in {count(3, 'yes')} of them, the file's "
+                f"operators in {count(3, 'its')}, and neither in {count(3, 'no')}. Constants are equal in {count(4, 'yes')} and "
+                f"differ in {count(4, 'no')}. The residual is 0 in {count(5, '0')} files and pairs, FBGEMM's pair saturation in "
+                f"{count(5, 'pair')}, and unexplained in {count(5, 'not')}.")
     for name, title in MODELS:
         own = [line for model, line in found if model == name]
         if not own:

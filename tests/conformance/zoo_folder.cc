@@ -78,6 +78,14 @@ absl::StatusOr<std::map<std::string, LayerConstants>> ReadConstants(const std::s
   return layers;
 }
 
+absl::StatusOr<std::vector<graph::Tensor>> ReadOutputs(const std::string& prefix, int count) {
+  std::vector<graph::Tensor> outputs;
+  for (int i = 0; i < count; ++i) {
+    QATGAP_ASSIGN_OR_RETURN(outputs.emplace_back(), ReadNpy(absl::StrCat(prefix, i, ".npy")));
+  }
+  return outputs;
+}
+
 numerics::Engine EngineOf(const std::string& name) {
   using numerics::Engine;
   for (const Engine engine : {Engine::kFbgemm, Engine::kQnnpack, Engine::kX86, Engine::kOnednn}) {
@@ -110,9 +118,13 @@ absl::StatusOr<ZooFolder> ReadZooFolder(const std::string& path) {
     QATGAP_ASSIGN_OR_RETURN(folder.constants, ReadConstants(absl::StrCat(path, "/constants.npz")));
   }
   for (const auto& [file, facts] : about.at("parts").items()) {
-    Part part{.file = file, .kind = facts.value("kind", ""), .error = facts.value("error", ""), .recorded = {}};
-    for (int i = 0; part.error.empty() && i < facts.value("outputs", 0); ++i) {
-      QATGAP_ASSIGN_OR_RETURN(part.recorded.emplace_back(), ReadNpy(absl::StrCat(path, "/", file, ".output", i, ".npy")));
+    Part part{.file = file, .kind = facts.value("kind", ""), .error = facts.value("error", ""), .recorded = {},
+              .by_operators = {}};
+    if (part.error.empty()) {
+      const std::string prefix = absl::StrCat(path, "/", file, ".");
+      QATGAP_ASSIGN_OR_RETURN(part.recorded, ReadOutputs(absl::StrCat(prefix, "output"), facts.value("outputs", 0)));
+      QATGAP_ASSIGN_OR_RETURN(part.by_operators,
+                              ReadOutputs(absl::StrCat(prefix, "operators"), facts.value("by_operators", 0)));
     }
     folder.parts.push_back(std::move(part));
   }

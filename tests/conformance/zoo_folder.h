@@ -18,6 +18,8 @@ struct Part {
   std::string kind;              // "qat", "converted"
   std::string error;             // why the exporter refused; then there is no file
   std::vector<graph::Tensor> recorded;  // outputs of the recording runtime, float32
+  // Of an ONNX file: outputs of its operators, each run by PyTorch (tests/models/zoo/onnx_by_operators.py); may be empty.
+  std::vector<graph::Tensor> by_operators;
 };
 
 // What convert() made of one layer, as PyTorch reads it.

@@ -29,9 +29,9 @@ const std::vector<Rule>& Rules() {
        {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status",
         "analyzers/execution/host.h", kTorchBridge}},
       {"analyzers/frontends",
-       {"analyzers/frontends/onnx/onnx_frontend.h", "analyzers/frontends/pt2/pt2_frontend.h",
-        "analyzers/frontends/tflite/tflite_frontend.h", "analyzers/frontends/torchscript/torchscript_frontend.h",
-        "analyzers/graph", "analyzers/status"}},
+       {"analyzers/execution/square_roots.h", "analyzers/frontends/onnx/onnx_frontend.h",
+        "analyzers/frontends/pt2/pt2_frontend.h", "analyzers/frontends/tflite/tflite_frontend.h",
+        "analyzers/frontends/torchscript/torchscript_frontend.h", "analyzers/graph", "analyzers/status"}},
       {"analyzers/frontends/pt2",
        {"analyzers/frontends/model.h", "analyzers/graph", "analyzers/numerics", "analyzers/status"}},
       {"analyzers/frontends/tflite",
@@ -63,7 +63,7 @@ constexpr std::string_view kTorchFolders[] = {"analyzers/execution", "analyzers/
 // Headers of the two folders that others include, or could: these know no torch.
 constexpr std::string_view kPublicTorchFreeHeaders[] = {
     "analyzers/execution/graph_executor.h", "analyzers/execution/host.h", "analyzers/execution/layer_kernel.h",
-    "analyzers/frontends/torchscript/torchscript_frontend.h"};
+    "analyzers/execution/square_roots.h", "analyzers/frontends/torchscript/torchscript_frontend.h"};
 constexpr std::string_view kServerOnly[] = {"google/protobuf", "grpc", "grpc++", "grpcpp", "prometheus", "sqlite3.h",
                                             "libpq-fe.h", "pqxx", "httplib.h", "civetweb.h", "CivetServer.h", "curl",
                                             "qatgap", "boost/beast", "microhttpd.h"};

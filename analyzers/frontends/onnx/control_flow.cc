@@ -14,7 +14,8 @@ constexpr std::int64_t kMaxRounds = 1024;
 
 // What the outputs of the two branches have in common.
 absl::StatusOr<Symbol> Merged(const NodeView& node, const Symbol& a, const Symbol& b) {
-  if ((a.codes == nullptr) != (b.codes == nullptr) || a.type != b.type || (a.codes != nullptr && !(*a.codes == *b.codes))) {
+  if ((a.codes == nullptr) != (b.codes == nullptr) || a.type != b.type ||
+      (a.codes != nullptr && !(*a.codes == *b.codes))) {
     return node.Refuse("its branches give values of different types or grids", "dequantize in both branches");
   }
   Symbol merged{.value = -1, .type = a.type, .codes = a.codes, .shape = std::nullopt};
@@ -27,7 +28,8 @@ absl::StatusOr<Symbol> Merged(const NodeView& node, const Symbol& a, const Symbo
   return merged;
 }
 
-absl::StatusOr<std::vector<Symbol>> RunBranch(Importer& importer, const NodeView& node, std::string_view name, graph::Block& block) {
+absl::StatusOr<std::vector<Symbol>> RunBranch(Importer& importer, const NodeView& node, std::string_view name,
+                                              graph::Block& block) {
   const auto* body = node.Graph(name);
   if (body == nullptr) return node.Broken(absl::StrCat("has no ", std::string(name)));
   QATGAP_ASSIGN_OR_RETURN(const std::vector<Slot> outputs, importer.RunSubgraph(*body, block, {}));
@@ -50,9 +52,12 @@ Results If(Importer& importer, const NodeView& node) {
   }
   QATGAP_ASSIGN_OR_RETURN(const Symbol condition, importer.Operand(node, 0));
   graph::IfAttributes branches;
-  QATGAP_ASSIGN_OR_RETURN(const std::vector<Symbol> then_outputs, RunBranch(importer, node, "then_branch", branches.then_block));
-  QATGAP_ASSIGN_OR_RETURN(const std::vector<Symbol> else_outputs, RunBranch(importer, node, "else_branch", branches.else_block));
-  if (then_outputs.empty() || then_outputs.size() != else_outputs.size()) return node.Broken("its branches give different numbers of outputs");
+  QATGAP_ASSIGN_OR_RETURN(const std::vector<Symbol> then_outputs,
+                          RunBranch(importer, node, "then_branch", branches.then_block));
+  QATGAP_ASSIGN_OR_RETURN(const std::vector<Symbol> else_outputs,
+                          RunBranch(importer, node, "else_branch", branches.else_block));
+  if (then_outputs.empty() || then_outputs.size() != else_outputs.size())
+    return node.Broken("its branches give different numbers of outputs");
   std::vector<Slot> results;
   std::vector<Symbol> merged;
   for (std::size_t i = 0; i < then_outputs.size(); ++i) {
@@ -80,13 +85,16 @@ Results Loop(Importer& importer, const NodeView& node) {
   if (body == nullptr) return node.Broken("has no body");
   constexpr std::string_view kRemedy = "export the model with the loop unrolled (torch.jit.trace, torch.export)";
   const auto rounds = importer.KnownIntegers(node, 0, "number of rounds");
-  if (!node.has(0) || !rounds.ok() || rounds->size() != 1) return node.Refuse("runs a number of rounds that is not a constant", kRemedy);
+  if (!node.has(0) || !rounds.ok() || rounds->size() != 1)
+    return node.Refuse("runs a number of rounds that is not a constant", kRemedy);
   if ((*rounds)[0] < 0 || (*rounds)[0] > kMaxRounds) {
-    return absl::ResourceExhaustedError(absl::StrCat("runs ", (*rounds)[0], " rounds, more than ", kMaxRounds, "; export the model with a shorter loop"));
+    return absl::ResourceExhaustedError(absl::StrCat("runs ", (*rounds)[0], " rounds, more than ", kMaxRounds,
+                                                     "; export the model with a shorter loop"));
   }
   if (node.has(1) && !IsTrue(node.in(1))) return node.Refuse("stops on a condition", kRemedy);
   const std::size_t carried_count = node.size() < 2 ? 0 : node.size() - 2;
-  if (body->input_size() != static_cast<int>(carried_count) + 2 || body->output_size() != static_cast<int>(carried_count) + 1) {
+  if (body->input_size() != static_cast<int>(carried_count) + 2 ||
+      body->output_size() != static_cast<int>(carried_count) + 1) {
     return node.Refuse("collects a value of every round, or its body does not fit it", kRemedy);
   }
   std::vector<Slot> carried;
@@ -94,7 +102,8 @@ Results Loop(Importer& importer, const NodeView& node) {
   const Literal yes{.type = element::kBool, .value = graph::Tensor::Of<std::int32_t>({}, std::vector<std::int32_t>{1})};
   for (std::int64_t round = 0; round < (*rounds)[0]; ++round) {
     std::map<std::string, Slot> bound;
-    bound[body->input(0).name()] = Literal{.type = element::kInt64, .value = graph::Tensor::Of<std::int64_t>({}, std::vector<std::int64_t>{round})};
+    bound[body->input(0).name()] = Literal{
+        .type = element::kInt64, .value = graph::Tensor::Of<std::int64_t>({}, std::vector<std::int64_t>{round})};
     bound[body->input(1).name()] = yes;
     for (std::size_t i = 0; i < carried_count; ++i) bound[body->input(static_cast<int>(i) + 2).name()] = carried[i];
     QATGAP_ASSIGN_OR_RETURN(std::vector<Slot> outputs, importer.RunSubgraph(*body, importer.block(), std::move(bound)));

@@ -51,7 +51,8 @@ Results NamedUnary(Importer& importer, const NodeView& node) {
 template <const char* kName>
 Results Test(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
-  return One(Symbol{.value = importer.Call(kName, "", {x.value}, {TensorArgument{0}}), .type = element::kBool, .shape = x.shape});
+  return One(Symbol{
+      .value = importer.Call(kName, "", {x.value}, {TensorArgument{0}}), .type = element::kBool, .shape = x.shape});
 }
 constexpr char kIsNan[] = "aten::isnan", kNot[] = "aten::logical_not";
 
@@ -85,20 +86,28 @@ Results Binary(Importer& importer, const NodeView& node) {
 template <OpKind kKind>
 Results Compare(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(Pair pair, Operands(importer, node));
-  return One(Symbol{.value = importer.Emit(kKind, {pair.a.value, pair.b.value}), .type = element::kBool, .shape = std::move(pair.shape)});
-}
-
-Results BinaryCall(Importer& importer, const NodeView& node, std::string_view name, std::string_view overload, bool truth) {
-  QATGAP_ASSIGN_OR_RETURN(Pair pair, Operands(importer, node));
-  return One(Symbol{.value = importer.Call(name, overload, {pair.a.value, pair.b.value}, {TensorArgument{0}, TensorArgument{1}}),
-                    .type = truth ? element::kBool : pair.a.type,
+  return One(Symbol{.value = importer.Emit(kKind, {pair.a.value, pair.b.value}),
+                    .type = element::kBool,
                     .shape = std::move(pair.shape)});
 }
-Results Equal(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::eq", "Tensor", true); }
+
+Results BinaryCall(Importer& importer, const NodeView& node, std::string_view name, std::string_view overload,
+                   bool truth) {
+  QATGAP_ASSIGN_OR_RETURN(Pair pair, Operands(importer, node));
+  return One(Symbol{
+      .value = importer.Call(name, overload, {pair.a.value, pair.b.value}, {TensorArgument{0}, TensorArgument{1}}),
+      .type = truth ? element::kBool : pair.a.type,
+      .shape = std::move(pair.shape)});
+}
+Results Equal(Importer& i, const NodeView& node) {
+  if (auto extents = ShapeArithmetic(node)) return One(*std::move(extents));
+  return BinaryCall(i, node, "aten::eq", "Tensor", true);
+}
 Results And(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::logical_and", "", true); }
 Results Or(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::logical_or", "", true); }
 Results Xor(Importer& i, const NodeView& node) { return BinaryCall(i, node, "aten::ne", "Tensor", true); }
 Results Mod(Importer& i, const NodeView& node) {
+  if (auto extents = ShapeArithmetic(node)) return One(*std::move(extents));
   return BinaryCall(i, node, node.Int("fmod", 0) != 0 ? "aten::fmod" : "aten::remainder", "Tensor", false);
 }
 
@@ -120,13 +129,14 @@ Results Fold(Importer& importer, const NodeView& node) {
     QATGAP_ASSIGN_OR_RETURN(const Symbol next, importer.Operand(node, i));
     result.shape = BroadcastShape(result.shape, next.shape);
     result.value = op == "Sum" ? importer.Emit(OpKind::kAdd, {result.value, next.value})
-                               : importer.Call(op == "Min" ? "aten::minimum" : "aten::maximum", "", {result.value, next.value},
-                                               {TensorArgument{0}, TensorArgument{1}});
+                               : importer.Call(op == "Min" ? "aten::minimum" : "aten::maximum", "",
+                                               {result.value, next.value}, {TensorArgument{0}, TensorArgument{1}});
   }
   return One(std::move(result));
 }
 
 Results Where(Importer& importer, const NodeView& node) {
+  if (auto extents = ShapeChoice(node)) return One(*std::move(extents));
   QATGAP_ASSIGN_OR_RETURN(const Symbol condition, importer.Operand(node, 0));
   QATGAP_ASSIGN_OR_RETURN(const Symbol a, importer.Operand(node, 1));
   QATGAP_ASSIGN_OR_RETURN(const Symbol b, importer.Operand(node, 2));
@@ -161,7 +171,8 @@ Results WithAlpha(Importer& importer, const NodeView& node) {
 constexpr char kLeakyRelu[] = "aten::leaky_relu", kElu[] = "aten::elu", kCelu[] = "aten::celu";
 
 Results Selu(Importer& importer, const NodeView& node) {
-  if (node.HasAttribute("alpha") || node.HasAttribute("gamma")) return node.Refuse("has its own alpha or gamma", "use the defaults");
+  if (node.HasAttribute("alpha") || node.HasAttribute("gamma"))
+    return node.Refuse("has its own alpha or gamma", "use the defaults");
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
   return One(Like(x, importer.Call("aten::selu", "", {x.value}, {TensorArgument{0}})));
 }
@@ -180,7 +191,8 @@ Results Softsign(Importer& importer, const NodeView& node) {
 
 Results Gelu(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
-  return One(Like(x, importer.Call("aten::gelu", "", {x.value}, {TensorArgument{0}, node.String("approximate", "none")})));
+  return One(
+      Like(x, importer.Call("aten::gelu", "", {x.value}, {TensorArgument{0}, node.String("approximate", "none")})));
 }
 
 // Slopes broadcast against the input; LibTorch wants one, or one per channel.
@@ -191,9 +203,11 @@ Results PRelu(Importer& importer, const NodeView& node) {
   if (literal == nullptr) return node.Refuse("its slopes are computed", "export the model with constant slopes");
   const graph::Shape& shape = literal->value.shape();
   const std::int64_t count = literal->value.elements();
-  const bool per_channel = x.shape && x.shape->size() >= shape.size() && shape.size() + 1 >= x.shape->size() && count > 1 &&
-                           shape[shape.size() + 1 - x.shape->size()] == count;
-  if (count != 1 && !per_channel) return node.Refuse(absl::StrCat("has slopes of shape ", graph::ToString(shape)), "give one slope, or one per channel");
+  const bool per_channel = x.shape && x.shape->size() >= shape.size() && shape.size() + 1 >= x.shape->size() &&
+                           count > 1 && shape[shape.size() + 1 - x.shape->size()] == count;
+  if (count != 1 && !per_channel)
+    return node.Refuse(absl::StrCat("has slopes of shape ", graph::ToString(shape)),
+                       "give one slope, or one per channel");
   const ValueId flat = importer.Constant(Reshaped(literal->value, {count}));
   return One(Like(x, importer.Call("aten::prelu", "", {x.value, flat}, {TensorArgument{0}, TensorArgument{1}})));
 }
@@ -204,7 +218,9 @@ Results OverAxis(Importer& importer, const NodeView& node) {
   const std::int64_t axis = node.Int("axis", node.opset() < 13 ? 1 : -1);
   // Up to opset 12 the axes from `axis` on were one.
   const bool last = axis == -1 || (x.shape && axis + 1 == static_cast<std::int64_t>(x.shape->size()));
-  if (node.opset() < 13 && !last) return node.Refuse(absl::StrCat("normalises several axes, by the rule of opset ", node.opset()), "export with opset 13 or newer");
+  if (node.opset() < 13 && !last)
+    return node.Refuse(absl::StrCat("normalises several axes, by the rule of opset ", node.opset()),
+                       "export with opset 13 or newer");
   return One(Like(x, importer.Call(kName, "int", {x.value}, {TensorArgument{0}, axis})));
 }
 constexpr char kSoftmax[] = "aten::softmax", kLogSoftmax[] = "aten::log_softmax";
@@ -216,7 +232,8 @@ Results LayerNormalization(Importer& importer, const NodeView& node) {
   const std::int64_t axis = node.Int("axis", -1);
   const std::int64_t covered = axis < 0 ? -axis : x.shape ? static_cast<std::int64_t>(x.shape->size()) - axis : -1;
   if (!scale.shape || static_cast<std::int64_t>(scale.shape->size()) != covered) {
-    return node.Refuse("has a scale whose shape is not that of the axes it normalises", "export the model with torch.nn.LayerNorm");
+    return node.Refuse("has a scale whose shape is not that of the axes it normalises",
+                       "export the model with torch.nn.LayerNorm");
   }
   std::vector<ValueId> inputs{x.value, scale.value};
   std::vector<graph::Argument> arguments{TensorArgument{0}, *scale.shape, TensorArgument{1}, std::monostate()};
@@ -234,8 +251,8 @@ Results InstanceNormalization(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol scale, importer.Operand(node, 1));
   QATGAP_ASSIGN_OR_RETURN(const Symbol bias, importer.Operand(node, 2));
   return One(Like(x, importer.Call("aten::instance_norm", "", {x.value, scale.value, bias.value},
-                                   {TensorArgument{0}, TensorArgument{1}, TensorArgument{2}, std::monostate(), std::monostate(),
-                                    true, 0.1, node.Decimal("epsilon", 1e-5F), false})));
+                                   {TensorArgument{0}, TensorArgument{1}, TensorArgument{2}, std::monostate(),
+                                    std::monostate(), true, 0.1, node.Decimal("epsilon", 1e-5F), false})));
 }
 
 Results GroupNormalization(Importer& importer, const NodeView& node) {
@@ -291,8 +308,10 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 37> kOperat
 }  // namespace
 
 Importer::Handler FindElementwiseOperator(std::string_view op_type) {
-  if (std::any_of(kUnary.begin(), kUnary.end(), [&](const Named& named) { return named.onnx == op_type; })) return NamedUnary;
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  if (std::any_of(kUnary.begin(), kUnary.end(), [&](const Named& named) { return named.onnx == op_type; }))
+    return NamedUnary;
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

@@ -63,8 +63,9 @@ ValueId Importer::Constant(graph::Tensor value) {
 }
 
 ValueId Importer::CodeConstant(graph::Tensor codes, numerics::QuantParams qparams) {
-  const graph::NodeId id = AddNode(graph_.body, OpKind::kConstant, {},
-                                   graph::ConstantAttributes{.value = std::move(codes), .qparams = std::move(qparams)}, 1);
+  const graph::NodeId id =
+      AddNode(graph_.body, OpKind::kConstant, {},
+              graph::ConstantAttributes{.value = std::move(codes), .qparams = std::move(qparams)}, 1);
   return graph_.nodes[static_cast<std::size_t>(id)].outputs[0];
 }
 
@@ -85,13 +86,15 @@ absl::StatusOr<Symbol> Importer::AsSymbol(const Slot& slot) {
       const auto* number = std::get_if<std::int64_t>(&item);
       if (number == nullptr) {
         return absl::FailedPreconditionError(
-            "a number that depends on the input's shape enters the computation; export the model with fixed shapes beyond the batch axis");
+            "a number that depends on the input's shape enters the computation; export the model with fixed shapes "
+            "beyond the batch axis");
       }
       known.push_back(*number);
     }
     graph::Shape shape;
     if (!extents->scalar) shape.push_back(static_cast<std::int64_t>(known.size()));
-    return Symbol{.value = Constant(graph::Tensor::Of<std::int64_t>(shape, known)), .type = element::kInt64, .shape = shape};
+    return Symbol{
+        .value = Constant(graph::Tensor::Of<std::int64_t>(shape, known)), .type = element::kInt64, .shape = shape};
   }
   return absl::InvalidArgumentError("an input that it needs is not given; export the model again");
 }
@@ -133,7 +136,8 @@ absl::StatusOr<std::vector<std::int64_t>> Importer::KnownIntegers(const NodeView
     }
     if (integers.size() == extents->items.size()) return integers;
   }
-  return node.Refuse(absl::StrCat("its ", Text(what), " is not a constant"), "export the model with fixed shapes beyond the batch axis");
+  return node.Refuse(absl::StrCat("its ", Text(what), " is not a constant"),
+                     "export the model with fixed shapes beyond the batch axis");
 }
 
 absl::StatusOr<double> Importer::KnownNumber(const NodeView& node, std::size_t i, std::string_view what) const {
@@ -141,7 +145,8 @@ absl::StatusOr<double> Importer::KnownNumber(const NodeView& node, std::size_t i
     if (literal->value.dtype() == graph::DType::kFloat32) return static_cast<double>(literal->value.data<float>()[0]);
     return static_cast<double>((*Integers(*literal))[0]);
   }
-  return node.Refuse(absl::StrCat("its ", Text(what), " is not one constant number"), "export the model with constant parameters");
+  return node.Refuse(absl::StrCat("its ", Text(what), " is not one constant number"),
+                     "export the model with constant parameters");
 }
 
 ValueId Importer::PermuteConstant(ValueId real, const std::vector<std::int64_t>& permutation) {
@@ -165,7 +170,8 @@ ValueId Importer::PermuteConstant(ValueId real, const std::vector<std::int64_t>&
     if (codes != nullptr && codes->kind == OpKind::kQuantize) {
       numerics::QuantParams params = moved(std::get<graph::QuantizeAttributes>(codes->attributes).qparams);
       const ValueId unquantized = PermuteConstant(codes->inputs[0], permutation);
-      return Dequantize(Emit(OpKind::kQuantize, {unquantized}, graph::QuantizeAttributes{.qparams = std::move(params)}));
+      return Dequantize(
+          Emit(OpKind::kQuantize, {unquantized}, graph::QuantizeAttributes{.qparams = std::move(params)}));
     }
   }
   return Emit(OpKind::kPermute, {real}, graph::SizesAttributes{permutation});
@@ -181,6 +187,19 @@ MaybeShape ShapeOf(const Slot& slot) {
   if (const auto* literal = std::get_if<Literal>(&slot)) return literal->value.shape();
   if (const auto* symbol = std::get_if<Symbol>(&slot)) return symbol->shape;
   return std::nullopt;
+}
+
+std::int64_t ProductOf(const graph::Shape& shape) {
+  std::int64_t known = 1;
+  bool batched = false;
+  for (const std::int64_t extent : shape) {
+    const std::int64_t factor = BatchFactor(extent);
+    if (extent == kUnknown || (factor != 0 && batched)) return kUnknown;
+    batched = batched || factor != 0;
+    if (__builtin_mul_overflow(known, factor != 0 ? factor : extent, &known) || known > std::int64_t{1} << 60)
+      return kUnknown;
+  }
+  return batched && known > 0 ? BatchTimes(known) : known;
 }
 
 std::optional<std::int64_t> NormalAxis(std::int64_t axis, const MaybeShape& shape) {
@@ -201,7 +220,7 @@ MaybeShape BroadcastShape(const MaybeShape& a, const MaybeShape& b) {
     const std::int64_t other = shorter[i];
     if (extent == 1) {
       extent = other;
-    } else if (extent == -1 && other > 1) {
+    } else if (extent == kUnknown && other != 1) {
       extent = other;
     }
   }

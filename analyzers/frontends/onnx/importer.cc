@@ -12,16 +12,6 @@
 namespace qatgap::frontends::onnx {
 namespace {
 
-// Of an input or a value_info: -1 where the extent is a name or missing.
-MaybeShape DeclaredShape(const ::onnx::ValueInfoProto& info) {
-  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
-  graph::Shape shape;
-  for (const auto& extent : info.type().tensor_type().shape().dim()) {
-    shape.push_back(extent.has_dim_value() && extent.dim_value() >= 0 ? extent.dim_value() : -1);
-  }
-  return shape;
-}
-
 // Operators that carry a weight, and which input it is.
 int WeightInputOf(std::string_view op_type) {
   constexpr std::array kSecond = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
@@ -37,9 +27,9 @@ bool PassesWeightOn(std::string_view op_type) {
 }
 
 Importer::Handler FindOperator(std::string_view op_type) {
-  for (const auto find :
-       {FindQuantizationOperator, FindQuantizedOperator, FindMacOperator, FindElementwiseOperator, FindWindowOperator,
-        FindShapeOperator, FindLayoutOperator, FindReductionOperator, FindResizeOperator, FindControlFlowOperator}) {
+  for (const auto find : {FindQuantizationOperator, FindQuantizedOperator, FindMacOperator, FindElementwiseOperator,
+                          FindWindowOperator, FindConstantOperator, FindSelectionOperator, FindLayoutOperator,
+                          FindExpansionOperator, FindReductionOperator, FindResizeOperator, FindControlFlowOperator}) {
     if (const Importer::Handler handler = find(op_type)) return handler;
   }
   return nullptr;
@@ -56,7 +46,8 @@ absl::Status Importer::Run() {
   for (const ::onnx::ValueInfoProto& output : model_.graph().output()) {
     const Slot* slot = Find(output.name());
     if (slot == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat("no node makes the output '", output.name(), "'; export the model again"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("no node makes the output '", output.name(), "'; export the model again"));
     }
     QATGAP_ASSIGN_OR_RETURN(const Symbol symbol, AsSymbol(*slot));
     graph_.body.outputs.push_back(symbol.value);
@@ -68,7 +59,8 @@ absl::Status Importer::Run() {
 
 absl::Status Importer::DefineInitializers(const ::onnx::GraphProto& graph) {
   if (graph.sparse_initializer_size() != 0) {
-    return absl::FailedPreconditionError("the model has sparse initializers, which are not taken; save it with dense ones");
+    return absl::FailedPreconditionError(
+        "the model has sparse initializers, which are not taken; save it with dense ones");
   }
   for (const ::onnx::TensorProto& tensor : graph.initializer()) {
     QATGAP_ASSIGN_OR_RETURN(Literal literal, DecodeTensor(tensor, "initializer"));
@@ -78,21 +70,51 @@ absl::Status Importer::DefineInitializers(const ::onnx::GraphProto& graph) {
   return absl::OkStatus();
 }
 
+// Axis 0 of the first input that is no initializer.
+void Importer::FindBatch() {
+  for (const ::onnx::ValueInfoProto& input : model_.graph().input()) {
+    if (scopes_.back().contains(input.name()) || input.type().tensor_type().shape().dim_size() == 0) continue;
+    const auto& extent = input.type().tensor_type().shape().dim(0);
+    batch_name_ = extent.dim_param();
+    if (extent.has_dim_value() && extent.dim_value() > 0) batch_ = extent.dim_value();
+    return;
+  }
+}
+
+// Of an input or a value_info.
+MaybeShape Importer::DeclaredShape(const ::onnx::ValueInfoProto& info) const {
+  if (!info.type().has_tensor_type() || !info.type().tensor_type().has_shape()) return std::nullopt;
+  graph::Shape shape;
+  for (const auto& extent : info.type().tensor_type().shape().dim()) {
+    const bool known = extent.has_dim_value() && extent.dim_value() >= 0;
+    const bool named = !batch_name_.empty() && extent.dim_param() == batch_name_;
+    const bool fixed = shape.empty() && known && extent.dim_value() == batch_;
+    shape.push_back(named || fixed ? BatchTimes(1) : known ? extent.dim_value() : kUnknown);
+  }
+  return shape;
+}
+
 absl::Status Importer::DefineInputs() {
+  FindBatch();
   for (const ::onnx::ValueInfoProto& input : model_.graph().input()) {
     if (scopes_.back().contains(input.name())) continue;  // an initializer's default, as old exporters list them
     if (!input.type().has_tensor_type()) {
-      return absl::FailedPreconditionError(absl::StrCat("input '", input.name(), "' is no tensor; give the model tensors"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("input '", input.name(), "' is no tensor; give the model tensors"));
     }
     const int type = input.type().tensor_type().elem_type();
-    if (type == element::kString || (!IsReal(type) && type != element::kBool && type != element::kInt64 && !CodeRangeOf(type))) {
+    if (type == element::kString ||
+        (!IsReal(type) && type != element::kBool && type != element::kInt64 && !CodeRangeOf(type))) {
       return absl::FailedPreconditionError(
           absl::StrCat("input '", input.name(), "' has elements of ", ElementName(type), "; give the model float32"));
     }
     const graph::ValueId value = graph_.AddValue(input.name());
     constant_.resize(graph_.values.size(), false);
     graph_.inputs.push_back(value);
-    QATGAP_RETURN_IF_ERROR(Define(input.name(), Symbol{.value = value, .type = type, .shape = DeclaredShape(input)}));
+    MaybeShape shape = DeclaredShape(input);
+    if (shape && !shape->empty() && shape->front() == kUnknown)
+      shape->front() = BatchTimes(1);  // open, and without a name
+    QATGAP_RETURN_IF_ERROR(Define(input.name(), Symbol{.value = value, .type = type, .shape = std::move(shape)}));
   }
   return absl::OkStatus();
 }
@@ -116,7 +138,8 @@ void Importer::NameModule(const ::onnx::NodeProto& proto) {
   std::string owner = weight < proto.input_size() ? ModuleOfWeight(InitializerBehind(proto.input(weight))) : "";
   if (!owner.empty() || !current_.named) current_.module_path = std::move(owner);
   if (current_.module_path.empty()) {
-    current_.module_path = !proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0);
+    current_.module_path =
+        WithoutToolSuffix(!proto.name().empty() || proto.output_size() == 0 ? proto.name() : proto.output(0));
   }
 }
 
@@ -129,8 +152,10 @@ absl::Status Importer::RunNode(const ::onnx::NodeProto& proto) {
   const NodeOrigin origin = current_;  // a subgraph has origins of its own
   const auto in_node = [&](const absl::Status& status) {
     const NodeView view(proto, opset_, {});
-    return absl::Status(status.code(), absl::StrCat(view.Label(), origin.module_path.empty() ? "" : " in module '" + origin.module_path + "'",
-                                                    ": ", status.message()));
+    return absl::Status(
+        status.code(),
+        absl::StrCat(view.Label(), origin.module_path.empty() ? "" : " in module '" + origin.module_path + "'", ": ",
+                     status.message()));
   };
   std::vector<Slot> inputs;
   for (const std::string& name : proto.input()) {
@@ -140,7 +165,8 @@ absl::Status Importer::RunNode(const ::onnx::NodeProto& proto) {
     }
     const Slot* slot = Find(name);
     if (slot == nullptr) {
-      return in_node(absl::InvalidArgumentError(absl::StrCat("reads '", name, "', which nothing before it makes; export the model again")));
+      return in_node(absl::InvalidArgumentError(
+          absl::StrCat("reads '", name, "', which nothing before it makes; export the model again")));
     }
     inputs.push_back(*slot);
   }
@@ -149,9 +175,10 @@ absl::Status Importer::RunNode(const ::onnx::NodeProto& proto) {
   const Handler handler = known_domain ? FindOperator(proto.op_type()) : nullptr;
   if (handler == nullptr) {
     return in_node(absl::FailedPreconditionError(
-        known_domain ? "is not an operator that is taken; export the model with standard operators in quantize/dequantize form"
-                     : "is of a domain that is not taken; inline local functions (onnx.inliner.inline_local_functions), and "
-                       "use standard operators"));
+        known_domain
+            ? "is not an operator that is taken; export the model with standard operators in quantize/dequantize form"
+            : "is of a domain that is not taken; inline local functions (onnx.inliner.inline_local_functions), and "
+              "use standard operators"));
   }
   const NodeView view(proto, opset_, std::move(inputs));
   Results results = handler(*this, view);
@@ -167,7 +194,8 @@ absl::Status Importer::RunNode(const ::onnx::NodeProto& proto) {
       if (!symbol->shape && declared != declared_.end() && scopes_.size() == 1) symbol->shape = declared->second;
     }
     if (i == 0 && proto.input_size() > 0 && PassesWeightOn(proto.op_type())) {
-      if (const std::string& behind = InitializerBehind(proto.input(0)); !behind.empty()) initializer_behind_[name] = behind;
+      if (const std::string& behind = InitializerBehind(proto.input(0)); !behind.empty())
+        initializer_behind_[name] = behind;
     }
     if (absl::Status status = Define(name, std::move(slot)); !status.ok()) return in_node(status);
   }
@@ -197,7 +225,8 @@ const Slot* Importer::Find(const std::string& name) const {
 absl::StatusOr<std::vector<Slot>> Importer::RunSubgraph(const ::onnx::GraphProto& graph, graph::Block& block,
                                                         std::map<std::string, Slot> bound) {
   if (scopes_.size() > kMaxDepth) {
-    return absl::ResourceExhaustedError(absl::StrCat("subgraphs are nested deeper than ", kMaxDepth, "; flatten the model"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("subgraphs are nested deeper than ", kMaxDepth, "; flatten the model"));
   }
   graph::Block* const outer = block_;
   const NodeOrigin origin = current_;
@@ -210,7 +239,8 @@ absl::StatusOr<std::vector<Slot>> Importer::RunSubgraph(const ::onnx::GraphProto
   for (const ::onnx::ValueInfoProto& output : graph.output()) {
     const Slot* slot = Find(output.name());
     if (slot == nullptr && status.ok()) {
-      status = absl::InvalidArgumentError(absl::StrCat("no node makes the output '", output.name(), "' of a subgraph; export the model again"));
+      status = absl::InvalidArgumentError(
+          absl::StrCat("no node makes the output '", output.name(), "' of a subgraph; export the model again"));
     }
     if (slot != nullptr) outputs.push_back(*slot);
   }

@@ -21,6 +21,9 @@ class ValueInfoProto;
 
 namespace qatgap::frontends::onnx {
 
+// A shape that may be known in part, or not at all.
+using MaybeShape = std::optional<graph::Shape>;
+
 class Importer {
  public:
   using Handler = Results (*)(Importer&, const NodeView&);
@@ -43,7 +46,8 @@ class Importer {
   absl::StatusOr<Symbol> MovingOperand(const NodeView& node, std::size_t i);
   Slot Moved(const Symbol& operand, graph::ValueId result, std::optional<graph::Shape> shape);
   // Input i as integers known now. FAILED_PRECONDITION naming `what` if they are not.
-  absl::StatusOr<std::vector<std::int64_t>> KnownIntegers(const NodeView& node, std::size_t i, std::string_view what) const;
+  absl::StatusOr<std::vector<std::int64_t>> KnownIntegers(const NodeView& node, std::size_t i,
+                                                          std::string_view what) const;
   // Input i as one known real number.
   absl::StatusOr<double> KnownNumber(const NodeView& node, std::size_t i, std::string_view what) const;
 
@@ -64,6 +68,9 @@ class Importer {
   // A constant real value with its axes permuted; quantized ones keep their codes, and their channel axis moves along.
   graph::ValueId PermuteConstant(graph::ValueId real, const std::vector<std::int64_t>& permutation);
 
+  // The number of samples that the model was exported for; kUnknown where that is open.
+  std::int64_t batch() const { return batch_; }
+
   void set_saw_integer_weight() { saw_integer_weight_ = true; }
   void set_saw_quantize() { saw_quantize_ = true; }
   void set_saw_quantized_operator() { saw_quantized_operator_ = true; }
@@ -82,6 +89,8 @@ class Importer {
   absl::Status DefineInputs();
   absl::Status DefineInitializers(const ::onnx::GraphProto& graph);
   void ReadValueInfo(const ::onnx::GraphProto& graph);
+  void FindBatch();
+  MaybeShape DeclaredShape(const ::onnx::ValueInfoProto& info) const;
   absl::Status RunNodes(const ::onnx::GraphProto& graph);
   absl::Status RunNode(const ::onnx::NodeProto& proto);
   void NameModule(const ::onnx::NodeProto& proto);
@@ -100,6 +109,8 @@ class Importer {
   std::map<std::string, graph::Shape> declared_;           // value_info
   std::map<std::string, int> module_calls_;
   std::vector<bool> constant_;                             // by value
+  std::int64_t batch_ = kUnknown;
+  std::string batch_name_;                                 // the name of an open batch: "batch"
   NodeOrigin current_;
   std::string current_op_;
   std::size_t nodes_run_ = 0;
@@ -112,7 +123,9 @@ Importer::Handler FindQuantizedOperator(std::string_view op_type);
 Importer::Handler FindMacOperator(std::string_view op_type);
 Importer::Handler FindElementwiseOperator(std::string_view op_type);
 Importer::Handler FindWindowOperator(std::string_view op_type);
-Importer::Handler FindShapeOperator(std::string_view op_type);
+Importer::Handler FindConstantOperator(std::string_view op_type);
+Importer::Handler FindSelectionOperator(std::string_view op_type);
+Importer::Handler FindExpansionOperator(std::string_view op_type);
 Importer::Handler FindLayoutOperator(std::string_view op_type);
 Importer::Handler FindReductionOperator(std::string_view op_type);
 Importer::Handler FindResizeOperator(std::string_view op_type);
@@ -120,7 +133,8 @@ Importer::Handler FindControlFlowOperator(std::string_view op_type);
 
 // --- shapes that are known in part ---
 
-using MaybeShape = std::optional<graph::Shape>;
+// Of all extents; kUnknown where one is not known, or the batch comes in twice.
+std::int64_t ProductOf(const graph::Shape& shape);
 MaybeShape BroadcastShape(const MaybeShape& a, const MaybeShape& b);
 // `axis` as 0..rank-1; nullopt if it is negative and the rank is not known, or out of range.
 std::optional<std::int64_t> NormalAxis(std::int64_t axis, const MaybeShape& shape);

@@ -22,55 +22,67 @@ absl::StatusOr<std::vector<std::int64_t>> AxesOf(const Importer& importer, const
   return importer.KnownIntegers(node, i, "list of axes");
 }
 
-// Sizes of a reshape: 0 keeps an axis, -1 infers one. A size that was the batch when the model was exported keeps it.
-absl::StatusOr<std::vector<std::int64_t>> ReshapeSizes(const NodeView& node, const Symbol& x) {
+// Sizes of a reshape: 0 keeps an axis, -1 infers one. What was the batch when the model was exported stays open.
+absl::StatusOr<std::vector<std::int64_t>> ReshapeSizes(const NodeView& node, const Symbol& x, std::int64_t batch) {
   const auto extents = AsExtents(node.in(1));
-  if (!extents) return node.Refuse("its shape is computed from values", "export the model with fixed shapes beyond the batch axis");
+  if (!extents)
+    return node.Refuse("its shape is computed from values", "export the model with fixed shapes beyond the batch axis");
+  const auto own = [&](std::size_t axis) { return x.shape && axis < x.shape->size() ? (*x.shape)[axis] : kUnknown; };
   std::vector<std::int64_t> sizes;
-  std::optional<std::size_t> unknown;
   for (std::size_t i = 0; i < extents->items.size(); ++i) {
     if (const auto* number = std::get_if<std::int64_t>(&extents->items[i])) {
-      if (*number < -1 || (*number == 0 && node.Int("allowzero", 0) != 0)) return node.Broken(absl::StrCat("has the size ", *number));
-      if (*number == 0 && x.shape && i >= x.shape->size()) return node.Broken("keeps an axis that its input does not have");
-      sizes.push_back(*number);
+      if (*number < -1 || (*number == 0 && node.Int("allowzero", 0) != 0))
+        return node.Broken(absl::StrCat("has the size ", *number));
+      if (*number == 0 && x.shape && i >= x.shape->size())
+        return node.Broken("keeps an axis that its input does not have");
+      const bool is_batch = batch > 0 && *number > 0 && BatchFactor(own(i)) > 0 && *number % batch == 0 &&
+                            BatchFactor(own(i)) == *number / batch;
+      sizes.push_back(is_batch ? 0 : *number);
       continue;
     }
     const Extent& extent = std::get<Extent>(extents->items[i]);
-    const bool same_axis = static_cast<std::size_t>(extent.axis) == i && (extent.value == x.value || i == 0);  // axis 0: the batch
-    if (!same_axis && unknown) {
-      return node.Refuse("has two sizes that depend on the input's shape", "export the model with fixed shapes beyond the batch axis");
-    }
-    if (!same_axis) unknown = i;
-    sizes.push_back(same_axis ? 0 : -1);
+    const bool same =
+        (extent.factor > 0 && extent.factor == BatchFactor(own(i))) ||
+        (extent.value == x.value && static_cast<std::size_t>(extent.axis) == i && extent.factor == BatchFactor(own(i)));
+    sizes.push_back(same ? 0 : -1);
   }
-  if (!sizes.empty() && sizes[0] > 0 && x.shape && !x.shape->empty() && (*x.shape)[0] == sizes[0]) sizes[0] = 0;
-  if (std::count(sizes.begin(), sizes.end(), -1) > 1) {
-    return node.Refuse("has two sizes that are to be inferred", "export the model with fixed shapes beyond the batch axis");
+  // All sizes are numbers, and the batch is in one of them: the one at its axis.
+  if (batch > 0 && std::none_of(sizes.begin(), sizes.end(), [](std::int64_t size) { return size < 1; })) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(2, sizes.size()); ++i) {
+      if (BatchFactor(own(i)) == 0 || sizes[i] % batch != 0) continue;
+      sizes[i] = -1;
+      break;
+    }
+  }
+  const auto inferred = [&] { return std::count(sizes.begin(), sizes.end(), -1); };
+  const auto* first = sizes.empty() ? nullptr : std::get_if<Extent>(&extents->items[0]);
+  if (inferred() > 1 && first != nullptr && first->factor == 1 && own(0) == kUnknown)
+    sizes[0] = 0;  // taken for the batch
+  if (inferred() > 1) {
+    return node.Refuse("has two sizes that depend on the input's shape",
+                       "export the model with fixed shapes beyond the batch axis");
   }
   return sizes;
 }
 
 MaybeShape ReshapedShape(const MaybeShape& from, const std::vector<std::int64_t>& sizes) {
   graph::Shape shape(sizes.begin(), sizes.end());
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == 0) shape[i] = from ? (*from)[i] : -1;
-  }
-  // What is inferred is known where every axis of the input is, up to the batch that both keep.
-  if (!from || sizes.empty()) return shape;
-  const bool keeps_batch = sizes[0] == 0;
-  std::int64_t in = 1, out = 1;
-  for (std::size_t i = keeps_batch ? 1 : 0; i < from->size(); ++i) {
-    if ((*from)[i] < 0 || __builtin_mul_overflow(in, (*from)[i], &in)) return shape;
-  }
   std::optional<std::size_t> inferred;
-  for (std::size_t i = keeps_batch ? 1 : 0; i < shape.size(); ++i) {
-    if (shape[i] < 0) {
+  graph::Shape others;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0) shape[i] = from ? (*from)[i] : kUnknown;
+    if (sizes[i] == -1) {
       inferred = i;
-    } else if (__builtin_mul_overflow(out, shape[i], &out)) {
-      return shape;
+    } else {
+      others.push_back(shape[i]);
     }
   }
-  if (inferred && out > 0) shape[*inferred] = in / out;
+  if (!from || !inferred) return shape;
+  const std::int64_t in = ProductOf(*from), out = ProductOf(others);
+  const std::int64_t in_factor = BatchFactor(in), out_factor = BatchFactor(out);
+  const std::int64_t dividend = in_factor > 0 ? in_factor : in, divisor = out_factor > 0 ? out_factor : out;
+  if (in == kUnknown || divisor < 1 || dividend % divisor != 0 || (in_factor == 0 && out_factor > 0)) return shape;
+  shape[*inferred] = in_factor > 0 && out_factor == 0 ? BatchTimes(dividend / divisor) : dividend / divisor;
   return shape;
 }
 
@@ -78,36 +90,41 @@ absl::StatusOr<Literal> ReshapedLiteral(const NodeView& node, const Literal& lit
   std::int64_t known = 1;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     if (sizes[i] == 0 && i < literal.value.shape().size()) sizes[i] = literal.value.dim(i);
-    if (sizes[i] >= 0 && __builtin_mul_overflow(known, sizes[i], &known)) return node.Broken("has sizes beyond 64 bits");
+    if (sizes[i] >= 0 && __builtin_mul_overflow(known, sizes[i], &known))
+      return node.Broken("has sizes beyond 64 bits");
   }
   for (std::int64_t& size : sizes) {
     if (size == -1) size = known == 0 ? 0 : literal.value.elements() / known;
   }
   if (sizes.size() > 8 || graph::ElementCount(sizes) != literal.value.elements()) {
-    return node.Broken(absl::StrCat("gives ", literal.value.elements(), " elements the shape ", graph::ToString(sizes)));
+    return node.Broken(
+        absl::StrCat("gives ", literal.value.elements(), " elements the shape ", graph::ToString(sizes)));
   }
   return Literal{.type = literal.type, .value = Reshaped(literal.value, std::move(sizes)), .range = literal.range};
 }
 
 Results Reshape(Importer& importer, const NodeView& node) {
   if (const auto* literal = std::get_if<Literal>(&node.in(0))) {
-    QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, Symbol{.shape = literal->value.shape()}));
+    QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes,
+                            ReshapeSizes(node, Symbol{.shape = literal->value.shape()}, kUnknown));
     QATGAP_ASSIGN_OR_RETURN(Literal result, ReshapedLiteral(node, *literal, std::move(sizes)));
     return One(std::move(result));
   }
   if (std::holds_alternative<Extents>(node.in(0))) {  // a list of sizes stays one; a single number may become a scalar
     Extents extents = std::get<Extents>(node.in(0));
     const auto sizes = AsExtents(node.in(1));
-    if (!sizes || sizes->items.size() > 1) return node.Refuse("reshapes a shape", "export the model with fixed shapes beyond the batch axis");
+    if (!sizes || sizes->items.size() > 1)
+      return node.Refuse("reshapes a shape", "export the model with fixed shapes beyond the batch axis");
     extents.scalar = sizes->items.empty();
     return One(std::move(extents));
   }
   const auto* original = std::get_if<Symbol>(&node.in(0));
   if (original == nullptr) return node.Broken("has no input");
-  QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, *original));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> sizes, ReshapeSizes(node, *original, importer.batch()));
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   MaybeShape shape = ReshapedShape(x.shape, sizes);
-  return One(importer.Moved(x, importer.Emit(OpKind::kReshape, {x.value}, graph::SizesAttributes{std::move(sizes)}), std::move(shape)));
+  return One(importer.Moved(x, importer.Emit(OpKind::kReshape, {x.value}, graph::SizesAttributes{std::move(sizes)}),
+                            std::move(shape)));
 }
 
 // Always two axes: those in front of `axis`, and the others.
@@ -129,12 +146,10 @@ Results Flatten(Importer& importer, const NodeView& node) {
     at = *normal;
   }
   if (at > 8) return node.Broken(absl::StrCat("flattens at axis ", axis));
-  graph::Shape shape{at == 0 ? 1 : at == 1 && x.shape && !x.shape->empty() ? x.shape->front() : -1, -1};
-  std::int64_t behind = 1;
-  for (std::size_t i = static_cast<std::size_t>(at); x.shape && behind >= 0 && i < x.shape->size(); ++i) {
-    if ((*x.shape)[i] < 0 || __builtin_mul_overflow(behind, (*x.shape)[i], &behind)) behind = -1;
+  graph::Shape shape{kUnknown, kUnknown};
+  if (x.shape && at <= static_cast<std::int64_t>(x.shape->size())) {
+    shape = {ProductOf({x.shape->begin(), x.shape->begin() + at}), ProductOf({x.shape->begin() + at, x.shape->end()})};
   }
-  if (x.shape) shape[1] = behind;
   ValueId value = x.value;
   const bool no_axis_behind = x.shape && at == static_cast<std::int64_t>(x.shape->size());
   if (at == 0) {
@@ -152,7 +167,8 @@ Results Transpose(Importer& importer, const NodeView& node) {
   std::vector<std::int64_t> order = node.Ints("perm");
   if (order.empty()) {
     const auto rank = RankOf(ShapeOf(node.in(0)));
-    if (!rank) return node.Refuse("reverses the axes of an input whose number of axes is not in the model", "give perm");
+    if (!rank)
+      return node.Refuse("reverses the axes of an input whose number of axes is not in the model", "give perm");
     for (std::size_t i = *rank; i-- > 0;) order.push_back(static_cast<std::int64_t>(i));
   }
   std::vector<std::int64_t> sorted = order;
@@ -168,8 +184,9 @@ Results Transpose(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   MaybeShape shape = x.shape;
   for (std::size_t i = 0; shape && i < order.size(); ++i) (*shape)[i] = (*x.shape)[static_cast<std::size_t>(order[i])];
-  const ValueId value = importer.IsConstant(x.value) && x.shape ? importer.PermuteConstant(x.value, order)
-                                                                : importer.Emit(OpKind::kPermute, {x.value}, graph::SizesAttributes{order});
+  const ValueId value = importer.IsConstant(x.value) && x.shape
+                            ? importer.PermuteConstant(x.value, order)
+                            : importer.Emit(OpKind::kPermute, {x.value}, graph::SizesAttributes{order});
   return One(importer.Moved(x, value, std::move(shape)));
 }
 
@@ -177,7 +194,8 @@ Results Unsqueeze(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> axes, AxesOf(importer, node, 1));
   if (std::holds_alternative<Extents>(node.in(0))) {
     Extents extents = std::get<Extents>(node.in(0));
-    if (!extents.scalar || axes.size() != 1) return node.Refuse("adds axes to a list of sizes", "export the model with fixed shapes beyond the batch axis");
+    if (!extents.scalar || axes.size() != 1)
+      return node.Refuse("adds axes to a list of sizes", "export the model with fixed shapes beyond the batch axis");
     extents.scalar = false;
     return One(std::move(extents));
   }
@@ -200,7 +218,8 @@ Results Unsqueeze(Importer& importer, const NodeView& node) {
       if (axis > static_cast<std::int64_t>(shape.size())) return node.Broken(absl::StrCat("adds axis ", axis));
       shape.insert(shape.begin() + axis, 1);
     }
-    return One(Literal{.type = literal->type, .value = Reshaped(literal->value, std::move(shape)), .range = literal->range});
+    return One(
+        Literal{.type = literal->type, .value = Reshaped(literal->value, std::move(shape)), .range = literal->range});
   }
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   ValueId value = x.value;
@@ -224,7 +243,8 @@ Results Squeeze(Importer& importer, const NodeView& node) {
   }
   MaybeShape shape = ShapeOf(node.in(0));
   if (axes.empty()) {
-    if (!shape || std::count(shape->begin(), shape->end(), -1) > 0) {
+    const auto open = [](std::int64_t extent) { return extent < 0; };
+    if (!shape || std::any_of(shape->begin(), shape->end(), open)) {
       return node.Refuse("removes every axis of 1, the batch too where it is one", "name the axes");
     }
     for (std::size_t i = 0; i < shape->size(); ++i) {
@@ -245,114 +265,27 @@ Results Squeeze(Importer& importer, const NodeView& node) {
     }
   }
   if (const auto* literal = std::get_if<Literal>(&node.in(0))) {
-    return One(Literal{.type = literal->type, .value = Reshaped(literal->value, *std::move(shape)), .range = literal->range});
+    return One(
+        Literal{.type = literal->type, .value = Reshaped(literal->value, *std::move(shape)), .range = literal->range});
   }
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   const ValueId value = importer.Call("aten::squeeze", "dims", {x.value}, {TensorArgument{0}, std::move(axes)});
   return One(importer.Moved(x, value, std::move(shape)));
 }
 
-// Expand(x, shape): a size of 1 keeps the input's extent.
-Results Expand(Importer& importer, const NodeView& node) {
-  QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
-  const auto extents = AsExtents(node.in(1));
-  if (!extents || !x.shape || extents->items.size() > 8) {
-    return node.Refuse("expands to a shape that is not in the model", "export the model with fixed shapes beyond the batch axis");
-  }
-  std::vector<std::int64_t> sizes(std::max(extents->items.size(), x.shape->size()), -1);
-  const std::size_t added = sizes.size() - x.shape->size(), skipped = sizes.size() - extents->items.size();
-  for (std::size_t i = skipped; i < sizes.size(); ++i) {
-    const auto* number = std::get_if<std::int64_t>(&extents->items[i - skipped]);
-    const bool has_axis = i >= added;
-    const std::int64_t own = has_axis ? (*x.shape)[i - added] : 1;
-    if (number == nullptr) {
-      if (own != 1 && has_axis) continue;  // the extent that it has already
-      return node.Refuse("repeats along an axis as often as its input is long", "export the model with a fixed batch, or let operators broadcast");
-    }
-    if (*number < 1 || *number > (std::int64_t{1} << 31)) return node.Broken(absl::StrCat("expands to ", *number));
-    if (*number != 1 || !has_axis) sizes[i] = own > 1 ? -1 : *number;
-  }
-  MaybeShape shape = graph::Shape(sizes.begin(), sizes.end());
-  for (std::size_t i = added; i < sizes.size(); ++i) {
-    if (sizes[i] == -1) (*shape)[i] = (*x.shape)[i - added];
-  }
-  const ValueId value = importer.Call("aten::expand", "", {x.value}, {TensorArgument{0}, std::move(sizes)});
-  return One(importer.Moved(x, value, std::move(shape)));
-}
-
-Results Tile(Importer& importer, const NodeView& node) {
-  QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
-  QATGAP_ASSIGN_OR_RETURN(std::vector<std::int64_t> repeats, importer.KnownIntegers(node, 1, "number of repeats"));
-  MaybeShape shape = x.shape;
-  if ((shape && shape->size() != repeats.size()) || std::any_of(repeats.begin(), repeats.end(), [](std::int64_t r) { return r < 1 || r > 1 << 20; })) {
-    return node.Broken("has repeats out of range, or for another number of axes");
-  }
-  for (std::size_t i = 0; shape && i < repeats.size(); ++i) {
-    if ((*shape)[i] >= 0) (*shape)[i] *= repeats[i];
-  }
-  return One(importer.Moved(x, importer.Call("aten::repeat", "", {x.value}, {TensorArgument{0}, std::move(repeats)}), std::move(shape)));
-}
-
-// Channels in LibTorch's order, (channel, y, x), from those of mode DCR, (y, x, channel), and back.
-std::vector<std::int64_t> BlockOrder(std::int64_t channels, std::int64_t block, bool to_torch) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(channels * block * block));
-  for (std::int64_t c = 0; c < channels; ++c) {
-    for (std::int64_t b = 0; b < block * block; ++b) {
-      const std::int64_t torch_at = c * block * block + b, onnx_at = b * channels + c;
-      order[static_cast<std::size_t>(to_torch ? torch_at : onnx_at)] = to_torch ? onnx_at : torch_at;
-    }
-  }
-  return order;
-}
-
-// DepthToSpace and SpaceToDepth.
-Results Blocks(Importer& importer, const NodeView& node) {
-  QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
-  const bool to_space = OperatorTypeOf(node) == "DepthToSpace";
-  const std::int64_t block = node.Int("blocksize", 0), area = block * block;
-  const std::string mode = node.String("mode", "DCR");
-  if (block < 1 || block > 64 || RankOf(x.shape).value_or(4) != 4) return node.Broken("has a blocksize or an input out of range");
-  const std::int64_t channels = x.shape ? (*x.shape)[1] : -1;
-  const bool reorders = !to_space || mode == "DCR";
-  if (reorders && (channels < 1 || (to_space && channels % area != 0))) {
-    return node.Refuse("reorders channels whose number is not in the model", "run onnx.shape_inference.infer_shapes first");
-  }
-  if (channels > 1 << 20) return node.Broken(absl::StrCat("has ", channels, " channels"));
-  ValueId value = x.value;
-  const auto select = [&](std::int64_t groups, bool to_torch) {
-    const std::vector<std::int64_t> order = BlockOrder(groups, block, to_torch);
-    const ValueId index = importer.Constant(graph::Tensor::Of<std::int64_t>({static_cast<std::int64_t>(order.size())}, order));
-    value = importer.Call("aten::index_select", "", {value, index}, {TensorArgument{0}, std::int64_t{1}, TensorArgument{1}});
-  };
-  if (to_space && reorders) select(channels / area, true);
-  value = importer.Call(to_space ? "aten::pixel_shuffle" : "aten::pixel_unshuffle", "", {value}, {TensorArgument{0}, block});
-  if (!to_space) select(channels, false);
-  MaybeShape shape = x.shape;
-  if (shape) {
-    (*shape)[1] = channels < 0 ? -1 : to_space ? channels / area : channels * area;
-    for (std::size_t i = 2; i < 4; ++i) {
-      if ((*shape)[i] >= 0) (*shape)[i] = to_space ? (*shape)[i] * block : (*shape)[i] / block;
-    }
-  }
-  return One(importer.Moved(x, value, std::move(shape)));
-}
-
-constexpr std::array<std::pair<std::string_view, Importer::Handler>, 9> kOperators = {{
+constexpr std::array<std::pair<std::string_view, Importer::Handler>, 5> kOperators = {{
     {"Reshape", Reshape},
     {"Flatten", Flatten},
     {"Transpose", Transpose},
     {"Unsqueeze", Unsqueeze},
     {"Squeeze", Squeeze},
-    {"Expand", Expand},
-    {"Tile", Tile},
-    {"DepthToSpace", Blocks},
-    {"SpaceToDepth", Blocks},
 }};
 
 }  // namespace
 
 Importer::Handler FindLayoutOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

@@ -24,7 +24,8 @@ absl::StatusOr<Symbol> Convolve(Importer& importer, const NodeView& node, const 
     return node.Broken(absl::StrCat("its kernel_shape is not that of its weight ", graph::ToString(shape)));
   }
   const std::int64_t groups = node.Int("group", 1);
-  if (groups < 1 || shape[0] % groups != 0) return node.Broken(absl::StrCat("has ", shape[0], " output channels in ", groups, " groups"));
+  if (groups < 1 || shape[0] % groups != 0)
+    return node.Broken(absl::StrCat("has ", shape[0], " output channels in ", groups, " groups"));
   QATGAP_ASSIGN_OR_RETURN(const Window window, WindowOf(node, kernel, x.shape));
   ValueId input = x.value;
   std::vector<std::int64_t> padding = window.begin;
@@ -56,7 +57,8 @@ absl::StatusOr<Symbol> Multiply(Importer& importer, const NodeView& node, const 
     if (result.shape) result.shape->back() = (*b.shape)[1];
     return result;
   }
-  result.value = importer.Call("aten::matmul", "", {a.value, b.value}, {graph::TensorArgument{0}, graph::TensorArgument{1}});
+  result.value =
+      importer.Call("aten::matmul", "", {a.value, b.value}, {graph::TensorArgument{0}, graph::TensorArgument{1}});
   if (bias) result.value = importer.Emit(OpKind::kAdd, {result.value, *bias});
   if (a.shape && b.shape && a.shape->size() >= 2 && b.shape->size() >= 2) {
     const graph::Shape batch_a(a.shape->begin(), a.shape->end() - 2), batch_b(b.shape->begin(), b.shape->end() - 2);
@@ -96,7 +98,8 @@ Results ConvTranspose(Importer& importer, const NodeView& node) {
   }
   const graph::Shape& shape = *weight.shape;
   QATGAP_ASSIGN_OR_RETURN(const Window window, WindowOf(node, {shape.begin() + 2, shape.end()}, x.shape));
-  if (!window.symmetric()) return node.Refuse("crops the two ends of an axis differently", "use equal pads and output_padding");
+  if (!window.symmetric())
+    return node.Refuse("crops the two ends of an axis differently", "use equal pads and output_padding");
   std::vector<std::int64_t> output_padding = node.Ints("output_padding");
   if (output_padding.empty()) output_padding.assign(window.kernel.size(), 0);
   const std::int64_t groups = node.Int("group", 1);
@@ -129,7 +132,8 @@ Results Gemm(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(Symbol a, importer.Operand(node, 0));
   QATGAP_ASSIGN_OR_RETURN(Symbol b, importer.Operand(node, 1));
   QATGAP_ASSIGN_OR_RETURN(const std::optional<ValueId> c, OptionalOperand(importer, node, 2));
-  if ((a.shape && a.shape->size() != 2) || (b.shape && b.shape->size() != 2)) return node.Broken("multiplies what are no matrices");
+  if ((a.shape && a.shape->size() != 2) || (b.shape && b.shape->size() != 2))
+    return node.Broken("multiplies what are no matrices");
   const auto swapped = [](Symbol& matrix) {
     if (matrix.shape) std::swap((*matrix.shape)[0], (*matrix.shape)[1]);
   };
@@ -159,7 +163,8 @@ Results MatMul(Importer& importer, const NodeView& node) {
 }
 
 Results BatchNormalization(Importer& importer, const NodeView& node) {
-  if (node.Int("training_mode", 0) != 0) return node.Refuse("is in training mode", "call model.eval() before the export");
+  if (node.Int("training_mode", 0) != 0)
+    return node.Refuse("is in training mode", "call model.eval() before the export");
   std::vector<ValueId> operands;
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
   operands.push_back(x.value);
@@ -183,7 +188,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 5> kOperato
 }  // namespace
 
 Importer::Handler FindMacOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

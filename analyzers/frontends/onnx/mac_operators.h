@@ -11,8 +11,8 @@ struct Window {
   bool symmetric() const { return begin == end; }
   bool padded() const;
 };
-// From kernel_shape (or `kernel`), strides, dilations, pads and auto_pad. `shape` is the input's, which SAME padding of a
-// stride beyond 1 needs.
+// From kernel_shape (or `kernel`), strides, dilations, pads and auto_pad. `shape` is the input's, which SAME padding of
+// a stride beyond 1 needs.
 absl::StatusOr<Window> WindowOf(const NodeView& node, std::vector<std::int64_t> kernel, const MaybeShape& shape);
 // The input's batch and channels (or `channels`), and the spatial extents behind the window.
 MaybeShape WindowShape(const MaybeShape& input, const Window& window, std::int64_t channels, bool ceil_mode);

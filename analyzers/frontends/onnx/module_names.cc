@@ -4,6 +4,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +25,8 @@ Metadata MetadataOf(const ::onnx::NodeProto& node) {
   const google::protobuf::UnknownFieldSet& fields = node.unknown_fields();
   for (int i = 0; i < fields.field_count(); ++i) {
     const google::protobuf::UnknownField& field = fields.field(i);
-    if (field.number() != kMetadataField || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) continue;
+    if (field.number() != kMetadataField || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      continue;
     ::onnx::StringStringEntryProto entry;
     if (!entry.ParseFromString(field.length_delimited())) continue;
     if (entry.key() == "pkg.torch.onnx.name_scopes") metadata.scopes = entry.value();
@@ -63,18 +65,6 @@ std::string StackOf(const std::vector<std::string>& scopes, const std::vector<st
     frames.push_back(scopes[i].empty() ? name : absl::StrCat(scopes[i], ": ", name));
   }
   return absl::StrJoin(frames, " > ");
-}
-
-void StripSuffixes(std::string& name, std::initializer_list<std::string_view> suffixes) {
-  for (bool stripped = true; stripped;) {
-    stripped = false;
-    for (const std::string_view suffix : suffixes) {
-      if (name.size() > suffix.size() && std::string_view(name).ends_with(suffix)) {
-        name.resize(name.size() - suffix.size());
-        stripped = true;
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -134,7 +124,8 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
     origin.named = !origin.module_path.empty();
     const std::vector<std::string> classes = PythonStrings(metadata.classes);
     origin.module_stack = StackOf(scopes, classes);
-    origin.of_batch_norm = classes.size() == scopes.size() && LastComponent(classes[classes.size() - 2]).starts_with("BatchNorm");
+    origin.of_batch_norm =
+        classes.size() == scopes.size() && LastComponent(classes[classes.size() - 2]).starts_with("BatchNorm");
     if (origin.named) return origin;
   }
   origin.module_path = ModuleOfNodeName(node.name());
@@ -142,9 +133,22 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node) {
   return origin;
 }
 
+std::string WithoutToolSuffix(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kSuffixes = {"_quantized", "_quant", "_QuantizeLinear_Input",
+                                                         "_DequantizeLinear_Output"};
+  for (bool stripped = true; stripped;) {
+    stripped = false;
+    for (const std::string_view suffix : kSuffixes) {
+      if (name.size() <= suffix.size() || !name.ends_with(suffix)) continue;
+      name.remove_suffix(suffix.size());
+      stripped = true;
+    }
+  }
+  return std::string(name);
+}
+
 std::string ModuleOfWeight(std::string_view initializer) {
-  std::string name(initializer);
-  StripSuffixes(name, {"_quantized", "_quant", "_QuantizeLinear_Input", "_DequantizeLinear_Output"});
+  std::string name = WithoutToolSuffix(initializer);
   if (name.find("::") != std::string::npos) return "";
   const std::size_t dot = name.find_last_of('.');
   if (dot == std::string::npos) return "";

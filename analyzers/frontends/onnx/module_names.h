@@ -25,6 +25,9 @@ NodeOrigin OriginOf(const ::onnx::NodeProto& node);
 // "layer1.0.conv" of "layer1.0.conv.weight_quantized"; empty where the name tells nothing ("onnx::Conv_106", "val_3").
 std::string ModuleOfWeight(std::string_view initializer);
 
+// "node_MatMul_8" of "node_MatMul_8_quant": without what quantization tools append.
+std::string WithoutToolSuffix(std::string_view name);
+
 // The names of "/layer1/0/conv/Conv" as a module path, "layer1.0.conv"; empty without a '/'.
 std::string ModuleOfNodeName(std::string_view node_name);
 

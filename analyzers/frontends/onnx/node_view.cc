@@ -35,7 +35,8 @@ float NodeView::Float(std::string_view name, float fallback) const {
 double NodeView::Decimal(std::string_view name, float fallback) const {
   const float value = Float(name, fallback);
   std::array<char, 32> text;
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;  // the shortest that reads back as `value`
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value).ptr;  // the shortest that reads back as `value`
   double decimal = 0;
   return std::from_chars(text.data(), end, decimal).ec == std::errc() ? decimal : static_cast<double>(value);
 }
@@ -58,7 +59,8 @@ const ::onnx::GraphProto* NodeView::Graph(std::string_view name) const {
 
 std::string NodeView::Label() const {
   const std::string& shown = !proto_.name().empty() || proto_.output_size() == 0 ? proto_.name() : proto_.output(0);
-  return absl::StrCat("operator ", proto_.domain().empty() ? "" : proto_.domain() + ".", proto_.op_type(), " '", shown, "'");
+  return absl::StrCat("operator ", proto_.domain().empty() ? "" : proto_.domain() + ".", proto_.op_type(), " '", shown,
+                      "'");
 }
 
 absl::Status NodeView::Refuse(std::string_view what, std::string_view remedy) const {

@@ -21,18 +21,26 @@ class NodeProto;
 
 namespace qatgap::frontends::onnx {
 
+// Extents in a shape that is known in part: 0 and up is known, kUnknown is not, and BatchTimes(k) is k times the number
+// of samples, the extent of axis 0 of the model's inputs.
+inline constexpr std::int64_t kUnknown = -1;
+constexpr std::int64_t BatchTimes(std::int64_t factor) { return -1 - factor; }
+constexpr std::int64_t BatchFactor(std::int64_t extent) { return extent < kUnknown ? -1 - extent : 0; }
+
 // A value that depends on the model's inputs, or that the graph computes from constants.
 struct Symbol {
   graph::ValueId value = -1;
   int type = element::kFloat;  // of the ONNX tensor
   std::shared_ptr<const numerics::QuantParams> codes{};  // set: the value holds codes on this grid
-  std::optional<graph::Shape> shape{};  // nullopt: rank not known; -1: extent not known
+  std::optional<graph::Shape> shape{};  // nullopt: rank not known
 };
 
-// Integers computed from shapes: each known, or the extent of an axis of a value when the model runs.
+// Integers computed from shapes: each known, or from the extent of an axis of a value when the model runs.
 struct Extent {
   graph::ValueId value = -1;
   int axis = 0;
+  int rank = 0;             // of the value; 0 where it is codes
+  std::int64_t factor = 0;  // of the batch, where it is a multiple; else 0, and it is the extent itself
 };
 struct Extents {
   std::vector<std::variant<std::int64_t, Extent>> items;
@@ -56,7 +64,8 @@ class NodeView {
   // Attributes; the fallback where the node has none of that name.
   std::int64_t Int(std::string_view name, std::int64_t fallback) const;
   float Float(std::string_view name, float fallback) const;
-  // The double that a binary32 attribute was written from: 1e-5, not 9.999999747378752e-06. Both are one binary32 number.
+  // The double that a binary32 attribute was written from: 1e-5, not 9.999999747378752e-06. Both are one binary32
+  // number.
   double Decimal(std::string_view name, float fallback) const;
   std::string String(std::string_view name, std::string_view fallback) const;
   std::vector<std::int64_t> Ints(std::string_view name) const;  // empty where there is none
@@ -66,7 +75,8 @@ class NodeView {
 
   // "operator Conv 'conv1'": for messages.
   std::string Label() const;
-  // FAILED_PRECONDITION: "operator Conv 'conv1' in module 'layer1': <what>; <remedy>". The module is added by the importer.
+  // FAILED_PRECONDITION: "operator Conv 'conv1' in module 'layer1': <what>; <remedy>". The module is added by the
+  // importer.
   absl::Status Refuse(std::string_view what, std::string_view remedy) const;
   // INVALID_ARGUMENT: the file contradicts itself.
   absl::Status Broken(std::string_view what) const;

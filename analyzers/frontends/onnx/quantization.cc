@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/frontends/onnx/quant_inputs.h"
+#include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
@@ -17,7 +18,8 @@ absl::StatusOr<QuantParams> ParamsFrom(const NodeView& node, std::size_t scale, 
                                        std::int64_t axis, const MaybeShape& shape) {
   const auto* scales = std::get_if<Literal>(&node.in(scale));
   if (scales == nullptr || !IsReal(scales->type)) {
-    return node.Refuse("its scale is not a constant", "freeze the quantizers before export (dynamic quantization has no fixed grid)");
+    return node.Refuse("its scale is not a constant",
+                       "freeze the quantizers before export (dynamic quantization has no fixed grid)");
   }
   const auto range = CodeRangeOf(type);
   if (!range) return node.Refuse(absl::StrCat("its codes are ", ElementName(type)), "use integers of 4 to 32 bits");
@@ -26,15 +28,18 @@ absl::StatusOr<QuantParams> ParamsFrom(const NodeView& node, std::size_t scale, 
   if (node.has(zero_point)) {
     const auto* literal = std::get_if<Literal>(&node.in(zero_point));
     const auto integers = literal == nullptr ? std::nullopt : Integers(*literal);
-    if (!integers) return node.Refuse("its zero point is not a constant integer", "freeze the quantizers before export");
+    if (!integers)
+      return node.Refuse("its zero point is not a constant integer", "freeze the quantizers before export");
     if (literal->type != type) {
-      return node.Broken(absl::StrCat("its zero point is ", ElementName(literal->type), ", its codes are ", ElementName(type)));
+      return node.Broken(
+          absl::StrCat("its zero point is ", ElementName(literal->type), ", its codes are ", ElementName(type)));
     }
     params.zero_points = *integers;
   } else {
     params.zero_points.assign(params.scales.size(), 0);
   }
-  if (params.zero_points.size() == 1 && params.scales.size() > 1) params.zero_points.assign(params.scales.size(), params.zero_points[0]);
+  if (params.zero_points.size() == 1 && params.scales.size() > 1)
+    params.zero_points.assign(params.scales.size(), params.zero_points[0]);
   if (params.scales.empty() || scales->value.shape().size() > 1) {
     return node.Refuse(absl::StrCat("its scales are of shape ", graph::ToString(scales->value.shape())),
                        "quantize per tensor or per channel, not in blocks");
@@ -57,7 +62,8 @@ int TypeOfZeroPoint(const NodeView& node, std::size_t zero_point, int fallback) 
   return literal == nullptr ? fallback : literal->type;
 }
 
-absl::StatusOr<Symbol> DequantizedConstant(Importer& importer, const NodeView&, const Literal& codes, QuantParams params) {
+absl::StatusOr<Symbol> DequantizedConstant(Importer& importer, const NodeView&, const Literal& codes,
+                                           QuantParams params) {
   if (codes.type != element::kInt32) importer.set_saw_integer_weight();
   if (codes.range) {
     params.quant_min = codes.range->min;
@@ -72,14 +78,18 @@ namespace {
 
 // The scale and zero point that codes are read with must be those they were made with.
 absl::Status CheckSameGrid(const NodeView& node, const QuantParams& made, const QuantParams& read) {
-  if (made.scales == read.scales && made.zero_points == read.zero_points && made.axis == read.axis) return absl::OkStatus();
-  return node.Refuse(absl::StrCat("reads codes with ", numerics::ToString(read), " that were made with ", numerics::ToString(made)),
-                     "requantize with a DequantizeLinear and a QuantizeLinear");
+  if (made.scales == read.scales && made.zero_points == read.zero_points && made.axis == read.axis)
+    return absl::OkStatus();
+  return node.Refuse(
+      absl::StrCat("reads codes with ", numerics::ToString(read), " that were made with ", numerics::ToString(made)),
+      "requantize with a DequantizeLinear and a QuantizeLinear");
 }
 
 // Codes that are a model input: real = (code - zero point) * scale, put on that grid, which is exact.
 Symbol CodesOfIntegerInput(Importer& importer, const Symbol& input, const QuantParams& params) {
-  const auto number = [&](double value) { return importer.Constant(graph::Tensor::Of<float>({}, std::array{static_cast<float>(value)})); };
+  const auto number = [&](double value) {
+    return importer.Constant(graph::Tensor::Of<float>({}, std::array{static_cast<float>(value)}));
+  };
   graph::ValueId real = importer.Call("aten::to", "dtype", {input.value}, {graph::TensorArgument{0}, std::int64_t{6}});
   real = importer.Emit(OpKind::kSub, {real, number(static_cast<double>(params.zero_point()))});
   real = importer.Emit(OpKind::kMul, {real, number(params.scale())});
@@ -94,16 +104,32 @@ absl::StatusOr<Symbol> Dequantized(Importer& importer, const NodeView& node, std
   }
   const auto* symbol = std::get_if<Symbol>(&node.in(first));
   if (symbol == nullptr) return node.Broken("has no codes to dequantize");
-  QATGAP_ASSIGN_OR_RETURN(const QuantParams params, ParamsFrom(node, first + 1, first + 2, symbol->type, axis, symbol->shape));
+  QATGAP_ASSIGN_OR_RETURN(const QuantParams params,
+                          ParamsFrom(node, first + 1, first + 2, symbol->type, axis, symbol->shape));
   Symbol codes = *symbol;
   if (codes.codes == nullptr) {
     if (IsReal(codes.type)) return node.Broken("dequantizes a real value");
-    if (params.per_channel()) return node.Refuse("dequantizes integers per channel that no QuantizeLinear made", "quantize per tensor");
+    if (params.per_channel())
+      return node.Refuse("dequantizes integers per channel that no QuantizeLinear made", "quantize per tensor");
     codes = CodesOfIntegerInput(importer, codes, params);
   } else {
     QATGAP_RETURN_IF_ERROR(CheckSameGrid(node, *codes.codes, params));
   }
   return Symbol{.value = importer.Dequantize(codes.value), .type = element::kFloat, .shape = codes.shape};
+}
+
+// Dequantized integers as plain reals: a tool that takes a copied weight for an activation quantizes it once more.
+graph::ValueId WithoutOwnGrid(Importer& importer, graph::ValueId real) {
+  const graph::Node* dequantize = importer.graph().producer(real);
+  if (dequantize == nullptr || dequantize->kind != OpKind::kDequantize) return real;
+  const graph::Node* codes = importer.graph().producer(dequantize->inputs[0]);
+  if (codes == nullptr || codes->kind != OpKind::kConstant) return real;
+  const auto constant = std::get<graph::ConstantAttributes>(codes->attributes);
+  graph::Tensor reals(graph::DType::kFloat32, constant.value.shape());
+  const numerics::ChannelExtents e = numerics::ExtentsAlong(constant.value.shape(), *constant.qparams);
+  numerics::DequantizeCodes(constant.value.data<std::int32_t>(), *constant.qparams, e.outer, e.channels, e.inner,
+                            reals.mutable_data<float>());
+  return importer.Constant(std::move(reals));
 }
 
 // QuantizeLinear(x, scale, zero point)
@@ -114,7 +140,7 @@ Results QuantizeLinear(Importer& importer, const NodeView& node) {
   const int type = TypeOfZeroPoint(node, 2, wanted != 0 ? wanted : element::kUint8);
   QATGAP_ASSIGN_OR_RETURN(QuantParams params, ParamsFrom(node, 1, 2, type, node.Int("axis", 1), x.shape));
   importer.set_saw_quantize();
-  return One(importer.Quantize(x.value, std::move(params), type, x.shape));
+  return One(importer.Quantize(WithoutOwnGrid(importer, x.value), std::move(params), type, x.shape));
 }
 
 // DequantizeLinear(codes, scale, zero point)
@@ -155,9 +181,11 @@ Results ClipCodes(Importer& importer, const NodeView& node, const Symbol& codes)
 
 Results ClipIntegerLiteral(const Importer& importer, const NodeView& node, const Literal& literal) {
   const auto range = CodeRangeOf(literal.type);
-  if (!range) return node.Refuse(absl::StrCat("clips constants of ", ElementName(literal.type)), "fold constants before export");
+  if (!range)
+    return node.Refuse(absl::StrCat("clips constants of ", ElementName(literal.type)), "fold constants before export");
   QATGAP_ASSIGN_OR_RETURN(const CodeRange bounds, CodeBounds(importer, node, literal.range.value_or(*range)));
-  Literal clipped{.type = literal.type, .value = graph::Tensor(graph::DType::kInt32, literal.value.shape()), .range = bounds};
+  Literal clipped{
+      .type = literal.type, .value = graph::Tensor(graph::DType::kInt32, literal.value.shape()), .range = bounds};
   const auto from = literal.value.data<std::int32_t>();
   std::transform(from.begin(), from.end(), clipped.value.mutable_data<std::int32_t>().begin(), [&](std::int32_t v) {
     return static_cast<std::int32_t>(std::clamp<std::int64_t>(v, bounds.min, bounds.max));
@@ -185,7 +213,8 @@ Results Clip(Importer& importer, const NodeView& node) {
   if (low == 0.0 && !high) {
     result.value = importer.Emit(OpKind::kRelu, {x.value});
   } else if (low || high) {
-    result.value = importer.Emit(OpKind::kClamp, {x.value}, graph::ClampAttributes{low.value_or(-infinity), high.value_or(infinity)});
+    result.value = importer.Emit(OpKind::kClamp, {x.value},
+                                 graph::ClampAttributes{low.value_or(-infinity), high.value_or(infinity)});
   }
   return One(std::move(result));
 }
@@ -218,7 +247,8 @@ absl::StatusOr<Symbol> DequantizedInput(Importer& importer, const NodeView& node
 }
 
 Importer::Handler FindQuantizationOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

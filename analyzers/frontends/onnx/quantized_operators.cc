@@ -32,16 +32,18 @@ struct Weight {
 // (codes, scale, zero point) from input `first` on; scales along `axis`.
 absl::StatusOr<Weight> ConstantWeight(Importer& importer, const NodeView& node, std::size_t first, std::int64_t axis) {
   const auto* literal = std::get_if<Literal>(&node.in(first));
-  if (literal == nullptr) return node.Refuse("its weight is not a constant", "export the model in quantize/dequantize form");
+  if (literal == nullptr)
+    return node.Refuse("its weight is not a constant", "export the model in quantize/dequantize form");
   Weight weight;
-  QATGAP_ASSIGN_OR_RETURN(weight.params, ParamsFrom(node, first + 1, first + 2, literal->type, axis, literal->value.shape()));
+  QATGAP_ASSIGN_OR_RETURN(weight.params,
+                          ParamsFrom(node, first + 1, first + 2, literal->type, axis, literal->value.shape()));
   QATGAP_ASSIGN_OR_RETURN(weight.real, DequantizedConstant(importer, node, *literal, weight.params));
   return weight;
 }
 
 // An int32 bias of scale s_x * s_w[c], the exact product, and zero point 0.
-absl::StatusOr<std::optional<ValueId>> StoredBias(Importer& importer, const NodeView& node, std::size_t i, double input_scale,
-                                                  const QuantParams& weight) {
+absl::StatusOr<std::optional<ValueId>> StoredBias(Importer& importer, const NodeView& node, std::size_t i,
+                                                  double input_scale, const QuantParams& weight) {
   if (!node.has(i)) return std::optional<ValueId>();
   const auto* literal = std::get_if<Literal>(&node.in(i));
   if (literal == nullptr || literal->type != element::kInt32 || literal->value.shape().size() != 1) {
@@ -53,7 +55,8 @@ absl::StatusOr<std::optional<ValueId>> StoredBias(Importer& importer, const Node
   params.zero_points.assign(params.scales.size(), 0);
   if (params.scales.size() > 1) {
     params.axis = 0;
-    if (static_cast<std::int64_t>(params.scales.size()) != literal->value.elements()) return node.Broken("has a bias for another number of channels");
+    if (static_cast<std::int64_t>(params.scales.size()) != literal->value.elements())
+      return node.Broken("has a bias for another number of channels");
   }
   QATGAP_RETURN_IF_ERROR(numerics::Validate(params, "its bias"));
   return std::optional<ValueId>(importer.Dequantize(importer.CodeConstant(literal->value, std::move(params))));
@@ -65,7 +68,8 @@ absl::StatusOr<double> InputScale(const Importer& importer, const NodeView& node
 
 // QLinearConv(x, s, z, w, s, z, y_scale, y_zero_point, bias)
 Results QLinearConv(Importer& importer, const NodeView& node) {
-  if (node.Int("channels_last", 0) != 0) return node.Refuse("has its channels last", "export the model with channels first");
+  if (node.Int("channels_last", 0) != 0)
+    return node.Refuse("has its channels last", "export the model with channels first");
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, DequantizedInput(importer, node, 0));
   QATGAP_ASSIGN_OR_RETURN(const Weight weight, ConstantWeight(importer, node, 3, 0));
   QATGAP_ASSIGN_OR_RETURN(const double scale, InputScale(importer, node, 1));
@@ -122,15 +126,20 @@ Results QLinearBinary(Importer& importer, const NodeView& node) {
 Results QLinearConcat(Importer& importer, const NodeView& node) {
   std::vector<ValueId> parts;
   MaybeShape shape;
+  std::int64_t extent = 0;
   const std::int64_t axis = node.Int("axis", 1);
   if (node.size() < 5 || node.size() % 3 != 2) return node.Broken(absl::StrCat("has ", node.size(), " inputs"));
   for (std::size_t i = 2; i < node.size(); i += 3) {
     QATGAP_ASSIGN_OR_RETURN(const Symbol x, DequantizedInput(importer, node, i));
     parts.push_back(x.value);
-    shape = x.shape;
+    const auto normal = NormalAxis(axis, x.shape);
+    const std::int64_t own = x.shape && normal ? (*x.shape)[static_cast<std::size_t>(*normal)] : kUnknown;
+    extent = own < 0 || extent < 0 ? kUnknown : extent + own;
+    shape = normal ? x.shape : std::nullopt;
+    if (shape) (*shape)[static_cast<std::size_t>(*normal)] = extent;
   }
-  if (const auto normal = NormalAxis(axis, shape); shape && normal) (*shape)[static_cast<std::size_t>(*normal)] = -1;
-  const Symbol y{.value = importer.Emit(OpKind::kConcat, std::move(parts), graph::AxisAttributes{axis}), .shape = std::move(shape)};
+  const Symbol y{.value = importer.Emit(OpKind::kConcat, std::move(parts), graph::AxisAttributes{axis}),
+                 .shape = std::move(shape)};
   return Requantize(importer, node, y, 0);
 }
 
@@ -138,7 +147,8 @@ Results QLinearConcat(Importer& importer, const NodeView& node) {
 using RealOperator = absl::StatusOr<Symbol> (*)(Importer&, const NodeView&, const Symbol&);
 template <RealOperator kOperator>
 Results QLinearUnary(Importer& importer, const NodeView& node) {
-  if (node.Int("channels_last", 0) != 0) return node.Refuse("has its channels last", "export the model with channels first");
+  if (node.Int("channels_last", 0) != 0)
+    return node.Refuse("has its channels last", "export the model with channels first");
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, DequantizedInput(importer, node, 0));
   QATGAP_ASSIGN_OR_RETURN(const Symbol y, kOperator(importer, node, x));
   return Requantize(importer, node, y, 3);
@@ -146,7 +156,8 @@ Results QLinearUnary(Importer& importer, const NodeView& node) {
 
 absl::StatusOr<Symbol> LeakyReluOf(Importer& importer, const NodeView& node, const Symbol& x) {
   const double alpha = static_cast<double>(node.Float("alpha", 0.01F));
-  return Symbol{.value = importer.Call("aten::leaky_relu", "", {x.value}, {TensorArgument{0}, alpha}), .shape = x.shape};
+  return Symbol{.value = importer.Call("aten::leaky_relu", "", {x.value}, {TensorArgument{0}, alpha}),
+                .shape = x.shape};
 }
 
 absl::StatusOr<Symbol> SigmoidOf(Importer& importer, const NodeView&, const Symbol& x) {
@@ -156,7 +167,8 @@ absl::StatusOr<Symbol> SigmoidOf(Importer& importer, const NodeView&, const Symb
 absl::StatusOr<Symbol> SoftmaxOf(Importer& importer, const NodeView& node, const Symbol& x) {
   const std::int64_t axis = node.Int("axis", -1);
   const bool last = axis == -1 || (x.shape && axis + 1 == static_cast<std::int64_t>(x.shape->size()));
-  if (node.Int("opset", 13) < 13 && !last) return node.Refuse("normalises several axes at once", "export with opset 13 or newer");
+  if (node.Int("opset", 13) < 13 && !last)
+    return node.Refuse("normalises several axes at once", "export with opset 13 or newer");
   return Symbol{.value = importer.Call("aten::softmax", "int", {x.value}, {TensorArgument{0}, axis}), .shape = x.shape};
 }
 
@@ -177,7 +189,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 11> kOperat
 }  // namespace
 
 Importer::Handler FindQuantizedOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

@@ -23,13 +23,15 @@ struct Reduction {
 
 // Axes from an attribute (older opsets) or from input 1; none: every axis.
 absl::StatusOr<Reduction> ReductionOf(const Importer& importer, const NodeView& node, const MaybeShape& shape) {
-  Reduction reduction{.axes = node.Ints("axes"), .keep_dims = node.Int("keepdims", 1) != 0, .nothing = false, .shape = std::nullopt};
+  Reduction reduction{
+      .axes = node.Ints("axes"), .keep_dims = node.Int("keepdims", 1) != 0, .nothing = false, .shape = std::nullopt};
   if (node.has(1)) {
     QATGAP_ASSIGN_OR_RETURN(reduction.axes, importer.KnownIntegers(node, 1, "list of axes"));
   }
   if (reduction.axes.empty()) {
     reduction.nothing = node.Int("noop_with_empty_axes", 0) != 0;
-    if (!shape) return node.Refuse("reduces every axis of an input whose number of axes is not in the model", "name the axes");
+    if (!shape)
+      return node.Refuse("reduces every axis of an input whose number of axes is not in the model", "name the axes");
     for (std::size_t axis = 0; axis < shape->size(); ++axis) reduction.axes.push_back(static_cast<std::int64_t>(axis));
   }
   if (!shape) return reduction;
@@ -79,13 +81,15 @@ Results LogSumExp(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
   QATGAP_ASSIGN_OR_RETURN(Reduction reduction, ReductionOf(importer, node, x.shape));
   if (reduction.nothing) return One(x);
-  const ValueId value = importer.Call("aten::logsumexp", "", {x.value}, {TensorArgument{0}, std::move(reduction.axes), reduction.keep_dims});
+  const ValueId value = importer.Call("aten::logsumexp", "", {x.value},
+                                      {TensorArgument{0}, std::move(reduction.axes), reduction.keep_dims});
   return One(Symbol{.value = value, .shape = std::move(reduction.shape)});
 }
 
 // The first of equal elements, as LibTorch gives it.
 Results ArgExtremum(Importer& importer, const NodeView& node) {
-  if (node.Int("select_last_index", 0) != 0) return node.Refuse("picks the last of equal elements", "pick the first one");
+  if (node.Int("select_last_index", 0) != 0)
+    return node.Refuse("picks the last of equal elements", "pick the first one");
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   const bool keep = node.Int("keepdims", 1) != 0;
   const std::int64_t axis = node.Int("axis", 0);
@@ -109,10 +113,12 @@ Results TopK(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const std::vector<std::int64_t> count, importer.KnownIntegers(node, 1, "number of elements"));
   if (count.size() != 1 || count[0] < 1) return node.Broken("takes a number of elements that is none");
   const std::int64_t axis = node.Int("axis", -1);
-  const std::vector<ValueId> parts =
-      importer.CallMany("aten::topk", "", {x.value}, {TensorArgument{0}, count[0], axis, node.Int("largest", 1) != 0, node.Int("sorted", 1) != 0}, 2);
+  const std::vector<ValueId> parts = importer.CallMany(
+      "aten::topk", "", {x.value},
+      {TensorArgument{0}, count[0], axis, node.Int("largest", 1) != 0, node.Int("sorted", 1) != 0}, 2);
   MaybeShape shape = x.shape;
-  if (const auto normal = NormalAxis(axis, shape); shape && normal) (*shape)[static_cast<std::size_t>(*normal)] = count[0];
+  if (const auto normal = NormalAxis(axis, shape); shape && normal)
+    (*shape)[static_cast<std::size_t>(*normal)] = count[0];
   std::vector<Slot> results = One(Symbol{.value = parts[0], .shape = shape});
   results.emplace_back(Symbol{.value = parts[1], .type = element::kInt64, .shape = shape});
   return results;
@@ -135,7 +141,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 11> kOperat
 }  // namespace
 
 Importer::Handler FindReductionOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

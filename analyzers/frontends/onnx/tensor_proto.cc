@@ -63,7 +63,8 @@ int BitsOf(int type) {
 DType StoredAs(int type) {
   if (IsReal(type)) return DType::kFloat32;
   if (type == element::kBool) return DType::kBool;
-  return type == element::kInt64 || type == element::kUint32 || type == element::kUint64 ? DType::kInt64 : DType::kInt32;
+  return type == element::kInt64 || type == element::kUint32 || type == element::kUint64 ? DType::kInt64
+                                                                                         : DType::kInt32;
 }
 
 // Calls `set(i, element)` for each element of type T in `raw`.
@@ -92,9 +93,11 @@ void FillFromRaw(const std::string& raw, Literal& literal) {
     case element::kDouble:
       return ForEachRaw<double>(raw, [out = reals()](std::size_t i, double v) { out[i] = static_cast<float>(v); });
     case element::kFloat16:
-      return ForEachRaw<std::uint16_t>(raw, [out = reals()](std::size_t i, std::uint16_t v) { out[i] = FromFloat16(v); });
+      return ForEachRaw<std::uint16_t>(raw,
+                                       [out = reals()](std::size_t i, std::uint16_t v) { out[i] = FromFloat16(v); });
     case element::kBfloat16:
-      return ForEachRaw<std::uint16_t>(raw, [out = reals()](std::size_t i, std::uint16_t v) { out[i] = FromBfloat16(v); });
+      return ForEachRaw<std::uint16_t>(raw,
+                                       [out = reals()](std::size_t i, std::uint16_t v) { out[i] = FromBfloat16(v); });
     case element::kInt8:
       return ForEachRaw<std::int8_t>(raw, [out = ints()](std::size_t i, std::int8_t v) { out[i] = v; });
     case element::kUint8:
@@ -111,7 +114,8 @@ void FillFromRaw(const std::string& raw, Literal& literal) {
     case element::kUint64:
       return ForEachRaw<std::int64_t>(raw, [out = longs()](std::size_t i, std::int64_t v) { out[i] = v; });
     case element::kBool:
-      return ForEachRaw<std::uint8_t>(raw, [out = value.mutable_data<bool>()](std::size_t i, std::uint8_t v) { out[i] = v != 0; });
+      return ForEachRaw<std::uint8_t>(
+          raw, [out = value.mutable_data<bool>()](std::size_t i, std::uint8_t v) { out[i] = v != 0; });
     default: {
       const auto out = ints();
       for (std::size_t i = 0; i < out.size(); ++i) {
@@ -254,19 +258,23 @@ std::optional<CodeRange> CodeRangeOf(int type) {
 }
 
 absl::StatusOr<Literal> DecodeTensor(const ::onnx::TensorProto& proto, std::string_view fallback_name) {
-  const std::string who = absl::StrCat("tensor '", proto.name().empty() ? std::string(fallback_name) : proto.name(), "'");
+  const std::string who =
+      absl::StrCat("tensor '", proto.name().empty() ? std::string(fallback_name) : proto.name(), "'");
   if (proto.data_location() == ::onnx::TensorProto::EXTERNAL || proto.external_data_size() != 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        who, " keeps its data in another file, which was not given; save the model with all data inside: "
-             "onnx.save(onnx.load(path), path, save_as_external_data=False), or torch.onnx.export(..., external_data=False)"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(who,
+                     " keeps its data in another file, which was not given; save the model with all data inside: "
+                     "onnx.save(onnx.load(path), path, save_as_external_data=False), or torch.onnx.export(..., "
+                     "external_data=False)"));
   }
   const int type = proto.data_type();
   const int bits = BitsOf(type);
   if (bits == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(who, " has elements of ", ElementName(type), ", which are not taken; use float32 and 4 to 32 bit integers"));
+    return absl::FailedPreconditionError(absl::StrCat(who, " has elements of ", ElementName(type),
+                                                      ", which are not taken; use float32 and 4 to 32 bit integers"));
   }
-  if (proto.has_segment()) return absl::FailedPreconditionError(absl::StrCat(who, " is stored in segments; save it whole"));
+  if (proto.has_segment())
+    return absl::FailedPreconditionError(absl::StrCat(who, " is stored in segments; save it whole"));
   const bool raw = proto.has_raw_data();
   // What the stored bytes can hold bounds the element count before anything is allocated.
   const std::int64_t stored = raw ? static_cast<std::int64_t>(proto.raw_data().size()) * 8 / bits
@@ -275,8 +283,8 @@ absl::StatusOr<Literal> DecodeTensor(const ::onnx::TensorProto& proto, std::stri
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) {
     if (extent < 0 || shape.size() > 8 || (extent != 0 && count > stored / extent)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(who, " of shape ", graph::ToString(shape), " holds only ", stored, " elements; the file is damaged"));
+      return absl::InvalidArgumentError(absl::StrCat(who, " of shape ", graph::ToString(shape), " holds only ", stored,
+                                                     " elements; the file is damaged"));
     }
     count *= extent;
   }
@@ -314,7 +322,8 @@ Tensor Permuted(const Tensor& value, const std::vector<std::int64_t>& permutatio
   const graph::Shape& from = value.shape();
   const std::size_t rank = from.size();
   std::vector<std::size_t> stride_of(rank, 1), stride(rank);
-  for (std::size_t axis = rank; axis-- > 1;) stride_of[axis - 1] = stride_of[axis] * static_cast<std::size_t>(from[axis]);
+  for (std::size_t axis = rank; axis-- > 1;)
+    stride_of[axis - 1] = stride_of[axis] * static_cast<std::size_t>(from[axis]);
   graph::Shape shape(rank);
   for (std::size_t axis = 0; axis < rank; ++axis) {
     const auto source = static_cast<std::size_t>(permutation[axis]);

@@ -38,8 +38,8 @@ struct Literal {
 // Of the types that codes are stored in; nullopt for others.
 std::optional<CodeRange> CodeRangeOf(int type);
 
-// Elements are copied. FAILED_PRECONDITION: data outside the file, a type that is not taken. INVALID_ARGUMENT: the data's
-// size is not the shape's, a negative extent. All name the tensor.
+// Elements are copied. FAILED_PRECONDITION: data outside the file, a type that is not taken. INVALID_ARGUMENT: the
+// data's size is not the shape's, a negative extent. All name the tensor.
 absl::StatusOr<Literal> DecodeTensor(const ::onnx::TensorProto& proto, std::string_view fallback_name);
 
 // Elements of an integer or bool literal; empty for others.

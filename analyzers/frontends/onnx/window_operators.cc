@@ -24,20 +24,29 @@ bool Window::padded() const {
 
 absl::StatusOr<Window> WindowOf(const NodeView& node, std::vector<std::int64_t> kernel, const MaybeShape& shape) {
   const std::size_t axes = kernel.size();
-  Window window{.kernel = std::move(kernel), .stride = node.Ints("strides"), .dilation = node.Ints("dilations"), .begin = {}, .end = {}};
+  Window window{.kernel = std::move(kernel),
+                .stride = node.Ints("strides"),
+                .dilation = node.Ints("dilations"),
+                .begin = {},
+                .end = {}};
   if (window.stride.empty()) window.stride.assign(axes, 1);
   if (window.dilation.empty()) window.dilation.assign(axes, 1);
   std::vector<std::int64_t> pads = node.Ints("pads");
   if (pads.empty()) pads.assign(2 * axes, 0);
-  if (axes < 1 || axes > 3 || window.stride.size() != axes || window.dilation.size() != axes || pads.size() != 2 * axes ||
-      (shape && shape->size() != axes + 2)) {
-    return node.Broken(absl::StrCat("has kernel_shape, strides, dilations or pads that do not fit an input of ", axes, " spatial axes"));
+  if (axes < 1 || axes > 3 || window.stride.size() != axes || window.dilation.size() != axes ||
+      pads.size() != 2 * axes || (shape && shape->size() != axes + 2)) {
+    return node.Broken(absl::StrCat("has kernel_shape, strides, dilations or pads that do not fit an input of ", axes,
+                                    " spatial axes"));
   }
-  const auto within = [](std::int64_t low) { return [low](std::int64_t v) { return v >= low && v <= kLargestWindow; }; };
+  const auto within = [](std::int64_t low) {
+    return [low](std::int64_t v) { return v >= low && v <= kLargestWindow; };
+  };
   if (!std::all_of(window.kernel.begin(), window.kernel.end(), within(1)) ||
       !std::all_of(window.stride.begin(), window.stride.end(), within(1)) ||
-      !std::all_of(window.dilation.begin(), window.dilation.end(), within(1)) || !std::all_of(pads.begin(), pads.end(), within(0))) {
-    return node.Refuse("has a kernel, stride, dilation or padding out of range", "use positive ones, and crop with a Slice");
+      !std::all_of(window.dilation.begin(), window.dilation.end(), within(1)) ||
+      !std::all_of(pads.begin(), pads.end(), within(0))) {
+    return node.Refuse("has a kernel, stride, dilation or padding out of range",
+                       "use positive ones, and crop with a Slice");
   }
   window.begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(axes));
   window.end.assign(pads.begin() + static_cast<std::ptrdiff_t>(axes), pads.end());
@@ -46,17 +55,20 @@ absl::StatusOr<Window> WindowOf(const NodeView& node, std::vector<std::int64_t> 
   std::fill(window.begin.begin(), window.begin.end(), 0);
   std::fill(window.end.begin(), window.end.end(), 0);
   if (auto_pad == "VALID") return window;
-  if (auto_pad != "SAME_UPPER" && auto_pad != "SAME_LOWER") return node.Broken(absl::StrCat("has the auto_pad '", auto_pad, "'"));
+  if (auto_pad != "SAME_UPPER" && auto_pad != "SAME_LOWER")
+    return node.Broken(absl::StrCat("has the auto_pad '", auto_pad, "'"));
   for (std::size_t i = 0; i < axes; ++i) {
     const std::int64_t extent = shape ? (*shape)[i + 2] : -1;
     if (extent < 1 && window.stride[i] != 1) {
-      return node.Refuse(absl::StrCat("has auto_pad ", auto_pad, " and a stride, but its input's size is not in the model"),
-                         "run onnx.shape_inference.infer_shapes first, or export with pads");
+      return node.Refuse(
+          absl::StrCat("has auto_pad ", auto_pad, " and a stride, but its input's size is not in the model"),
+          "run onnx.shape_inference.infer_shapes first, or export with pads");
     }
     const std::int64_t stride = window.stride[i];
     const std::int64_t reach = (window.kernel[i] - 1) * window.dilation[i] + 1;
     const std::int64_t steps = extent < 1 ? 0 : (extent + stride - 1) / stride;
-    const std::int64_t total = stride == 1 ? reach - 1 : std::max<std::int64_t>(0, (steps - 1) * stride + reach - extent);
+    const std::int64_t total =
+        stride == 1 ? reach - 1 : std::max<std::int64_t>(0, (steps - 1) * stride + reach - extent);
     const std::int64_t small = total / 2;
     window.begin[i] = auto_pad == "SAME_UPPER" ? small : total - small;
     window.end[i] = total - window.begin[i];
@@ -72,7 +84,8 @@ MaybeShape WindowShape(const MaybeShape& input, const Window& window, std::int64
   for (std::size_t i = 0; input && i < axes; ++i) {
     const std::int64_t extent = (*input)[i + 2];
     if (extent < 0) continue;
-    const std::int64_t room = extent + window.begin[i] + window.end[i] - (window.kernel[i] - 1) * window.dilation[i] - 1;
+    const std::int64_t room =
+        extent + window.begin[i] + window.end[i] - (window.kernel[i] - 1) * window.dilation[i] - 1;
     if (room < 0) continue;
     std::int64_t count = room / window.stride[i] + 1;
     // A last window that would start in the padding is left out.
@@ -119,13 +132,18 @@ absl::StatusOr<Symbol> AveragePoolOf(Importer& importer, const NodeView& node, c
   }
   if (window.kernel.size() == 2) {
     y.value = importer.Emit(OpKind::kAvgPool2d, {y.value},
-                            graph::PoolAttributes{.kernel = window.kernel, .stride = window.stride, .padding = window.begin,
-                                                  .dilation = {}, .ceil_mode = ceil_mode, .count_include_pad = count_padding,
+                            graph::PoolAttributes{.kernel = window.kernel,
+                                                  .stride = window.stride,
+                                                  .padding = window.begin,
+                                                  .dilation = {},
+                                                  .ceil_mode = ceil_mode,
+                                                  .count_include_pad = count_padding,
                                                   .divisor_override = std::nullopt});
     return y;
   }
-  y.value = importer.Call(window.kernel.size() == 1 ? "aten::avg_pool1d" : "aten::avg_pool3d", "", {y.value},
-                          {graph::TensorArgument{0}, window.kernel, window.stride, window.begin, ceil_mode, count_padding});
+  y.value =
+      importer.Call(window.kernel.size() == 1 ? "aten::avg_pool1d" : "aten::avg_pool3d", "", {y.value},
+                    {graph::TensorArgument{0}, window.kernel, window.stride, window.begin, ceil_mode, count_padding});
   return y;
 }
 
@@ -156,19 +174,25 @@ Results MaxPool(Importer& importer, const NodeView& node) {
   bool too_wide = !window.symmetric();
   for (std::size_t i = 0; i < window.kernel.size(); ++i) too_wide = too_wide || window.begin[i] > window.kernel[i] / 2;
   if (too_wide) {
-    if (ceil_mode) return node.Refuse("pads the two ends differently in ceil_mode", "use equal pads, or a Pad in front of it");
+    if (ceil_mode)
+      return node.Refuse("pads the two ends differently in ceil_mode", "use equal pads, or a Pad in front of it");
     // Never the largest of a window, since every window holds an element of the input: the result stays on its grid.
     value = PadSpatially(importer, value, window, -std::numeric_limits<double>::infinity());
     std::fill(window.begin.begin(), window.begin.end(), 0);
   }
   if (window.kernel.size() == 2) {
     value = importer.Emit(OpKind::kMaxPool2d, {value},
-                          graph::PoolAttributes{.kernel = window.kernel, .stride = window.stride, .padding = window.begin,
-                                                .dilation = window.dilation, .ceil_mode = ceil_mode, .count_include_pad = true,
+                          graph::PoolAttributes{.kernel = window.kernel,
+                                                .stride = window.stride,
+                                                .padding = window.begin,
+                                                .dilation = window.dilation,
+                                                .ceil_mode = ceil_mode,
+                                                .count_include_pad = true,
                                                 .divisor_override = std::nullopt});
   } else {
-    value = importer.Call(window.kernel.size() == 1 ? "aten::max_pool1d" : "aten::max_pool3d", "", {value},
-                          {graph::TensorArgument{0}, window.kernel, window.stride, window.begin, window.dilation, ceil_mode});
+    value = importer.Call(
+        window.kernel.size() == 1 ? "aten::max_pool1d" : "aten::max_pool3d", "", {value},
+        {graph::TensorArgument{0}, window.kernel, window.stride, window.begin, window.dilation, ceil_mode});
   }
   return One(importer.Moved(x, value, shape));
 }
@@ -210,7 +234,9 @@ Results Pad(Importer& importer, const NodeView& node) {
   } else {
     for (std::size_t i = 0; i < pads.size() / 2; ++i) axes.push_back(static_cast<std::int64_t>(i));
   }
-  const std::optional<std::size_t> rank = x.shape ? RankOf(x.shape) : !node.has(3) ? std::optional(axes.size()) : std::nullopt;
+  const std::optional<std::size_t> rank = x.shape        ? RankOf(x.shape)
+                                          : !node.has(3) ? std::optional(axes.size())
+                                                         : std::nullopt;
   if (!rank || pads.size() != 2 * axes.size() || axes.size() > *rank || *rank > 8) {
     return node.Refuse("pads axes of an input whose number of axes is not in the model", "give pads for every axis");
   }
@@ -230,7 +256,8 @@ Results Pad(Importer& importer, const NodeView& node) {
     order.push_back(begin[axis]);
     order.push_back(end[axis]);
     if (begin[axis] != 0 || end[axis] != 0) last = order.size();
-    if (shape && (*shape)[axis] >= 0) (*shape)[axis] += begin[axis] + end[axis];
+    if (!shape || (begin[axis] == 0 && end[axis] == 0)) continue;
+    (*shape)[axis] = (*shape)[axis] < 0 ? kUnknown : (*shape)[axis] + begin[axis] + end[axis];
   }
   order.resize(last);
   const std::string mode = node.String("mode", "constant");
@@ -246,7 +273,8 @@ Results Pad(Importer& importer, const NodeView& node) {
   if (mode == "constant" && value == 0) {
     result = importer.Call("aten::constant_pad_nd", "", {x.value}, {graph::TensorArgument{0}, std::move(order), 0.0});
   } else if (mode == "constant") {  // a number that need not be on the input's grid
-    result = importer.Call("aten::pad", "", {x.value}, {graph::TensorArgument{0}, std::move(order), std::string("constant"), value});
+    result = importer.Call("aten::pad", "", {x.value},
+                           {graph::TensorArgument{0}, std::move(order), std::string("constant"), value});
   } else if ((mode == "reflect" || mode == "edge") && order.size() <= 4) {
     order.resize(order.size() <= 2 ? 2 : 4, 0);
     const bool one = order.size() == 2;
@@ -271,7 +299,8 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 5> kOperato
 }  // namespace
 
 Importer::Handler FindWindowOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 

@@ -14,13 +14,13 @@
 namespace qatgap::frontends::pt2 {
 namespace {
 
-absl::StatusOr<Model> ImportArchive(std::string_view bytes) {
+absl::StatusOr<Model> ImportArchive(std::string_view bytes, const graph::SquareRoots& square_roots) {
   QATGAP_ASSIGN_OR_RETURN(Archive archive, Archive::Open(bytes));
   QATGAP_ASSIGN_OR_RETURN(const std::string text, archive.Program());
   QATGAP_ASSIGN_OR_RETURN(const Program program, ParseProgram(text));
   QATGAP_ASSIGN_OR_RETURN(Weights weights, Weights::Open(archive));
   QATGAP_ASSIGN_OR_RETURN(Model model, Importer(program, weights).Run());
-  QATGAP_RETURN_IF_ERROR(graph::FoldConstants(model.graph));
+  QATGAP_RETURN_IF_ERROR(graph::FoldConstants(model.graph, square_roots));
   return model;
 }
 
@@ -28,8 +28,8 @@ absl::StatusOr<Model> ImportArchive(std::string_view bytes) {
 
 bool IsArchive(std::string_view bytes) { return Archive::Open(bytes).ok(); }
 
-absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
-  absl::StatusOr<Model> model = ImportArchive(bytes);
+absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name, const graph::SquareRoots& square_roots) {
+  absl::StatusOr<Model> model = ImportArchive(bytes, square_roots);
   if (!model.ok()) {
     return absl::Status(model.status().code(),
                         absl::StrCat("'", Text(name), "': ", std::string(model.status().message())));

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "analyzers/frontends/model.h"
+#include "analyzers/graph/passes/fold_constants.h"
 
 namespace qatgap::frontends::pt2 {
 
@@ -21,6 +22,8 @@ bool IsArchive(std::string_view bytes);
 // FAILED_PRECONDITION: an operator that is not known or sizes that depend on the input, named with the module and a
 // remedy; a fake-quant that has never observed data; computation in float16.
 // RESOURCE_EXHAUSTED: more nodes, nested branches or unpacked bytes than the limits in docs/formats.md.
-absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name);
+// `square_roots`: those of the host's LibTorch, for scale factors that are PyTorch's bit for bit (fold_constants.h).
+absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name,
+                             const graph::SquareRoots& square_roots = nullptr);
 
 }  // namespace qatgap::frontends::pt2

@@ -22,7 +22,8 @@ bool IsOperator(const Node& node, std::string_view name) {
 
 class Folding {
  public:
-  explicit Folding(Graph& graph) : graph_(graph), written_(graph.nodes) {}
+  Folding(Graph& graph, const SquareRoots& square_roots)
+      : graph_(graph), square_roots_(square_roots), written_(graph.nodes) {}
 
   absl::Status Run() {
     QATGAP_RETURN_IF_ERROR(Fold(graph_.body));
@@ -70,6 +71,12 @@ class Folding {
       if (constant == nullptr || constant->qparams) return absl::OkStatus();
       inputs.push_back(constant->value);
     }
+    if (square_roots_ && IsOperator(current, "aten::sqrt") && inputs[0].dtype() == DType::kFloat32) {
+      Tensor roots = Tensor::Of<float>(inputs[0].shape(), inputs[0].data<float>());
+      square_roots_(roots.mutable_data<float>());
+      Replace(id, ConstantAttributes{.value = std::move(roots), .qparams = std::nullopt});
+      return absl::OkStatus();
+    }
     QATGAP_ASSIGN_OR_RETURN(std::optional<Tensor> value, Evaluate(current, inputs));
     if (value) Replace(id, ConstantAttributes{.value = *std::move(value), .qparams = std::nullopt});
     return absl::OkStatus();
@@ -100,7 +107,7 @@ class Folding {
     Tensor codes(DType::kInt32, shape);
     const numerics::ChannelExtents e = numerics::ExtentsAlong(shape, quantize.qparams);
     QATGAP_RETURN_IF_ERROR(numerics::QuantizeReals(constant->value.data<float>(), quantize.qparams, e.outer, e.channels,
-                                                   e.inner, codes.mutable_data<std::int32_t>()));
+                                                   e.inner, codes.mutable_data<std::int32_t>(), quantize.rule));
     auto origin = std::make_shared<WeightOrigin>();
     origin->real = constant->value;
     if (quantize.observed) origin->observed = *quantize.observed;
@@ -199,11 +206,12 @@ class Folding {
   }
 
   Graph& graph_;
+  const SquareRoots& square_roots_;
   const std::vector<Node> written_;  // shares the tensors
 };
 
 }  // namespace
 
-absl::Status FoldConstants(Graph& graph) { return Folding(graph).Run(); }
+absl::Status FoldConstants(Graph& graph, const SquareRoots& square_roots) { return Folding(graph, square_roots).Run(); }
 
 }  // namespace qatgap::graph

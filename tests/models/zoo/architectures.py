@@ -64,6 +64,9 @@ class Architecture:
     real_weights: bool = False    # trained weights: QAT must not move them far
     linear_only: bool = False     # only nn.Linear is quantized
     branches: bool = False        # data-dependent control flow: one sample a run
+    # PT2E of the form for eager mode: X86InductorQuantizer refuses a module that is called twice ("Input partition has more
+    # than one output node"), and a plain ResNet block calls its ReLU twice.
+    pt2e_stubs: bool = False
 
 
 def torchvision_net(name, **arguments):
@@ -81,8 +84,8 @@ def fuse_torchvision(model):
     return model
 
 
-def torchvision_architecture(name, size, **arguments):
-    return Architecture(torchvision_net(name, **arguments), (3, size, size), fuse_torchvision)
+def torchvision_architecture(name, size, pt2e_stubs=False, **arguments):
+    return Architecture(torchvision_net(name, **arguments), (3, size, size), fuse_torchvision, pt2e_stubs=pt2e_stubs)
 
 
 INCEPTION = {"aux_logits": False, "init_weights": False}
@@ -95,7 +98,7 @@ ARCHITECTURES = {
     "two_branches": Architecture(
         lambda stubs: control_flow.TwoBranches() if stubs else control_flow.TwoBranchesCond(), (3, 16, 16), branches=True
     ),
-    "resnet18": torchvision_architecture("resnet18", 64, num_classes=10),
+    "resnet18": torchvision_architecture("resnet18", 64, pt2e_stubs=True, num_classes=10),
     "mobilenet_v2": torchvision_architecture("mobilenet_v2", 64, num_classes=10),
     "mobilenet_v2_224": torchvision_architecture("mobilenet_v2", 224),
     "efficientnet_lite0": Architecture(
@@ -105,6 +108,6 @@ ARCHITECTURES = {
     "mobilenet_v3_large": torchvision_architecture("mobilenet_v3_large", 64, num_classes=10),
     "shufflenet_v2": torchvision_architecture("shufflenet_v2_x1_0", 64, num_classes=10),
     "googlenet": torchvision_architecture("googlenet", 64, num_classes=10, **INCEPTION),
-    "resnet50": torchvision_architecture("resnet50", 64, num_classes=10),
+    "resnet50": torchvision_architecture("resnet50", 64, pt2e_stubs=True, num_classes=10),
     "inception_v3": torchvision_architecture("inception_v3", 75, num_classes=10, **INCEPTION),
 }

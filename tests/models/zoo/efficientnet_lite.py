@@ -28,24 +28,25 @@ class Block(nn.Module):
         super().__init__()
         middle = inputs * expansion
         self.expands = expansion != 1
-        if self.expands:
-            self._expand_conv = nn.Conv2d(inputs, middle, 1, bias=False)
-            self._bn0 = nn.BatchNorm2d(middle, eps=EPSILON)
-            self._relu0 = nn.ReLU6()
+        # Modules that do nothing where nothing expands: torch.jit.script looks at both sides of an `if`.
+        self._expand_conv = nn.Conv2d(inputs, middle, 1, bias=False) if self.expands else nn.Identity()
+        self._bn0 = nn.BatchNorm2d(middle, eps=EPSILON) if self.expands else nn.Identity()
+        self._relu0 = nn.ReLU6() if self.expands else nn.Identity()
         self._depthwise_conv = nn.Conv2d(middle, middle, kernel, stride, kernel // 2, groups=middle, bias=False)
         self._bn1 = nn.BatchNorm2d(middle, eps=EPSILON)
         self._relu1 = nn.ReLU6()
         self._project_conv = nn.Conv2d(middle, outputs, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(outputs, eps=EPSILON)
-        self.add = FloatFunctional() if stride == 1 and inputs == outputs else None
+        self.adds = stride == 1 and inputs == outputs
+        self.add = FloatFunctional()
 
     def forward(self, x):
-        y = x
-        if self.expands:
-            y = self._relu0(self._bn0(self._expand_conv(y)))
+        y = self._relu0(self._bn0(self._expand_conv(x)))
         y = self._relu1(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return y if self.add is None else self.add.add(x, y)
+        if self.adds:
+            y = self.add.add(x, y)
+        return y
 
 
 class EfficientNetLite0(Stubbed):

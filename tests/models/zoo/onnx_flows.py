@@ -12,6 +12,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 from torch.ao import quantization as tq
 
+import onnx_by_operators
 import training
 from torchscript_flows import flat, qat_eager
 
@@ -78,6 +79,23 @@ def write_qat(folder, architecture, engine, samples):
             return flat(model(samples))
 
     folder.part("qat.onnx", save, kind="qat", export="torch.onnx dynamo", recorded_by="PyTorch")
+    record_by_operators(folder, "qat.onnx", samples, len(samples))
+
+
+def record_by_operators(folder, file, samples, batch):
+    """Where every operator is written in onnx_by_operators: its outputs beside those of the runtime."""
+    facts = folder.about["parts"].get(file, {"error": ""})
+    if "error" in facts:
+        return
+    try:
+        runs = [onnx_by_operators.run(folder.path / file, samples[first:first + batch])
+                for first in range(0, len(samples), batch)]
+    except KeyError:  # operators on integers (QLinearConv): their arithmetic is the runtime's own
+        return
+    for i, outputs in enumerate(zip(*runs)):
+        folder.array(f"{file}.operators{i}", np.concatenate(outputs))
+    facts["by_operators"] = len(runs[0])
+    folder.save_about()
 
 
 class Calibration(quantization.CalibrationDataReader):
@@ -114,5 +132,6 @@ def write_static(folder, architecture, style, samples):
         return [np.concatenate(outputs) for outputs in zip(*runs)]
 
     folder.part("converted.onnx", save, kind="converted", export=f"quantize_static {style}", recorded_by="onnxruntime")
+    record_by_operators(folder, "converted.onnx", samples, batch)
     for left in folder.path.glob("converted.*.onnx"):
         left.unlink()

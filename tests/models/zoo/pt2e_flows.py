@@ -28,7 +28,7 @@ def quantizer_of(name, architecture):
 
 
 def qat_pt2e(architecture, name):
-    model = training.seeded_model(architecture, stubs=False).train()
+    model = training.seeded_model(architecture, stubs=architecture.pt2e_stubs).train()
     batch = 1 if architecture.branches else training.BATCH
     example = (training.seeded_samples(architecture.input_shape, batch),)
     model = torch.export.export(model, example).module()

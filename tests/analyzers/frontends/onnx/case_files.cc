@@ -23,7 +23,8 @@ T Value(absl::StatusOr<T> result) {
 }  // namespace
 
 std::string FileBytes(std::string_view file) {
-  std::ifstream stream(absl::StrCat(QATGAP_SOURCE_DIR, "/tests/analyzers/frontends/onnx/cases/", Text(file)), std::ios::binary);
+  std::ifstream stream(absl::StrCat(QATGAP_SOURCE_DIR, "/tests/analyzers/frontends/onnx/cases/", Text(file)),
+                       std::ios::binary);
   std::ostringstream bytes;
   bytes << stream.rdbuf();
   if (bytes.str().empty()) throw std::runtime_error("cannot read " + std::string(file));

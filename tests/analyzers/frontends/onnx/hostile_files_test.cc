@@ -30,20 +30,27 @@ TEST(HostileOnnx, ExternalDataNamesTensorAndRemedy) {
   builder.Tensor("w", Types::FLOAT, {4}).set_data_location(Types::EXTERNAL);
   EXPECT_THAT(Import(builder.Bytes(), "m.onnx"),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("'m.onnx': tensor 'w' keeps its data in another file"), HasSubstr("save_as_external_data=False"))));
+                       AllOf(HasSubstr("'m.onnx': tensor 'w' keeps its data in another file"),
+                             HasSubstr("save_as_external_data=False"))));
 }
 
 TEST(HostileOnnx, WhatIsNoModel) {
-  for (const std::string& bytes : {std::string(), std::string("PK\x03\x04"), std::string("hello"), std::string(100, '\xff'), std::string("\x08\x07")}) {
+  for (const std::string& bytes : {std::string(), std::string("PK\x03\x04"), std::string("hello"),
+                                   std::string(100, '\xff'), std::string("\x08\x07")}) {
     EXPECT_THAT(Import(bytes, "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not an ONNX model")));
   }
 }
 
 TEST(HostileOnnx, AShapeBeyondTheStoredBytes) {
-  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{1 << 30, 1 << 30, 1 << 30}, {-4}, {5}, {3, 0, 1 << 30}, {1, 1, 1, 1, 1, 1, 1, 1, 4}}) {
+  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{1 << 30, 1 << 30, 1 << 30},
+                                                 {-4},
+                                                 {5},
+                                                 {3, 0, 1 << 30},
+                                                 {1, 1, 1, 1, 1, 1, 1, 1, 4}}) {
     ModelBuilder builder = AddConstant();
     builder.Tensor("w", Types::FLOAT, shape).set_raw_data(std::string(16, '\0'));
-    EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("the file is damaged")));
+    EXPECT_THAT(Import(builder.Bytes(), "m"),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("the file is damaged")));
   }
 }
 
@@ -51,13 +58,15 @@ TEST(HostileOnnx, ElementTypesThatAreNotTaken) {
   for (const int type : {0, 8, 14, 17, 99, -3}) {
     ModelBuilder builder = AddConstant();
     builder.Tensor("w", type, {1}).set_raw_data(std::string(4, '\0'));
-    EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("tensor 'w' has elements of")));
+    EXPECT_THAT(Import(builder.Bytes(), "m"),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("tensor 'w' has elements of")));
   }
 }
 
 TEST(HostileOnnx, NamesThatNothingMakesAndNamesMadeTwice) {
   ModelBuilder missing = AddConstant();
-  EXPECT_THAT(Import(missing.Bytes(), "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reads 'w', which nothing before it makes")));
+  EXPECT_THAT(Import(missing.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reads 'w', which nothing before it makes")));
   ModelBuilder twice;
   twice.Input("x");
   twice.Output("y");
@@ -68,7 +77,8 @@ TEST(HostileOnnx, NamesThatNothingMakesAndNamesMadeTwice) {
   no_output.Input("x");
   no_output.Output("z");
   no_output.Node("Relu", {"x"}, {"y"});
-  EXPECT_THAT(Import(no_output.Bytes(), "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no node makes the output 'z'")));
+  EXPECT_THAT(Import(no_output.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no node makes the output 'z'")));
 }
 
 ::onnx::GraphProto* AddBody(::onnx::NodeProto& node, const std::string& name) {
@@ -100,7 +110,8 @@ std::string Nested(int depth) {
 
 TEST(HostileOnnx, NestingIsBounded) {
   QATGAP_EXPECT_OK(Import(Nested(10), "m"));
-  EXPECT_THAT(Import(Nested(19), "m"), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("nested deeper than 16")));
+  EXPECT_THAT(Import(Nested(19), "m"),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("nested deeper than 16")));
   EXPECT_THAT(Import(Nested(25), "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not an ONNX model")));
 }
 
@@ -124,7 +135,8 @@ TEST(HostileOnnx, UnrollingIsBounded) {
     ModelBuilder::Describe(*graph->add_output(), absl::StrCat("y", i + 1), Types::FLOAT);
   }
   builder.Node("Relu", {state}, {"y3"}, graph);
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("loops unrolled")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("loops unrolled")));
 }
 
 TEST(HostileOnnx, AFillBeyondMemory) {
@@ -170,15 +182,18 @@ TEST_P(Mutated, NeverCrashes) {
       EXPECT_TRUE(graph::Verify(model->graph).ok()) << "seed " << kSeed << " round " << round;
     } else {
       EXPECT_FALSE(model.status().message().empty());
-      EXPECT_NE(model.status().code(), absl::StatusCode::kInternal) << "seed " << kSeed << " round " << round << ": " << model.status();
+      EXPECT_NE(model.status().code(), absl::StatusCode::kInternal)
+          << "seed " << kSeed << " round " << round << ": " << model.status();
     }
   }
   EXPECT_GT(imported, 0) << "every mutation was refused: the loop reaches nothing";
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, Mutated,
-                         ::testing::Values(Mutation{"qat_traced_13", 600}, Mutation{"ort_qdq_u8s8_per_channel", 600}, Mutation{"ort_operators_u8s8_per_channel", 600},
-                                           Mutation{"operators", 900}, Mutation{"quantized_operators", 600}, Mutation{"branch_then", 600}, Mutation{"qat_dynamo_21", 300}),
+                         ::testing::Values(Mutation{"qat_traced_13", 600}, Mutation{"ort_qdq_u8s8_per_channel", 600},
+                                           Mutation{"ort_operators_u8s8_per_channel", 600}, Mutation{"operators", 900},
+                                           Mutation{"quantized_operators", 600}, Mutation{"branch_then", 600},
+                                           Mutation{"qat_dynamo_21", 300}),
                          [](const auto& mutation) { return std::string(mutation.param.name); });
 
 }  // namespace

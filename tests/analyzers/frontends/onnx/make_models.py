@@ -68,6 +68,21 @@ class Net(nn.Module):
         return self.dequant(self.fc(torch.flatten(y, 1)))
 
 
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 4, stride=4)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        layer = nn.TransformerEncoderLayer(16, 4, 24, batch_first=True, dropout=0.0, activation="gelu")
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        return self.fc(self.encoder(x)[:, 0])
+
+
 class Frozen(nn.Module):
     """A fake-quant with its numbers fixed: what torch.onnx.export takes."""
 
@@ -84,7 +99,9 @@ class Frozen(nn.Module):
 
     def forward(self, x):
         if self.per_channel:
-            return torch.fake_quantize_per_channel_affine(x, self.scale, self.zero_point, self.axis, self.low, self.high)
+            return torch.fake_quantize_per_channel_affine(
+                x, self.scale, self.zero_point, self.axis, self.low, self.high
+            )
         return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, self.low, self.high)
 
 
@@ -121,13 +138,18 @@ def session(model):
 
 def output_codes(graph):
     """(name of the codes, product's type) behind every product, in order: its own output, or through QuantizeLinear and Clip."""
-    readers = {}
+    readers, constants = {}, {initializer.name for initializer in graph.initializer}
     for node in graph.node:
+        if node.op_type in ("DequantizeLinear", "QuantizeLinear", "Identity", "Clip", "Constant", "Transpose") and all(
+            n in constants for n in node.input if n
+        ):
+            constants.update(node.output)
         for name in node.input:
             readers.setdefault(name, []).append(node)
     found = []
     for node in graph.node:
-        if node.op_type not in PRODUCTS:
+        weight = 3 if node.op_type.startswith("Q") else 1
+        if node.op_type not in PRODUCTS or node.input[weight] not in constants:
             continue
         name, quantized = node.output[0], node.op_type.startswith("Q")
         while not quantized and len(readers.get(name, [])) == 1 and readers[name][0].op_type in ABSORBED:
@@ -183,15 +205,26 @@ def strip(model):
     """Without absolute paths of this machine, and without what only debuggers read."""
     keep = {"pkg.torch.onnx.name_scopes", "pkg.torch.onnx.class_hierarchy", "pkg.torch.onnx.stack_trace"}
     for node in model.graph.node:
-        entries = [(e.key, e.value) for e in node.metadata_props if e.key in keep]
+        entries = [
+            (e.key, e.value)
+            for e in node.metadata_props
+            if e.key in keep and (node.op_type in PRODUCTS or "trace" not in e.key)
+        ]
         del node.metadata_props[:]
         for key, value in entries:
-            value = value.replace(str(pathlib.Path(__file__).parent), "/project").replace(str(pathlib.Path(torch.__file__).parents[1]), "/site-packages")
+            value = value.replace(str(pathlib.Path(__file__).parent), "/project").replace(
+                str(pathlib.Path(torch.__file__).parents[1]), "/site-packages"
+            )
             if key.endswith("stack_trace"):  # the frames' headers are enough
                 value = "\n".join(line for line in value.splitlines() if line.strip().startswith("File"))
             node.metadata_props.add(key=key, value=value)
         node.doc_string = ""
-    for value in list(model.graph.value_info) + list(model.graph.input) + list(model.graph.output) + list(model.graph.initializer):
+    for value in (
+        list(model.graph.value_info)
+        + list(model.graph.input)
+        + list(model.graph.output)
+        + list(model.graph.initializer)
+    ):
         del value.metadata_props[:]
     del model.graph.metadata_props[:]
 
@@ -201,10 +234,28 @@ def exported(module, x, opset, dynamo, batch=True):
         path = pathlib.Path(folder) / "model.onnx"
         if dynamo:
             shapes = ({0: torch.export.Dim("batch")},) if batch else None
-            torch.onnx.export(module, (x,), path, dynamo=True, opset_version=opset, dynamic_shapes=shapes, external_data=False, verbose=False)
+            torch.onnx.export(
+                module,
+                (x,),
+                path,
+                dynamo=True,
+                opset_version=opset,
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
+            )
         else:
             axes = {"x": {0: "batch"}} if batch else None
-            torch.onnx.export(module, (x,), path, dynamo=False, opset_version=opset, input_names=["x"], dynamic_axes=axes, verbose=False)
+            torch.onnx.export(
+                module,
+                (x,),
+                path,
+                dynamo=False,
+                opset_version=opset,
+                input_names=["x"],
+                dynamic_axes=axes,
+                verbose=False,
+            )
         return onnx.load(path)
 
 
@@ -229,7 +280,11 @@ def qat_cases():
 def pt2e_cases():
     from torchao.quantization.pt2e import allow_exported_model_train_eval, move_exported_model_to_eval
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
-    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import X86InductorQuantizer, get_default_x86_inductor_quantization_config
+    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
+        X86InductorQuantizer,
+        get_default_x86_inductor_quantization_config,
+    )
+
     torch.manual_seed(2)
     x = sample()
     program = torch.export.export(Net().train(), (x,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
@@ -244,6 +299,30 @@ def pt2e_cases():
     save("pt2e_converted", exported(converted, x, 20, True), x.numpy())
 
 
+def encoder_cases():
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    torch.manual_seed(8)
+    module = trained(Encoder().train()).eval()
+    arrays = [torch.randn(4, 3, 12, 12).numpy() for _ in range(4)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = pathlib.Path(folder) / "float.onnx", pathlib.Path(folder) / "quantized.onnx"
+        for name, dynamo, kind in (
+            ("encoder_dynamo_qdq", True, QuantFormat.QDQ),
+            ("encoder_traced_operators", False, QuantFormat.QOperator),
+        ):
+            onnx.save(exported(module, sample(), 20 if dynamo else 17, dynamo), source)
+            quantize_static(
+                source,
+                target,
+                Reader("x", arrays),
+                quant_format=kind,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+            save(name, onnx.load(target), sample().numpy())
+
+
 class Reader:
     def __init__(self, name, arrays):
         self.name, self.arrays = name, list(arrays)
@@ -254,6 +333,7 @@ class Reader:
 
 def onnxruntime_cases():
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
     torch.manual_seed(3)
     module = trained(Net().train()).eval()
     x = sample()
@@ -261,15 +341,23 @@ def onnxruntime_cases():
     with tempfile.TemporaryDirectory() as folder:
         source, target = pathlib.Path(folder) / "float.onnx", pathlib.Path(folder) / "quantized.onnx"
         for name, dynamo, kind, activations, weights, per_channel in (
-                ("ort_qdq_u8s8_per_channel", False, QuantFormat.QDQ, QuantType.QUInt8, QuantType.QInt8, True),
-                ("ort_qdq_s8s8_per_tensor", True, QuantFormat.QDQ, QuantType.QInt8, QuantType.QInt8, False),
-                ("ort_qdq_u8u8_per_tensor", False, QuantFormat.QDQ, QuantType.QUInt8, QuantType.QUInt8, False),
-                ("ort_qdq_u16s8_per_tensor", False, QuantFormat.QDQ, QuantType.QUInt16, QuantType.QInt8, False),
-                ("ort_operators_u8s8_per_channel", False, QuantFormat.QOperator, QuantType.QUInt8, QuantType.QInt8, True),
-                ("ort_operators_u8u8_per_tensor", True, QuantFormat.QOperator, QuantType.QUInt8, QuantType.QUInt8, False)):
+            ("ort_qdq_u8s8_per_channel", False, QuantFormat.QDQ, QuantType.QUInt8, QuantType.QInt8, True),
+            ("ort_qdq_s8s8_per_tensor", True, QuantFormat.QDQ, QuantType.QInt8, QuantType.QInt8, False),
+            ("ort_qdq_u8u8_per_tensor", False, QuantFormat.QDQ, QuantType.QUInt8, QuantType.QUInt8, False),
+            ("ort_qdq_u16s8_per_tensor", False, QuantFormat.QDQ, QuantType.QUInt16, QuantType.QInt8, False),
+            ("ort_operators_u8s8_per_channel", False, QuantFormat.QOperator, QuantType.QUInt8, QuantType.QInt8, True),
+            ("ort_operators_u8u8_per_tensor", True, QuantFormat.QOperator, QuantType.QUInt8, QuantType.QUInt8, False),
+        ):
             onnx.save(exported(module, x, 20 if dynamo else 13, dynamo), source)
-            quantize_static(source, target, Reader("x", arrays), quant_format=kind, activation_type=activations, weight_type=weights,
-                            per_channel=per_channel)
+            quantize_static(
+                source,
+                target,
+                Reader("x", arrays),
+                quant_format=kind,
+                activation_type=activations,
+                weight_type=weights,
+                per_channel=per_channel,
+            )
             save(name, onnx.load(target), x.numpy())
 
 
@@ -282,7 +370,15 @@ def brevitas_cases():
         def __init__(self):
             super().__init__()
             self.inp = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, return_quant_tensor=True)
-            self.conv = qnn.QuantConv2d(3, 8, 3, padding=1, weight_quant=Int8WeightPerChannelFloat, bias_quant=Int32Bias, return_quant_tensor=True)
+            self.conv = qnn.QuantConv2d(
+                3,
+                8,
+                3,
+                padding=1,
+                weight_quant=Int8WeightPerChannelFloat,
+                bias_quant=Int32Bias,
+                return_quant_tensor=True,
+            )
             self.act = qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, return_quant_tensor=True)
             self.low = qnn.QuantConv2d(8, 8, 3, groups=8, weight_bit_width=4, bias=False)
             self.out = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, bit_width=6)
@@ -302,7 +398,7 @@ def brevitas_cases():
 if __name__ == "__main__":
     CASES.mkdir(exist_ok=True)
     np.save(CASES / "input.npy", sample().numpy())
-    wanted = sys.argv[1:] or ["qat", "pt2e", "onnxruntime", "brevitas", "operators"]
+    wanted = sys.argv[1:] or ["qat", "pt2e", "onnxruntime", "encoder", "brevitas", "operators"]
     for make in wanted:
         if make == "operators":
             operator_cases.write(CASES, session)

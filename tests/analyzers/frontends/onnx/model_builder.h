@@ -17,7 +17,8 @@ class ModelBuilder {
   ::onnx::GraphProto& graph() { return *model_.mutable_graph(); }
   ::onnx::ModelProto& model() { return model_; }
 
-  void Input(const std::string& name, const std::vector<std::int64_t>& shape = {-1, 3, 4, 4}, int type = ::onnx::TensorProto::FLOAT) {
+  void Input(const std::string& name, const std::vector<std::int64_t>& shape = {-1, 3, 4, 4},
+             int type = ::onnx::TensorProto::FLOAT) {
     auto* tensor = Describe(*graph().add_input(), name, type);
     for (const std::int64_t extent : shape) {
       auto* dim = tensor->mutable_shape()->add_dim();
@@ -32,8 +33,8 @@ class ModelBuilder {
     return tensor;
   }
 
-  ::onnx::NodeProto& Node(const std::string& op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
-                          ::onnx::GraphProto* graph_of = nullptr) {
+  ::onnx::NodeProto& Node(const std::string& op, const std::vector<std::string>& inputs,
+                          const std::vector<std::string>& outputs, ::onnx::GraphProto* graph_of = nullptr) {
     ::onnx::NodeProto& node = *(graph_of == nullptr ? &graph() : graph_of)->add_node();
     node.set_op_type(op);
     node.set_name("/layer1/" + op);
@@ -52,7 +53,8 @@ class ModelBuilder {
     auto& tensor = Tensor(name, ::onnx::TensorProto::FLOAT, shape);
     for (const float value : values) tensor.add_float_data(value);
   }
-  void Integers(const std::string& name, int type, const std::vector<std::int64_t>& shape, const std::vector<std::int32_t>& values) {
+  void Integers(const std::string& name, int type, const std::vector<std::int64_t>& shape,
+                const std::vector<std::int32_t>& values) {
     auto& tensor = Tensor(name, type, shape);
     for (const std::int32_t value : values) tensor.add_int32_data(value);
   }

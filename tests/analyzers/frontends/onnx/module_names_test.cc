@@ -28,8 +28,15 @@ TEST(ModuleNames, OfWeights) {
   EXPECT_EQ(ModuleOfWeight(""), "");
 }
 
+TEST(ModuleNames, WithoutWhatToolsAppend) {
+  EXPECT_EQ(WithoutToolSuffix("node_MatMul_8_quant"), "node_MatMul_8");
+  EXPECT_EQ(WithoutToolSuffix("w_quantized_quant"), "w");
+  EXPECT_EQ(WithoutToolSuffix("_quant"), "_quant");
+}
+
 TEST(ModuleNames, SourceLinesAreTheUsersInnermostOnes) {
-  EXPECT_EQ(SourceLineOf("File \"/home/me/model.py\", line 42, in forward\n  File \"/lib/site-packages/torch/nn/linear.py\", line 51, in forward"),
+  EXPECT_EQ(SourceLineOf("File \"/home/me/model.py\", line 42, in forward\n  File "
+                         "\"/lib/site-packages/torch/nn/linear.py\", line 51, in forward"),
             "model.py:42");
   EXPECT_EQ(SourceLineOf("File \"/a/train.py\", line 3, in f\nFile \"/a/net.py\", line 7, in g"), "net.py:7");
   EXPECT_EQ(SourceLineOf("File \"<eval_with_key>.3\", line 7, in forward"), "");

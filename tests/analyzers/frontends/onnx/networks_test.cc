@@ -38,12 +38,19 @@ graph::Tensor InputOf(std::string_view name) {
   return graph::Tensor::Of<float>(shape, x.data<float>().first(static_cast<std::size_t>(graph::ElementCount(shape))));
 }
 
+// Attention computes in two products that are no modules of their own: the three projections in one, and the output.
+const std::vector<std::string>& EncoderLayers() {
+  static const std::vector<std::string> layers = {"embed", "encoder.layers.0.self_attn", "encoder.layers.0.self_attn#2",
+                                                  "encoder.layers.0.linear1", "encoder.layers.0.linear2", "fc"};
+  return layers;
+}
+
 class Networks : public ::testing::TestWithParam<Net> {};
 
-// The layer codes of one batch. A code may differ where the exact value lies within binary32 rounding of a tie: LibTorch
-// and onnxruntime add the products in different orders, and LibTorch multiplies with 1/scale where ONNX divides. With 8 bits
-// none does here. With 16, a value of 2^15 steps that is off by 2^-22 of itself is off by 2^-7 of a step, and crosses a tie
-// once in 2^6 codes at most: 12 of 5192 measured.
+// The layer codes of one batch. A code may differ where the exact value lies within binary32 rounding of a tie:
+// LibTorch and onnxruntime add the products in different orders, and LibTorch multiplies with 1/scale where ONNX
+// divides. With 8 bits none does here. With 16, a value of 2^15 steps that is off by 2^-22 of itself is off by 2^-7 of
+// a step, and crosses a tie once in 2^6 codes at most: 12 of 5192 measured.
 TEST_P(Networks, GivesOnnxRuntimesCodes) {
   const Net& net = GetParam();
   const Model model = ImportCase(net.name);
@@ -71,7 +78,8 @@ TEST_P(Networks, GivesOnnxRuntimesOutput) {
   for (std::size_t i = 0; i < y.size(); ++i) {
     // On a grid: the same code makes the same bits. Off it: sums of at most 16 products and a bias near 1.
     const float tolerance = run.outputs[0].grid != nullptr ? 0.0F : 0x1p-20F;
-    EXPECT_FALSE(!(std::abs(y[i] - expected.data<float>()[i]) <= tolerance)) << i << ": " << y[i] << " " << expected.data<float>()[i];
+    EXPECT_FALSE(!(std::abs(y[i] - expected.data<float>()[i]) <= tolerance))
+        << i << ": " << y[i] << " " << expected.data<float>()[i];
   }
 }
 
@@ -95,15 +103,21 @@ TEST_P(Networks, MatchesEveryProductAsALayerNamedByItsModule) {
 INSTANTIATE_TEST_SUITE_P(
     Exporters, Networks,
     ::testing::Values(Net{"qat_dynamo_21", ModelKind::kQat, NetLayers(), 0},
-                      Net{"qat_one_batch", ModelKind::kQat, NetLayers(), 0}, Net{"qat_traced_13", ModelKind::kQat, NetLayers(), 0},
-                      Net{"pt2e_converted", ModelKind::kConverted, {"stem.0", "head", "block.conv (its output goes through 'add' before it is quantized)",
-                           "fc (its output is not used by exactly one operator before it is quantized)"}, 0},
+                      Net{"qat_one_batch", ModelKind::kQat, NetLayers(), 0},
+                      Net{"qat_traced_13", ModelKind::kQat, NetLayers(), 0},
+                      Net{"pt2e_converted",
+                          ModelKind::kConverted,
+                          {"stem.0", "head", "block.conv (its output goes through 'add' before it is quantized)",
+                           "fc (its output is not used by exactly one operator before it is quantized)"},
+                          0},
                       Net{"ort_qdq_u8s8_per_channel", ModelKind::kConverted, NetLayers(), 0},
                       Net{"ort_qdq_s8s8_per_tensor", ModelKind::kConverted, NetLayers(), 0},
                       Net{"ort_qdq_u8u8_per_tensor", ModelKind::kConverted, NetLayers(), 0},
                       Net{"ort_qdq_u16s8_per_tensor", ModelKind::kConverted, NetLayers(), 81},
                       Net{"ort_operators_u8s8_per_channel", ModelKind::kConverted, NetLayers(), 0},
                       Net{"ort_operators_u8u8_per_tensor", ModelKind::kConverted, NetLayers(), 0},
+                      Net{"encoder_dynamo_qdq", ModelKind::kConverted, EncoderLayers(), 0},
+                      Net{"encoder_traced_operators", ModelKind::kConverted, EncoderLayers(), 0},
                       Net{"brevitas_qcdq", ModelKind::kConverted, {"conv", "low"}, 0}),
     [](const auto& net) { return std::string(net.param.name); });
 
@@ -206,8 +220,9 @@ TEST_P(StoredBias, StaysCodesBehindADequantizeNode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, StoredBias,
-                         ::testing::Values("ort_qdq_u8s8_per_channel", "ort_qdq_s8s8_per_tensor", "ort_qdq_u8u8_per_tensor",
-                                           "ort_operators_u8s8_per_channel", "ort_operators_u8u8_per_tensor", "brevitas_qcdq"),
+                         ::testing::Values("ort_qdq_u8s8_per_channel", "ort_qdq_s8s8_per_tensor",
+                                           "ort_qdq_u8u8_per_tensor", "ort_operators_u8s8_per_channel",
+                                           "ort_operators_u8u8_per_tensor", "brevitas_qcdq"),
                          [](const auto& name) { return std::string(name.param); });
 
 TEST(OnnxFrontend, Uint8WeightsKeepTheirZeroPoint) {

@@ -75,7 +75,9 @@ TEST_P(ConstantTypes, AreReadFromRawBytes) {
   builder.Tensor("c", stored.type, {static_cast<std::int64_t>(stored.values.size())}).set_raw_data(stored.raw);
   ModelBuilder::Set(builder.Node("Cast", {"c"}, {"r"}), "to", Types::FLOAT);
   builder.Node("Add", {"x", "r"}, {"y"});
-  EXPECT_EQ(OutputOf(builder, std::vector<float>(stored.values.size(), 0), {1, static_cast<std::int64_t>(stored.values.size())}), stored.values);
+  EXPECT_EQ(OutputOf(builder, std::vector<float>(stored.values.size(), 0),
+                     {1, static_cast<std::int64_t>(stored.values.size())}),
+            stored.values);
 }
 
 template <typename T>
@@ -85,15 +87,22 @@ std::string Raw(const std::vector<T>& values) {
 
 INSTANTIATE_TEST_SUITE_P(
     Types, ConstantTypes,
-    ::testing::Values(Stored{"Float", Types::FLOAT, Raw<float>({1.5F, -2}), {1.5F, -2}}, Stored{"Double", Types::DOUBLE, Raw<double>({0.25, -3}), {0.25F, -3}},
+    ::testing::Values(Stored{"Float", Types::FLOAT, Raw<float>({1.5F, -2}), {1.5F, -2}},
+                      Stored{"Double", Types::DOUBLE, Raw<double>({0.25, -3}), {0.25F, -3}},
                       // 1.0, the smallest subnormal 2^-24, -2, the largest 65504
-                      Stored{"Float16", Types::FLOAT16, Raw<std::uint16_t>({0x3c00, 0x0001, 0xc000, 0x7bff}), {1, 0x1p-24F, -2, 65504}},
+                      Stored{"Float16",
+                             Types::FLOAT16,
+                             Raw<std::uint16_t>({0x3c00, 0x0001, 0xc000, 0x7bff}),
+                             {1, 0x1p-24F, -2, 65504}},
                       Stored{"Bfloat16", Types::BFLOAT16, Raw<std::uint16_t>({0x3f80, 0xc040}), {1, -3}},
-                      Stored{"Int8", Types::INT8, Raw<std::int8_t>({-128, 127}), {-128, 127}}, Stored{"Uint8", Types::UINT8, Raw<std::uint8_t>({0, 255}), {0, 255}},
+                      Stored{"Int8", Types::INT8, Raw<std::int8_t>({-128, 127}), {-128, 127}},
+                      Stored{"Uint8", Types::UINT8, Raw<std::uint8_t>({0, 255}), {0, 255}},
                       Stored{"Int16", Types::INT16, Raw<std::int16_t>({-32768, 5}), {-32768, 5}},
-                      Stored{"Uint16", Types::UINT16, Raw<std::uint16_t>({65535, 5}), {65535, 5}}, Stored{"Int32", Types::INT32, Raw<std::int32_t>({-7, 1 << 20}), {-7, 1 << 20}},
+                      Stored{"Uint16", Types::UINT16, Raw<std::uint16_t>({65535, 5}), {65535, 5}},
+                      Stored{"Int32", Types::INT32, Raw<std::int32_t>({-7, 1 << 20}), {-7, 1 << 20}},
                       Stored{"Uint32", Types::UINT32, Raw<std::uint32_t>({0x80000000u, 3}), {0x1p31F, 3}},
-                      Stored{"Int64", Types::INT64, Raw<std::int64_t>({-7, 9}), {-7, 9}}, Stored{"Bool", Types::BOOL, std::string("\x01\x00", 2), {1, 0}},
+                      Stored{"Int64", Types::INT64, Raw<std::int64_t>({-7, 9}), {-7, 9}},
+                      Stored{"Bool", Types::BOOL, std::string("\x01\x00", 2), {1, 0}},
                       // The first element is the low nibble: 0x9f holds -1, -7.
                       Stored{"Int4", 22, "\x9f", {-1, -7}}, Stored{"Uint4", 21, "\x9f", {15, 9}}),
     [](const auto& stored) { return std::string(stored.param.name); });
@@ -111,7 +120,8 @@ TEST(OnnxConstants, SmallIntegersFromTheTypedField) {
 TEST(OnnxConstants, ANumberThatItsTypeCannotHoldIsAnError) {
   ModelBuilder builder = OneNode("Add", {"x", "c"});
   builder.Integers("c", Types::INT8, {2}, {-3, 200});
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tensor 'c' holds a number that int8 cannot hold")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                     HasSubstr("tensor 'c' holds a number that int8 cannot hold")));
 }
 
 // --- quantization ---
@@ -161,13 +171,15 @@ TEST(OnnxQuantization, CodesReadWithAnotherScaleAreRefused) {
   builder.Node("DequantizeLinear", {"q", "s2", "z"}, {"y"});
   EXPECT_THAT(Import(builder.Bytes(), "m"),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("operator DequantizeLinear '/layer1/DequantizeLinear' in module 'layer1'"), HasSubstr("reads codes with scale 0.25"))));
+                       AllOf(HasSubstr("operator DequantizeLinear '/layer1/DequantizeLinear' in module 'layer1'"),
+                             HasSubstr("reads codes with scale 0.25"))));
 }
 
 TEST(OnnxQuantization, ArithmeticOnCodesIsRefused) {
   ModelBuilder builder = QuantizePair();
   builder.Node("Sigmoid", {"q"}, {"y"});
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("computes on quantized codes (uint8)")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("computes on quantized codes (uint8)")));
 }
 
 TEST(OnnxQuantization, AScaleThatIsNotPositiveIsAnError) {
@@ -182,7 +194,8 @@ TEST(OnnxQuantization, AComputedScaleIsRefused) {
   builder.Output("y");
   builder.Node("ReduceMax", {"x"}, {"s"});
   builder.Node("QuantizeLinear", {"x", "s"}, {"y"});
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("its scale is not a constant")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("its scale is not a constant")));
 }
 
 TEST(OnnxQuantization, AModelMayEndInCodes) {
@@ -205,14 +218,17 @@ class Refused : public ::testing::TestWithParam<Refusal> {};
 TEST_P(Refused, NamesOperatorNodeAndRemedy) {
   const auto model = Import(OneNode(GetParam().op).Bytes(), "net.onnx");
   EXPECT_THAT(model, StatusIs(absl::StatusCode::kFailedPrecondition,
-                              AllOf(HasSubstr("'net.onnx': operator " + std::string(GetParam().op) + " '/layer1/"), HasSubstr("in module 'layer1'"),
-                                    HasSubstr(GetParam().says))));
+                              AllOf(HasSubstr("'net.onnx': operator " + std::string(GetParam().op) + " '/layer1/"),
+                                    HasSubstr("in module 'layer1'"), HasSubstr(GetParam().says))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Operators, Refused,
-                         ::testing::Values(Refusal{"ConvInteger", "int32 accumulators"}, Refusal{"MatMulInteger", "int32 accumulators"},
-                                           Refusal{"DynamicQuantizeLinear", "quantize statically"}, Refusal{"NonMaxSuppression", "is not an operator that is taken"},
-                                           Refusal{"RandomNormal", "is not an operator that is taken"}, Refusal{"Scan", "is not an operator that is taken"}),
+                         ::testing::Values(Refusal{"ConvInteger", "int32 accumulators"},
+                                           Refusal{"MatMulInteger", "int32 accumulators"},
+                                           Refusal{"DynamicQuantizeLinear", "quantize statically"},
+                                           Refusal{"NonMaxSuppression", "is not an operator that is taken"},
+                                           Refusal{"RandomNormal", "is not an operator that is taken"},
+                                           Refusal{"Scan", "is not an operator that is taken"}),
                          [](const auto& refusal) { return std::string(refusal.param.op); });
 
 TEST(OnnxRefusals, ALoopOfUnknownLength) {
@@ -222,13 +238,15 @@ TEST(OnnxRefusals, ALoopOfUnknownLength) {
   body.set_name("body");
   body.set_type(::onnx::AttributeProto::GRAPH);
   body.mutable_g();
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("a number of rounds that is not a constant")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("a number of rounds that is not a constant")));
 }
 
 TEST(OnnxRefusals, ALocalFunction) {
   ModelBuilder builder = OneNode("Gelu");
   OnlyNode(builder).set_domain("pkg.mine");
-  EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("inline local functions")));
+  EXPECT_THAT(Import(builder.Bytes(), "m"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("inline local functions")));
 }
 
 TEST(OnnxRefusals, OpsetsBeyondThoseThatAreTaken) {
@@ -237,7 +255,8 @@ TEST(OnnxRefusals, OpsetsBeyondThoseThatAreTaken) {
     builder.Input("x");
     builder.Output("y");
     builder.Node("Relu", {"x"}, {"y"});
-    EXPECT_THAT(Import(builder.Bytes(), "m"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("opsets 11 to 25 are taken")));
+    EXPECT_THAT(Import(builder.Bytes(), "m"),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("opsets 11 to 25 are taken")));
   }
 }
 

@@ -58,6 +58,18 @@ TEST(FoldConstantsTest, ArithmeticBroadcastsAndRoundsOncePerOperation) {
               ElementsAre(0, 3, 6));
 }
 
+TEST(FoldConstantsTest, SquareRootsAreThoseOfTheFrameworkWhereItSaysThem) {
+  GraphBuilder b;
+  const ValueId x = b.Input();
+  b.Output(b.Op(OpKind::kAdd, {x, Call(b, "aten::sqrt", b.Floats({2}, {4, 9}))}));
+  Graph graph = b.graph();
+  const auto next_above = [](std::span<float> values) {
+    for (float& value : values) value = std::nextafter(std::sqrt(value), 100.0F);
+  };
+  ASSERT_THAT(FoldConstants(graph, next_above), testing::IsOk());
+  EXPECT_THAT(FloatsOf(graph, graph.nodes.back().inputs[1]), ElementsAre(std::nextafter(2.0F, 3.0F), std::nextafter(3.0F, 4.0F)));
+}
+
 TEST(FoldConstantsTest, OperatorsByName) {
   EXPECT_THAT(Folded([](GraphBuilder& b) { return Call(b, "aten::sqrt", b.Floats({2}, {2, 9})); }),
               ElementsAre(std::sqrt(2.0F), 3));

@@ -1,4 +1,4 @@
-// Constants, shapes, and operators that pick or join parts of tensors.
+// Operators that pick or join parts of tensors, or pass them on.
 #include <onnx/onnx_pb.h>
 
 #include <algorithm>
@@ -18,89 +18,6 @@ using graph::OpKind;
 using graph::TensorArgument;
 using graph::ValueId;
 
-constexpr std::int64_t kLargestFill = 1 << 24;  // elements of ConstantOfShape, Range
-
-Results Constant(Importer&, const NodeView& node) {
-  if (const auto* value = node.Find("value"); value != nullptr && value->has_t()) {
-    QATGAP_ASSIGN_OR_RETURN(Literal literal, DecodeTensor(value->t(), node.Label()));
-    return One(std::move(literal));
-  }
-  const auto floats = [](graph::Shape shape, std::vector<float> values) {
-    return One(Literal{.type = element::kFloat, .value = graph::Tensor::Of<float>(std::move(shape), values)});
-  };
-  const auto longs = [](graph::Shape shape, std::vector<std::int64_t> values) {
-    return One(Literal{.type = element::kInt64, .value = graph::Tensor::Of<std::int64_t>(std::move(shape), values)});
-  };
-  if (node.HasAttribute("value_float")) return floats({}, {node.Float("value_float", 0)});
-  if (node.HasAttribute("value_int")) return longs({}, {node.Int("value_int", 0)});
-  if (const auto* list = node.Find("value_floats")) return floats({list->floats_size()}, {list->floats().begin(), list->floats().end()});
-  if (node.HasAttribute("value_ints")) {
-    std::vector<std::int64_t> values = node.Ints("value_ints");
-    return longs({static_cast<std::int64_t>(values.size())}, std::move(values));
-  }
-  return node.Refuse("is no tensor of numbers", "export the model with dense constants");
-}
-
-Results ConstantOfShape(Importer& importer, const NodeView& node) {
-  QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, importer.KnownIntegers(node, 0, "shape"));
-  std::int64_t count = 1;
-  for (const std::int64_t extent : shape) {
-    if (extent < 0 || shape.size() > 8 || __builtin_mul_overflow(count, extent, &count) || count > kLargestFill) {
-      return node.Broken(absl::StrCat("fills the shape ", graph::ToString(shape)));
-    }
-  }
-  Literal one{.type = element::kFloat, .value = graph::Tensor(graph::DType::kFloat32, {1})};
-  if (const auto* value = node.Find("value"); value != nullptr && value->has_t()) {
-    QATGAP_ASSIGN_OR_RETURN(one, DecodeTensor(value->t(), node.Label()));
-  }
-  if (one.value.elements() != 1) return node.Broken("fills with more than one value");
-  Literal literal{.type = one.type, .value = graph::Tensor(one.value.dtype(), shape)};
-  const std::size_t size = graph::SizeOf(one.value.dtype());
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    std::copy_n(static_cast<const char*>(one.value.storage().get()), size, static_cast<char*>(literal.value.storage().get()) + i * size);
-  }
-  return One(std::move(literal));
-}
-
-Results Range(Importer& importer, const NodeView& node) {
-  std::array<std::int64_t, 3> limits{};
-  for (std::size_t i = 0; i < 3; ++i) {
-    QATGAP_ASSIGN_OR_RETURN(const std::vector<std::int64_t> number, importer.KnownIntegers(node, i, "limit"));
-    if (number.size() != 1) return node.Broken("has a limit that is not one number");
-    limits[i] = number[0];
-  }
-  const auto [start, limit, step] = limits;
-  const auto far = [](std::int64_t v) { return v > (std::int64_t{1} << 40) || v < -(std::int64_t{1} << 40); };
-  if (step == 0 || far(start) || far(limit) || far(step) || (limit - start) / step > kLargestFill) return node.Broken("counts out of range");
-  std::vector<std::int64_t> values;
-  for (std::int64_t v = start; step > 0 ? v < limit : v > limit; v += step) values.push_back(v);
-  return One(Literal{.type = element::kInt64, .value = graph::Tensor::Of<std::int64_t>({static_cast<std::int64_t>(values.size())}, values)});
-}
-
-// Shape(x): axis 0 is the batch and stays open even where the model was exported with one size of it.
-Results ShapeOperator(Importer&, const NodeView& node) {
-  Extents extents;
-  if (const auto* literal = std::get_if<Literal>(&node.in(0))) {
-    for (const std::int64_t extent : literal->value.shape()) extents.items.emplace_back(extent);
-  } else if (const auto* symbol = std::get_if<Symbol>(&node.in(0)); symbol != nullptr && symbol->shape) {
-    for (std::size_t axis = 0; axis < symbol->shape->size(); ++axis) {
-      const std::int64_t extent = (*symbol->shape)[axis];
-      if (axis == 0 || extent < 0) {
-        extents.items.emplace_back(Extent{symbol->value, static_cast<int>(axis)});
-      } else {
-        extents.items.emplace_back(extent);
-      }
-    }
-  } else {
-    return node.Refuse("asks for the shape of a value whose number of axes is not in the model", "run onnx.shape_inference.infer_shapes first");
-  }
-  const auto rank = static_cast<std::int64_t>(extents.items.size());
-  const auto place = [rank](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + rank : at, 0, rank); };
-  const std::int64_t start = place(std::max(node.Int("start", 0), -rank)), end = place(std::max(node.Int("end", rank), -rank));
-  extents.items = {extents.items.begin() + start, extents.items.begin() + std::max(start, end)};
-  return One(std::move(extents));
-}
-
 // Gather(data, indices): by one number, a list of numbers, or a table of rows.
 Results Gather(Importer& importer, const NodeView& node) {
   const std::int64_t axis = node.Int("axis", 0);
@@ -112,7 +29,8 @@ Results Gather(Importer& importer, const NodeView& node) {
     if (!indices) return node.Broken("has an index that is no integer");
     for (std::int64_t index : *indices) {
       if (index < 0) index += static_cast<std::int64_t>(from.items.size());
-      if (index < 0 || index >= static_cast<std::int64_t>(from.items.size())) return node.Broken(absl::StrCat("picks element ", index, " of a shape"));
+      if (index < 0 || index >= static_cast<std::int64_t>(from.items.size()))
+        return node.Broken(absl::StrCat("picks element ", index, " of a shape"));
       picked.items.push_back(from.items[static_cast<std::size_t>(index)]);
     }
     return One(std::move(picked));
@@ -121,34 +39,44 @@ Results Gather(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol index, importer.Operand(node, 1));
   const auto normal = NormalAxis(axis, x.shape);
   const auto index_rank = RankOf(index.shape);
-  if (!normal || !index_rank) return node.Refuse("picks along an axis, or by indices, whose number is not in the model", "run onnx.shape_inference.infer_shapes first");
+  if (!normal || !index_rank)
+    return node.Refuse("picks along an axis, or by indices, whose number is not in the model",
+                       "run onnx.shape_inference.infer_shapes first");
   MaybeShape shape = x.shape;
   if (shape) {
     shape->erase(shape->begin() + *normal);
     shape->insert(shape->begin() + *normal, index.shape->begin(), index.shape->end());
   }
-  if (const auto indices = index_literal == nullptr ? std::nullopt : Integers(*index_literal); indices && *index_rank <= 1) {
+  if (const auto indices = index_literal == nullptr ? std::nullopt : Integers(*index_literal);
+      indices && *index_rank <= 1) {
     std::vector<std::int64_t> positive = *indices;
     const std::int64_t extent = x.shape ? (*x.shape)[static_cast<std::size_t>(*normal)] : -1;
     for (std::int64_t& i : positive) {
-      if (extent >= 0 && (i < -extent || i >= extent)) return node.Broken(absl::StrCat("picks element ", i, " of ", extent));
+      if (extent >= 0 && (i < -extent || i >= extent))
+        return node.Broken(absl::StrCat("picks element ", i, " of ", extent));
       if (i < 0 && extent >= 0) i += extent;
-      if (i < 0 && *index_rank == 1) return node.Refuse("picks elements counted from the end of an axis of open size", "count from the front");
+      if (i < 0 && *index_rank == 1)
+        return node.Refuse("picks elements counted from the end of an axis of open size", "count from the front");
     }
     if (*index_rank == 0) {
-      return One(importer.Moved(x, importer.Call("aten::select", "int", {x.value}, {TensorArgument{0}, *normal, positive[0]}), std::move(shape)));
+      return One(
+          importer.Moved(x, importer.Call("aten::select", "int", {x.value}, {TensorArgument{0}, *normal, positive[0]}),
+                         std::move(shape)));
     }
     const ValueId list = importer.Constant(graph::Tensor::Of<std::int64_t>(*index.shape, positive));
-    const ValueId value = importer.Call("aten::index_select", "", {x.value, list}, {TensorArgument{0}, *normal, TensorArgument{1}});
+    const ValueId value =
+        importer.Call("aten::index_select", "", {x.value, list}, {TensorArgument{0}, *normal, TensorArgument{1}});
     return One(importer.Moved(x, value, std::move(shape)));
   }
   ValueId value = -1;
   if (*index_rank == 1) {
-    value = importer.Call("aten::index_select", "", {x.value, index.value}, {TensorArgument{0}, *normal, TensorArgument{1}});
+    value = importer.Call("aten::index_select", "", {x.value, index.value},
+                          {TensorArgument{0}, *normal, TensorArgument{1}});
   } else if (*normal == 0 && RankOf(x.shape) == 2) {
     value = importer.Call("aten::embedding", "", {x.value, index.value}, {TensorArgument{0}, TensorArgument{1}});
   } else {
-    return node.Refuse(absl::StrCat("picks by indices of ", *index_rank, " axes"), "pick by a list of indices, or rows of a table");
+    return node.Refuse(absl::StrCat("picks by indices of ", *index_rank, " axes"),
+                       "pick by a list of indices, or rows of a table");
   }
   return One(importer.Moved(x, value, std::move(shape)));
 }
@@ -156,7 +84,8 @@ Results Gather(Importer& importer, const NodeView& node) {
 Results GatherElements(Importer& importer, const NodeView& node) {
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.MovingOperand(node, 0));
   QATGAP_ASSIGN_OR_RETURN(const Symbol index, importer.Operand(node, 1));
-  const ValueId value = importer.Call("aten::gather", "", {x.value, index.value}, {TensorArgument{0}, node.Int("axis", 0), TensorArgument{1}});
+  const ValueId value = importer.Call("aten::gather", "", {x.value, index.value},
+                                      {TensorArgument{0}, node.Int("axis", 0), TensorArgument{1}});
   return One(importer.Moved(x, value, index.shape));
 }
 
@@ -186,7 +115,8 @@ Results Concat(Importer& importer, const NodeView& node) {
     if (i > 0) {
       QATGAP_ASSIGN_OR_RETURN(part, importer.MovingOperand(node, i));
     }
-    if ((part.codes == nullptr) != (first.codes == nullptr) || (part.codes != nullptr && !(*part.codes == *first.codes))) {
+    if ((part.codes == nullptr) != (first.codes == nullptr) ||
+        (part.codes != nullptr && !(*part.codes == *first.codes))) {
       return node.Refuse("joins codes of different grids", "dequantize them first");
     }
     const bool known = part.shape && normal && static_cast<std::size_t>(*normal) < part.shape->size();
@@ -207,7 +137,8 @@ Results Split(Importer& importer, const NodeView& node) {
   }
   const std::int64_t axis = node.Int("axis", 0);
   const int count = node.proto().output_size();
-  if (count < 1 || (!sizes.empty() && sizes.size() != static_cast<std::size_t>(count))) return node.Broken("has as many parts as outputs only");
+  if (count < 1 || (!sizes.empty() && sizes.size() != static_cast<std::size_t>(count)))
+    return node.Broken("has as many parts as outputs only");
   std::vector<ValueId> parts;
   if (sizes.empty()) {
     parts = importer.CallMany("aten::chunk", "", {x.value}, {TensorArgument{0}, std::int64_t{count}, axis}, count);
@@ -221,7 +152,9 @@ Results Split(Importer& importer, const NodeView& node) {
     if (shape) {
       std::int64_t& extent = (*shape)[static_cast<std::size_t>(*normal)];
       const std::int64_t chunk = extent < 0 ? -1 : (extent + count - 1) / count;
-      extent = !sizes.empty() ? sizes[i] : chunk < 0 ? -1 : std::clamp<std::int64_t>(extent - chunk * static_cast<std::int64_t>(i), 0, chunk);
+      extent = !sizes.empty() ? sizes[i]
+               : chunk < 0    ? -1
+                              : std::clamp<std::int64_t>(extent - chunk * static_cast<std::int64_t>(i), 0, chunk);
     }
     results.push_back(importer.Moved(x, parts[i], std::move(shape)));
   }
@@ -242,7 +175,8 @@ absl::StatusOr<std::vector<Cut>> CutsOf(const Importer& importer, const NodeView
   auto& [starts, ends, axes, steps] = lists;
   if (steps.empty()) steps.assign(starts.size(), 1);
   for (std::size_t i = 0; axes.size() < starts.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
-  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size() || starts.size() > 8) {
+  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size() ||
+      starts.size() > 8) {
     return node.Broken("has lists of different lengths");
   }
   std::vector<Cut> cuts;
@@ -256,7 +190,8 @@ Results Slice(Importer& importer, const NodeView& node) {
     return std::clamp<std::int64_t>(at < 0 ? std::max(at, -extent) + extent : at, 0, extent);
   };
   if (const auto extents = AsExtents(node.in(0)); extents && !extents->scalar) {
-    if (cuts.size() != 1 || cuts[0].step != 1 || (cuts[0].axis != 0 && cuts[0].axis != -1)) return node.Refuse("slices a shape with steps", "export the model with fixed shapes");
+    if (cuts.size() != 1 || cuts[0].step != 1 || (cuts[0].axis != 0 && cuts[0].axis != -1))
+      return node.Refuse("slices a shape with steps", "export the model with fixed shapes");
     const auto count = static_cast<std::int64_t>(extents->items.size());
     const std::int64_t start = place(cuts[0].start, count), end = std::max(start, place(cuts[0].end, count));
     return One(Extents{.items = {extents->items.begin() + start, extents->items.begin() + end}, .scalar = false});
@@ -268,13 +203,20 @@ Results Slice(Importer& importer, const NodeView& node) {
     const auto normal = NormalAxis(cut.axis, shape);
     if (!normal && shape) return node.Broken(absl::StrCat("slices axis ", cut.axis));
     std::int64_t* extent = shape ? &(*shape)[static_cast<std::size_t>(*normal)] : nullptr;
-    if (cut.step == -1 && cut.start == -1 && cut.end <= -std::numeric_limits<std::int32_t>::max()) {  // the whole axis, reversed
+    if (cut.step == -1 && cut.start == -1 &&
+        cut.end <= -std::numeric_limits<std::int32_t>::max()) {  // the whole axis, reversed
       value = importer.Call("aten::flip", "", {value}, {TensorArgument{0}, std::vector<std::int64_t>{cut.axis}});
       continue;
     }
-    if (cut.step < 1) return node.Refuse(absl::StrCat("slices backwards by ", -cut.step), "slice forwards, or reverse whole axes");
-    value = importer.Call("aten::slice", "Tensor", {value}, {TensorArgument{0}, cut.axis, cut.start, cut.end, cut.step});
-    if (extent != nullptr && *extent >= 0) {
+    if (cut.step < 1)
+      return node.Refuse(absl::StrCat("slices backwards by ", -cut.step), "slice forwards, or reverse whole axes");
+    value =
+        importer.Call("aten::slice", "Tensor", {value}, {TensorArgument{0}, cut.axis, cut.start, cut.end, cut.step});
+    if (extent == nullptr) continue;
+    if (*extent < 0) {
+      const bool whole = cut.start == 0 && cut.step == 1 && cut.end >= std::numeric_limits<std::int32_t>::max();
+      if (!whole) *extent = kUnknown;
+    } else {
       const std::int64_t length = std::max<std::int64_t>(0, place(cut.end, *extent) - place(cut.start, *extent));
       *extent = length / cut.step + (length % cut.step != 0 ? 1 : 0);
     }
@@ -300,8 +242,10 @@ std::optional<std::int64_t> TorchType(int type) {
 
 Results Cast(Importer& importer, const NodeView& node) {
   const auto to = static_cast<int>(node.Int("to", element::kFloat));
-  if (std::holds_alternative<Extents>(node.in(0)) && (to == element::kInt64 || to == element::kInt32)) return One(node.in(0));
-  if (const auto* literal = std::get_if<Literal>(&node.in(0)); literal != nullptr && literal->type == to) return One(*literal);
+  if (std::holds_alternative<Extents>(node.in(0)) && (to == element::kInt64 || to == element::kInt32))
+    return One(node.in(0));
+  if (const auto* literal = std::get_if<Literal>(&node.in(0)); literal != nullptr && literal->type == to)
+    return One(*literal);
   if (const auto* literal = std::get_if<Literal>(&node.in(0)); literal != nullptr && IsReal(to)) {
     if (IsReal(literal->type)) return One(*literal);
     const auto integers = Integers(*literal);
@@ -309,10 +253,13 @@ Results Cast(Importer& importer, const NodeView& node) {
     return One(Literal{.type = element::kFloat, .value = graph::Tensor::Of<float>(literal->value.shape(), reals)});
   }
   QATGAP_ASSIGN_OR_RETURN(const Symbol x, importer.Operand(node, 0));
-  if (x.type == to || (to == element::kDouble && IsReal(x.type))) return One(Symbol{.value = x.value, .type = x.type, .shape = x.shape});
+  if (x.type == to || (to == element::kDouble && IsReal(x.type)))
+    return One(Symbol{.value = x.value, .type = x.type, .shape = x.shape});
   const auto type = TorchType(to);
   if (!type) return node.Refuse(absl::StrCat("converts to ", ElementName(to)), "keep the model in float32");
-  return One(Symbol{.value = importer.Call("aten::to", "dtype", {x.value}, {TensorArgument{0}, *type}), .type = to, .shape = x.shape});
+  return One(Symbol{.value = importer.Call("aten::to", "dtype", {x.value}, {TensorArgument{0}, *type}),
+                    .type = to,
+                    .shape = x.shape});
 }
 
 Results Identity(Importer&, const NodeView& node) {
@@ -323,7 +270,8 @@ Results Identity(Importer&, const NodeView& node) {
 Results Dropout(Importer&, const NodeView& node) {
   const auto* training = std::get_if<Literal>(&node.in(2));
   const auto flag = training == nullptr ? std::nullopt : Integers(*training);
-  if (node.has(2) && (!flag || flag->size() != 1 || (*flag)[0] != 0)) return node.Refuse("drops values", "call model.eval() before the export");
+  if (node.has(2) && (!flag || flag->size() != 1 || (*flag)[0] != 0))
+    return node.Refuse("drops values", "call model.eval() before the export");
   return One(node.in(0));
 }
 
@@ -335,14 +283,11 @@ Results Einsum(Importer& importer, const NodeView& node) {
     inputs.push_back(x.value);
     list.inputs.push_back(static_cast<int>(i));
   }
-  return One(Symbol{.value = importer.Call("aten::einsum", "", std::move(inputs), {node.String("equation", ""), std::move(list)})});
+  return One(Symbol{
+      .value = importer.Call("aten::einsum", "", std::move(inputs), {node.String("equation", ""), std::move(list)})});
 }
 
-constexpr std::array<std::pair<std::string_view, Importer::Handler>, 13> kOperators = {{
-    {"Constant", Constant},
-    {"ConstantOfShape", ConstantOfShape},
-    {"Range", Range},
-    {"Shape", ShapeOperator},
+constexpr std::array<std::pair<std::string_view, Importer::Handler>, 9> kOperators = {{
     {"Gather", Gather},
     {"GatherElements", GatherElements},
     {"Concat", Concat},
@@ -356,8 +301,9 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 13> kOperat
 
 }  // namespace
 
-Importer::Handler FindShapeOperator(std::string_view op_type) {
-  const auto it = std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
+Importer::Handler FindSelectionOperator(std::string_view op_type) {
+  const auto it =
+      std::find_if(kOperators.begin(), kOperators.end(), [&](const auto& entry) { return entry.first == op_type; });
   return it == kOperators.end() ? nullptr : it->second;
 }
 
