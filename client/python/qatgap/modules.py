@@ -43,7 +43,8 @@ def copy_for_export(module: torch.nn.Module) -> torch.nn.Module:
     copied = _deep_copy(module).cpu()
     # Of weights that take gradients, fake-quants trace to operators that no exporter has.
     for parameter in copied.parameters():
-        parameter.requires_grad_(False)
+        if parameter.is_leaf:  # not those of a copied ScriptModule, which is saved as it is
+            parameter.requires_grad_(False)
     if is_exported_graph(copied):
         _move_exported_to_eval(copied)
     else:

@@ -36,7 +36,7 @@ TEST_P(ConversionTest, LoweringIsWhatConvertMade) {
 INSTANTIATE_TEST_SUITE_P(Models, ConversionTest,
                          ::testing::Values("residual_eager_x86", "residual_eager_fbgemm", "residual_eager_qnnpack",
                                            "residual_eager_qnnpack_scripted", "residual_fx_x86", "residual_fx_qnnpack_scripted",
-                                           "residual_eager_x86_observers_on", "branching_eager_qnnpack_scripted"),
+                                           "branching_eager_qnnpack_scripted"),
                          [](const auto& folder) { return std::string(folder.param); });
 
 TEST(ConversionFindingTest, OneChangedConstantIsOneFinding) {
