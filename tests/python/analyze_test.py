@@ -60,19 +60,6 @@ def test_fx_with_its_converted_model(server):
     assert_measured(analyze(model, converted=nets.fx_converted(model), server=server))
 
 
-@pytest.mark.parametrize("quantizer", ["x86", "xnnpack"])
-@pytest.mark.filterwarnings("ignore::qatgap.ExportWarning")
-def test_pt2e(server, quantizer):
-    report = analyze(
-        nets.pt2e(quantizer), converted=nets.pt2e_converted(quantizer), server=server, targets=["generic-int32"]
-    )
-    # X86InductorQuantizer leaves the last layer's output in float: no codes to compare, and the report says so.
-    measured = MAC_LAYERS if quantizer == "xnnpack" else MAC_LAYERS[:3]
-    assert sorted(set(report.layers.layer)) == sorted(measured)
-    assert set(MAC_LAYERS) - set(measured) <= set(report.unmeasured.name)
-    assert any(source.startswith("nets.py:") for source in report.layers.source), report.layers.source.to_list()
-
-
 def test_control_flow_is_kept(server):
     model = nets.eager(nets.Branching)
     # One by one: a batch takes one branch.

@@ -7,45 +7,20 @@ import nets
 import numpy as np
 import pytest
 import torch
+from module_files import assert_equal, load, state_of
 
 import qatgap
 from qatgap.modules import input_names
 
 
-def pt2e_trained(quantizer):
-    from torchao.quantization.pt2e import disable_observer
-
-    module = copy.deepcopy(nets.pt2e(quantizer))
-    module.apply(disable_observer)
-    return module
-
-
-# The measured table of docs/python.md: what is made of each kind of module.
+# The measured table of docs/python.md: what is made of each kind of module; pt2e_test.py has the others.
 KINDS = {
     "eager": (nets.eager, ".pt2"),
     "eager_qnnpack": (lambda: nets.eager(backend="qnnpack"), ".pt2"),
     "fx": (nets.fx, ".pt2"),
-    "pt2e_x86": (lambda: pt2e_trained("x86"), ".pt2"),
-    "pt2e_xnnpack": (lambda: pt2e_trained("xnnpack"), ".pt2"),
     "eager_converted": (lambda: nets.eager_converted(nets.eager()), ".pt"),
     "fx_converted": (lambda: nets.fx_converted(nets.fx()), ".pt"),
-    "pt2e_x86_converted": (lambda: nets.pt2e_converted("x86"), ".pt2"),
-    "pt2e_xnnpack_converted": (lambda: nets.pt2e_converted("xnnpack"), ".pt2"),
 }
-
-
-def load(path):
-    return torch.export.load(path).module() if path.suffix == ".pt2" else torch.jit.load(str(path))
-
-
-def state_of(module):
-    return {name: value.clone() for name, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
-
-
-def assert_equal(left, right):
-    assert left.keys() == right.keys()
-    for name, value in left.items():
-        assert torch.equal(value, right[name]), name
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,13 +35,8 @@ def test_the_first_route_that_works(tmp_path, kind):
     assert_equal(before, state_of(module))
     # Another batch size than the example's.
     data = nets.images(5)
-    reference = copy.deepcopy(module)
-    if kind.startswith("pt2e") and not kind.endswith("converted"):
-        from torchao.quantization.pt2e import move_exported_model_to_eval
-
-        move_exported_model_to_eval(reference)
     with torch.no_grad():
-        assert torch.equal(load(path)(data), reference(data))
+        assert torch.equal(load(path)(data), module(data))
 
 
 def test_an_example_of_one_sample_leaves_the_batch_free(tmp_path, eager_model):
@@ -96,19 +66,6 @@ def test_a_module_in_training_is_exported_in_eval_mode_and_stays_in_training(tmp
     assert module.training
     with torch.no_grad():
         assert torch.equal(load(path)(nets.EXAMPLE), copy.deepcopy(module).eval()(nets.EXAMPLE))
-
-
-def test_pt2e_as_users_have_it(tmp_path):
-    """In training form, observers on, and exported for one batch size."""
-    module = nets.pt2e("x86", free_batch=False)
-    before = state_of(module)
-    with pytest.warns(qatgap.ExportWarning) as seen:
-        path = qatgap.export_model(module, nets.images(8), tmp_path / "model")
-    texts = [str(warning.message) for warning in seen]
-    assert any("were on" in text for text in texts), texts
-    assert any("takes only batches of 8" in text for text in texts), texts
-    assert path.suffix == ".pt2"
-    assert_equal(before, state_of(module))
 
 
 def test_control_flow_that_depends_on_data_is_scripted(tmp_path):
@@ -257,7 +214,6 @@ def test_names_of_inputs():
     assert input_names(module) == ["left", "right"]
     assert input_names(torch.jit.trace(module, example)) == ["left", "right"]
     assert input_names(torch.export.export(module, example)) == ["left", "right"]
-    assert input_names(nets.pt2e("x86")) == ["x"]
     assert input_names(nets.fx()) == ["x"]
 
 
