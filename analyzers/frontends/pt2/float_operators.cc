@@ -21,13 +21,14 @@ Sizes PerAxis(Sizes values, std::size_t axes) {
   return values;
 }
 
-absl::StatusOr<std::vector<ValueId>> Operands(Importer& importer, const Call& call,
-                                              std::initializer_list<std::string_view> arguments) {
-  std::vector<ValueId> values;
-  for (const std::string_view argument : arguments) {
-    if (call.Lacks(argument)) continue;
-    QATGAP_ASSIGN_OR_RETURN(const ValueId value, importer.Real(call, argument));
-    values.push_back(value);
+// Input and weight, and the bias where there is one.
+absl::StatusOr<std::vector<ValueId>> Operands(Importer& importer, const Call& call) {
+  QATGAP_ASSIGN_OR_RETURN(const ValueId input, importer.Real(call, "input"));
+  QATGAP_ASSIGN_OR_RETURN(const ValueId weight, importer.Real(call, "weight"));
+  std::vector<ValueId> values{input, weight};
+  if (!call.Lacks("bias")) {
+    QATGAP_ASSIGN_OR_RETURN(const ValueId bias, importer.Real(call, "bias"));
+    values.push_back(bias);
   }
   return values;
 }
@@ -87,7 +88,7 @@ absl::Status Convolve(Importer& importer, const Call& call, std::size_t axes, bo
     QATGAP_ASSIGN_OR_RETURN(conv.output_padding, importer.Ints(call, "output_padding", Sizes(axes, 0)));
     conv.output_padding = PerAxis(std::move(conv.output_padding), axes);
   }
-  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call, {"input", "weight", "bias"}));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call));
   return importer.Bind(call, importer.Emit(call, OpKind::kConvolution, std::move(operands), std::move(conv)));
 }
 
@@ -106,7 +107,7 @@ absl::Status GeneralConvolution(Importer& importer, const Call& call) {
 }
 
 absl::Status Linear(Importer& importer, const Call& call) {
-  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call, {"input", "weight", "bias"}));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call));
   return importer.Bind(call, importer.Emit(call, OpKind::kLinear, std::move(operands)));
 }
 

@@ -104,6 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
                "batch norm in training mode in module 'stem.1'"},
         Damage{"writes_a_buffer", "x86_prepared.pt2", kProgram, "\"stem.1.num_batches_tracked\"",
                "\"stem.1.running_var\"", kPrecondition, "writes to 'stem.1.running_var'"},
+        Damage{"no_weight", "plain.pt2", kProgram, "\"name\": \"weight\"", "\"name\": \"wait\"", kPrecondition,
+               "the argument 'weight' of aten.conv2d.default is no tensor"},
         Damage{"no_fill_value", "eager.pt2", kProgram, "torch.ops.aten.zeros.default", "torch.ops.aten.full.default",
                kPrecondition, "the argument 'fill_value' of aten.full.default is missing"},
         Damage{"branch_operands", "cond.pt2", kProgram, "\"graph\": {\"inputs\": [{\"as_tensor\": {\"name\": \"x\"}}, ",
