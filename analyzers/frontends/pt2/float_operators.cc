@@ -21,13 +21,14 @@ Sizes PerAxis(Sizes values, std::size_t axes) {
   return values;
 }
 
-absl::StatusOr<std::vector<ValueId>> Operands(Importer& importer, const Call& call,
-                                              std::initializer_list<std::string_view> arguments) {
-  std::vector<ValueId> values;
-  for (const std::string_view argument : arguments) {
-    if (call.Lacks(argument)) continue;
-    QATGAP_ASSIGN_OR_RETURN(const ValueId value, importer.Real(call, argument));
-    values.push_back(value);
+// Input and weight, and the bias where there is one.
+absl::StatusOr<std::vector<ValueId>> Operands(Importer& importer, const Call& call) {
+  QATGAP_ASSIGN_OR_RETURN(const ValueId input, importer.Real(call, "input"));
+  QATGAP_ASSIGN_OR_RETURN(const ValueId weight, importer.Real(call, "weight"));
+  std::vector<ValueId> values{input, weight};
+  if (!call.Lacks("bias")) {
+    QATGAP_ASSIGN_OR_RETURN(const ValueId bias, importer.Real(call, "bias"));
+    values.push_back(bias);
   }
   return values;
 }
@@ -37,10 +38,13 @@ absl::StatusOr<Sizes> PaddingWord(Importer& importer, const Call& call, const st
                                   const Sizes& dilation) {
   Sizes padding(dilation.size(), 0);
   if (word == "valid") return padding;
+  constexpr std::int64_t kLarge = std::int64_t{1} << 30U;
   const TensorMeta* weight = importer.MetaOf(call, "weight");
   for (std::size_t i = 0; i < padding.size(); ++i) {
-    const bool known = weight != nullptr && weight->sizes.size() == padding.size() + 2;
-    const std::int64_t total = known ? dilation[i] * (weight->sizes[i + 2].number - 1) : 1;
+    const bool ranked = weight != nullptr && weight->sizes.size() == padding.size() + 2;
+    const std::int64_t kernel = ranked ? weight->sizes[i + 2].number : 0;
+    const bool known = kernel > 0 && kernel < kLarge && dilation[i] > 0 && dilation[i] < kLarge;
+    const std::int64_t total = known ? dilation[i] * (kernel - 1) : 1;
     if (word != "same" || total % 2 != 0) {
       return importer.Refuse(absl::StrCat("a convolution with padding '", word, "' that is not the same on both sides"),
                              "give the padding as numbers");
@@ -84,7 +88,7 @@ absl::Status Convolve(Importer& importer, const Call& call, std::size_t axes, bo
     QATGAP_ASSIGN_OR_RETURN(conv.output_padding, importer.Ints(call, "output_padding", Sizes(axes, 0)));
     conv.output_padding = PerAxis(std::move(conv.output_padding), axes);
   }
-  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call, {"input", "weight", "bias"}));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call));
   return importer.Bind(call, importer.Emit(call, OpKind::kConvolution, std::move(operands), std::move(conv)));
 }
 
@@ -103,7 +107,7 @@ absl::Status GeneralConvolution(Importer& importer, const Call& call) {
 }
 
 absl::Status Linear(Importer& importer, const Call& call) {
-  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call, {"input", "weight", "bias"}));
+  QATGAP_ASSIGN_OR_RETURN(std::vector<ValueId> operands, Operands(importer, call));
   return importer.Bind(call, importer.Emit(call, OpKind::kLinear, std::move(operands)));
 }
 
@@ -273,7 +277,32 @@ absl::Status AdaptiveAvgPool2d(Importer& importer, const Call& call) {
       call, importer.Emit(call, OpKind::kAdaptiveAvgPool2d, {x}, graph::SizesAttributes{PerAxis(std::move(sizes), 2)}));
 }
 
-constexpr std::array<std::pair<std::string_view, Importer::Handler>, 44> kOperators = {{
+// _softmax(self, dim, half_to_float) and _log_softmax, as programs without composite operators have them.
+absl::Status Softmax(Importer& importer, const Call& call) {
+  QATGAP_ASSIGN_OR_RETURN(const std::int64_t axis, importer.Int(call, "dim"));
+  QATGAP_ASSIGN_OR_RETURN(const ValueId x, importer.Real(call, "self"));
+  graph::OperatorAttributes softmax{.name = call.name == "aten::_softmax" ? "aten::softmax" : "aten::log_softmax",
+                                    .overload = "int",
+                                    .arguments = {graph::TensorArgument{0}, axis}};
+  return importer.Bind(call, importer.Emit(call, OpKind::kOperator, {x}, std::move(softmax)));
+}
+
+// Its indices are refused when they are read.
+absl::Status MaxPool3d(Importer& importer, const Call& call) {
+  QATGAP_ASSIGN_OR_RETURN(Sizes kernel, importer.Ints(call, "kernel_size"));
+  QATGAP_ASSIGN_OR_RETURN(Sizes stride, importer.Ints(call, "stride", Sizes{}));
+  QATGAP_ASSIGN_OR_RETURN(Sizes padding, importer.Ints(call, "padding", Sizes{0, 0, 0}));
+  QATGAP_ASSIGN_OR_RETURN(Sizes dilation, importer.Ints(call, "dilation", Sizes{1, 1, 1}));
+  QATGAP_ASSIGN_OR_RETURN(const bool ceil_mode, importer.Bool(call, "ceil_mode", false));
+  QATGAP_ASSIGN_OR_RETURN(const ValueId x, importer.Real(call, "self"));
+  graph::OperatorAttributes pool{.name = "aten::max_pool3d",
+                                 .overload = "",
+                                 .arguments = {graph::TensorArgument{0}, std::move(kernel), std::move(stride),
+                                               std::move(padding), std::move(dilation), ceil_mode}};
+  return importer.Bind(call, importer.Emit(call, OpKind::kOperator, {x}, std::move(pool)));
+}
+
+constexpr std::array<std::pair<std::string_view, Importer::Handler>, 47> kOperators = {{
     {"aten::conv1d", Conv<1, false>},
     {"aten::conv2d", Conv<2, false>},
     {"aten::conv3d", Conv<3, false>},
@@ -315,6 +344,9 @@ constexpr std::array<std::pair<std::string_view, Importer::Handler>, 44> kOperat
     {"aten::sum", Reduce<OpKind::kSum>},
     {"aten::max_pool2d", MaxPool2d},
     {"aten::max_pool2d_with_indices", MaxPool2d},
+    {"aten::max_pool3d_with_indices", MaxPool3d},
+    {"aten::_softmax", Softmax},
+    {"aten::_log_softmax", Softmax},
     {"aten::avg_pool2d", AvgPool2d},
     {"aten::adaptive_avg_pool2d", AdaptiveAvgPool2d},
     {"aten::_adaptive_avg_pool2d", AdaptiveAvgPool2d},

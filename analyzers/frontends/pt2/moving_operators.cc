@@ -106,13 +106,9 @@ absl::Status Filled(Importer& importer, const Call& call) {
   }
   float value = call.name == "aten::ones" ? 1.0F : 0.0F;
   if (call.name == "aten::full") {
-    const auto* number = std::get_if<double>(call.Find("fill_value"));
-    small = small &&
-            (number != nullptr || (type != nullptr && std::holds_alternative<std::int64_t>(*call.Find("fill_value"))));
-    if (small) {
-      QATGAP_ASSIGN_OR_RETURN(const double fill, importer.Double(call, "fill_value"));
-      value = static_cast<float>(fill);
-    }
+    QATGAP_ASSIGN_OR_RETURN(const double fill, importer.Double(call, "fill_value"));
+    small = small && (type != nullptr || std::holds_alternative<double>(*call.Find("fill_value")));
+    value = static_cast<float>(fill);
   }
   if (!small) return ImportByName(importer, call);
   const std::vector<float> values(static_cast<std::size_t>(elements), value);

@@ -336,6 +336,16 @@ class FakeQuantizedNet(nn.Module):
         return y @ torch.fake_quantize_per_tensor_affine(self.matrix, 0.015625, 0, -127, 127)
 
 
+class Volume(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(2, 3, 3, padding="same")
+
+    def forward(self, x):
+        y = torch.nn.functional.max_pool3d(self.conv(x), 2)
+        return torch.softmax(y, 1), torch.log_softmax(y, 2)
+
+
 class InPlace(nn.Module):
     def forward(self, x):
         y = x + 1
@@ -473,6 +483,8 @@ def main():
     if group("batch_norms"):
         program = export(Net().eval(), image)
         save("decomposed", program.run_decompositions(), image)
+        volume = (torch.randn(1, 2, 4, 4, 4),)
+        save("decomposed_volume", export(Volume().eval(), volume).run_decompositions(), volume)
     if group("cond"):
         conditional = FakeQuantizedConditional().eval()
         for name, model in (("cond", Conditional().eval()), ("cond_nested", CondNet().eval()), ("cond_qat", conditional)):
