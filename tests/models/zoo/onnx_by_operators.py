@@ -2,7 +2,8 @@
 
 onnxruntime sums the products of a convolution in an order of its own, and one rounding is enough to move a code. With
 the same float kernels as qatgap nothing is left to differ but the reading of the file, which is then compared bit for bit.
-Quantization is as the ONNX specification has it: x / scale rounded half to even, plus zero point, saturated.
+Quantization is as the ONNX specification has it: x / scale rounded half to even, plus zero point, saturated. In a file that
+PyTorch wrote it stands for a fake-quant, and is x * (1 / scale) as there.
 """
 
 import numpy as np
@@ -25,11 +26,13 @@ def along(values, x, axis):
     return values.reshape([-1 if i == axis % x.dim() else 1 for i in range(x.dim())])
 
 
-def quantize(x, scale, zero_point=None, axis=1, **_):
+def quantize(x, scale, zero_point=None, axis=1, divides=True, **_):
     dtype = torch.uint8 if zero_point is None else zero_point.dtype
     zero = 0 if zero_point is None else along(zero_point, x, axis).to(torch.int64)
     low, high = LIMITS[dtype]
-    return (torch.round(x / along(scale, x, axis)).to(torch.int64) + zero).clamp(low, high).to(dtype)
+    scale = along(scale, x, axis)
+    steps = x / scale if divides else x * (1 / scale)
+    return (torch.round(steps).to(torch.int64) + zero).clamp(low, high).to(dtype)
 
 
 def dequantize(x, scale, zero_point=None, axis=1, **_):
@@ -109,7 +112,7 @@ def attributes(node):
     return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
 
-def run_graph(graph, values):
+def run_graph(graph, values, divides):
     values = dict(values)
     for initializer in graph.initializer:
         values[initializer.name] = of_numpy(numpy_helper.to_array(initializer))
@@ -117,11 +120,13 @@ def run_graph(graph, values):
         known = attributes(node)
         if node.op_type == "If":
             branch = known["then_branch"] if bool(values[node.input[0]]) else known["else_branch"]
-            results = run_graph(branch, values)
+            results = run_graph(branch, values, divides)
         elif node.op_type == "Constant":
             results = [of_numpy(numpy_helper.to_array(known["value"]))]
         else:
             inputs = [values[name] if name else None for name in node.input]
+            if node.op_type == "QuantizeLinear":
+                known["divides"] = divides
             results = OPERATORS[node.op_type](*inputs, **known)
         if not isinstance(results, list):
             results = [results]
@@ -131,6 +136,7 @@ def run_graph(graph, values):
 
 def run(path, samples):
     """The outputs, as arrays; KeyError names an operator that is not written here."""
-    graph = onnx.load(str(path)).graph
+    model = onnx.load(str(path))
     with torch.no_grad():
-        return [output.numpy() for output in run_graph(graph, {graph.input[0].name: samples})]
+        outputs = run_graph(model.graph, {model.graph.input[0].name: samples}, divides=model.producer_name != "pytorch")
+    return [output.numpy() for output in outputs]
