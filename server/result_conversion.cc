@@ -7,12 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "server/statistics_conversion.h"
 #include "server/target_conversion.h"
+#include "server/what_if_conversion.h"
 
 namespace qatgap::server {
 namespace {
-
-using statistics::DifferenceStatistics;
 
 absl::Status Malformed(const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed analysis result: ", what));
@@ -67,53 +67,6 @@ numerics::QuantParams FromMessage(const v1::QuantParams& message) {
           .quant_min = message.quant_min(),
           .quant_max = message.quant_max(),
           .axis = message.axis()};
-}
-
-void Fill(const DifferenceStatistics& value, v1::DifferenceStatistics& message) {
-  message.set_count(value.count);
-  message.set_changed(value.changed);
-  message.set_sum(value.sum);
-  message.set_sum_absolute(value.sum_absolute);
-  message.set_sum_squares(value.sum_squares);
-  message.set_max_absolute(value.max_absolute);
-  message.set_reference_sum(value.reference_sum);
-  message.set_reference_sum_squares(value.reference_sum_squares);
-  message.set_cross_sum(value.cross_sum);
-  message.set_cross_total(value.cross_total);
-  Assign(*message.mutable_histogram(), value.histogram);
-}
-
-template <typename Values>
-void FillAll(const Values& values,
-             google::protobuf::RepeatedPtrField<v1::DifferenceStatistics>& field) {
-  for (const DifferenceStatistics& value : values) Fill(value, *field.Add());
-}
-
-absl::Status Read(const v1::DifferenceStatistics& message, DifferenceStatistics& value) {
-  if (message.histogram_size() != statistics::kHistogramBins) {
-    return Malformed(absl::StrCat("a histogram has ", message.histogram_size(), " bins"));
-  }
-  value.count = message.count();
-  value.changed = message.changed();
-  value.sum = message.sum();
-  value.sum_absolute = message.sum_absolute();
-  value.sum_squares = message.sum_squares();
-  value.max_absolute = message.max_absolute();
-  value.reference_sum = message.reference_sum();
-  value.reference_sum_squares = message.reference_sum_squares();
-  value.cross_sum = message.cross_sum();
-  value.cross_total = message.cross_total();
-  for (int i = 0; i < statistics::kHistogramBins; ++i) {
-    value.histogram[static_cast<std::size_t>(i)] = message.histogram(i);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadAll(const google::protobuf::RepeatedPtrField<v1::DifferenceStatistics>& field,
-                     std::vector<DifferenceStatistics>& values) {
-  values.reserve(static_cast<std::size_t>(field.size()));
-  for (const auto& message : field) QATGAP_RETURN_IF_ERROR(Read(message, values.emplace_back()));
-  return absl::OkStatus();
 }
 
 v1::LayerInfo ToMessage(const report::LayerInfo& layer) {
@@ -176,7 +129,7 @@ absl::Status Read(const v1::ChannelResult& message, report::ChannelResult& chann
                   .residual_lsb = message.bias().residual_lsb()};
   channel.multiplier = message.multiplier();
   for (std::size_t i = 0; i < report::kCauseCount; ++i) {
-    QATGAP_RETURN_IF_ERROR(Read(message.causes(static_cast<int>(i)), channel.causes[i]));
+    QATGAP_RETURN_IF_ERROR(server::Read(message.causes(static_cast<int>(i)), channel.causes[i]));
   }
   return absl::OkStatus();
 }
@@ -241,6 +194,7 @@ void Fill(const report::TargetResult& target, v1::TargetResult& message) {
     part.set_path(EnumToProto<v1::Path>(accuracy.path, 1));
     part.set_correct(accuracy.correct);
   }
+  FillWhatIfs(target.what_ifs, *message.mutable_what_ifs());
 }
 
 absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message,
@@ -280,6 +234,7 @@ absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message
                                                          "PathAccuracy.path"));
     accuracy.correct = part.correct();
   }
+  QATGAP_RETURN_IF_ERROR(ReadWhatIfs(message.what_ifs(), layers, target.what_ifs));
   return target;
 }
 

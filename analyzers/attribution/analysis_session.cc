@@ -67,6 +67,8 @@ struct AnalysisSession::Impl {
   std::optional<PathAnalysis> paths;
   report::AnalysisResult result;
   std::int64_t batch_limit = 0;
+  AnalysisOptions options;
+  bool calibrating = true;
 
   absl::Status PairModels() {
     batch_limit = models.batch_limit();  // before the converted graph moves
@@ -220,6 +222,7 @@ struct AnalysisSession::Impl {
       QATGAP_ASSIGN_OR_RETURN(LayerAnalysis layer,
                               LayerAnalysis::Create(static_cast<std::int64_t>(i), facts.qat, facts.deployed, targets,
                                                     result.targets));
+      if (options.what_if) QATGAP_RETURN_IF_ERROR(layer.PrepareWhatIfs());
       layers.push_back(std::move(layer));
       for (std::size_t t = 0; t < targets.size(); ++t) {
         findings::CheckReachingInputs(facts, targets[t], result.findings);
@@ -272,7 +275,26 @@ struct AnalysisSession::Impl {
     }
   }
 
+  absl::Status Calibrate(std::span<const graph::Tensor> inputs) {
+    if (!options.what_if) return absl::OkStatus();
+    if (!calibrating) return absl::FailedPreconditionError("a batch for calibration came after the first one to measure");
+    const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
+      for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
+        if (pairing.pairs[pair].qat == output.layer) return layers[pair].Calibrate(output);
+      }
+      return absl::OkStatus();
+    };
+    return fake_quant->Run(InputsInLayoutOf(models.qat, inputs), observe).status();
+  }
+
+  void EndCalibration() {
+    if (!calibrating) return;
+    calibrating = false;
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].StartWhatIfs(static_cast<std::int64_t>(i), result.targets);
+  }
+
   absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
+    EndCalibration();
     PathRun run;
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
@@ -295,10 +317,12 @@ AnalysisSession::AnalysisSession(std::unique_ptr<Impl> impl) : impl_(std::move(i
 AnalysisSession::~AnalysisSession() = default;
 
 absl::StatusOr<std::unique_ptr<AnalysisSession>> AnalysisSession::Create(
-    AnalysisModels models, std::vector<numerics::TargetDescription> targets, report::Environment environment) {
+    AnalysisModels models, std::vector<numerics::TargetDescription> targets, report::Environment environment,
+    AnalysisOptions options) {
   auto impl = std::make_unique<Impl>();
   impl->models = std::move(models);
   impl->targets = std::move(targets);
+  impl->options = options;
   impl->result.environment = std::move(environment);
   impl->result.converted_given = impl->models.converted.has_value();
   QATGAP_RETURN_IF_ERROR(impl->Prepare());
@@ -319,6 +343,8 @@ absl::StatusOr<report::AnalysisResult> AnalysisSession::Inspect(AnalysisModels m
 }
 
 std::int64_t AnalysisSession::batch_limit() const { return impl_->batch_limit; }
+
+absl::Status AnalysisSession::Calibrate(std::span<const graph::Tensor> inputs) { return impl_->Calibrate(inputs); }
 
 absl::Status AnalysisSession::RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
   return impl_->RunBatch(inputs, labels);

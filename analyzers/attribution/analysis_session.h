@@ -15,13 +15,19 @@
 
 namespace qatgap::attribution {
 
+// What to measure beside ladders and paths.
+struct AnalysisOptions {
+  bool what_if = false;  // rows of TargetResult::what_ifs; wants calibration batches, see Calibrate
+};
+
 class AnalysisSession {
  public:
   // `environment` is kept in the result as it is.
   // FAILED_PRECONDITION: models that do not pair, no MAC layer, a target that refuses every layer.
   static absl::StatusOr<std::unique_ptr<AnalysisSession>> Create(AnalysisModels models,
                                                                  std::vector<numerics::TargetDescription> targets,
-                                                                 report::Environment environment);
+                                                                 report::Environment environment,
+                                                                 AnalysisOptions options = {});
   // What is known without samples: layers, what each target stores per channel, findings. A layer that a target refuses
   // is a finding here, and listed as unmeasured; no layer result stands for it. Errors: the other ones of Create.
   static absl::StatusOr<report::AnalysisResult> Inspect(AnalysisModels models,
@@ -31,6 +37,12 @@ class AnalysisSession {
 
   // That of the models it was created from.
   std::int64_t batch_limit() const;
+
+  // Batches of the analysis that Calibrate is for: the first so many, whoever runs the others.
+  static constexpr std::int64_t kCalibrationBatches = 16;
+  // Runs a batch through the QAT model for the ranges and roundings that what-ifs choose from samples; nothing is measured.
+  // Before the first RunBatch. Sessions whose results are merged are given the same batches, in any order.
+  absl::Status Calibrate(std::span<const graph::Tensor> inputs);
 
   // Runs one batch through the QAT model, every ladder and every path. `inputs` are the model's inputs, first axis
   // samples; `labels` is empty or one class a sample. Batches may come in any order: the sums do not depend on it.

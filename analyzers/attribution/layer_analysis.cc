@@ -96,7 +96,7 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
                             execution::LayerKernel::Create(qat, QatInput(qat, deployed, index)));
     QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel deployed_kernel,
                             execution::LayerKernel::Create(deployed, deployed_input));
-    Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}, {}};
+    Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}, {}, {}, {}};
     for (std::size_t t = 0; t < targets.size(); ++t) {
       const std::optional<graph::MacLayer> adjusted = AdjustWeights(deployed, targets[t], deployed_input);
       reaching.adjusted.emplace_back();
@@ -135,26 +135,69 @@ std::size_t LayerAnalysis::InputIndex(const numerics::QuantParams* grid) const {
   return static_cast<std::size_t>(it - deployed_->input_grids.begin());
 }
 
-absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
-  const std::size_t index = InputIndex(output.input_grid);
-  Reaching& reaching = reaching_[index];
+absl::StatusOr<LayerAnalysis::Computed> LayerAnalysis::Compute(const execution::LayerOutput& output) const {
+  Computed batch;
+  batch.index = InputIndex(output.input_grid);
+  const Reaching& reaching = reaching_[batch.index];
   const numerics::QuantParams& grid =
-      output.input_grid != nullptr ? *output.input_grid : deployed_->input_grids[index];
-  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, execution::ToCodes(output.input, grid));
-  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, reaching.deployed.Accumulate(codes));
-  LadderInput input;
+      output.input_grid != nullptr ? *output.input_grid : deployed_->input_grids[batch.index];
+  QATGAP_ASSIGN_OR_RETURN(batch.codes, execution::ToCodes(output.input, grid));
+  QATGAP_ASSIGN_OR_RETURN(batch.accumulators, reaching.deployed.Accumulate(batch.codes));
+  batch.fake_quant = output.codes;
+  LadderInput& input = batch.input;
   input.elements = output.codes.dim(1);
-  input.fake_quant = output.codes.data<std::int32_t>();
-  input.accumulators = accumulators.data<std::int32_t>();
-  graph::Tensor qat_rows;
+  input.fake_quant = batch.fake_quant.data<std::int32_t>();
+  input.accumulators = batch.accumulators.data<std::int32_t>();
   if (output.input_grid == nullptr) {
-    QATGAP_ASSIGN_OR_RETURN(qat_rows, reaching.qat.SumReals(output.input));
-    input.qat_sums = qat_rows.data<double>();
+    QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat.SumReals(output.input));
+    input.qat_sums = batch.qat_rows.data<double>();
   } else {
-    QATGAP_ASSIGN_OR_RETURN(qat_rows, reaching.qat.Accumulate(codes));
-    input.qat_accumulators = qat_rows.data<std::int32_t>();
+    QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat.Accumulate(batch.codes));
+    input.qat_accumulators = batch.qat_rows.data<std::int32_t>();
   }
-  return AddEngines(reaching, input, codes, output.input.dim(0), results);
+  return batch;
+}
+
+absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
+  QATGAP_ASSIGN_OR_RETURN(const Computed batch, Compute(output));
+  return AddEngines(reaching_[batch.index], batch.input, batch.codes, output.input.dim(0), results);
+}
+
+absl::Status LayerAnalysis::PrepareWhatIfs() {
+  for (std::size_t index = 0; index < reaching_.size(); ++index) {
+    for (const numerics::TargetDescription& target : targets_) {
+      QATGAP_ASSIGN_OR_RETURN(LayerWhatIf what_if,
+                              LayerWhatIf::Create(target, *qat_, *deployed_, index,
+                                                  AdjustWeights(*deployed_, target, deployed_->input_grids[index])));
+      reaching_[index].what_ifs.push_back(std::move(what_if));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerAnalysis::Calibrate(const execution::LayerOutput& output) {
+  QATGAP_ASSIGN_OR_RETURN(Computed batch, Compute(output));
+  Reaching& reaching = reaching_[batch.index];
+  for (std::size_t t = 0; t < reaching.what_ifs.size(); ++t) {
+    graph::Tensor adjusted;
+    LadderInput input = batch.input;
+    if (reaching.adjusted[t]) {
+      QATGAP_ASSIGN_OR_RETURN(adjusted, reaching.adjusted[t]->Accumulate(batch.codes));
+      input.adjusted_accumulators = adjusted.data<std::int32_t>();
+    }
+    reaching.what_ifs[t].Calibrate(input, output.input.dim(0));
+  }
+  return absl::OkStatus();
+}
+
+void LayerAnalysis::StartWhatIfs(std::int64_t layer, std::vector<report::TargetResult>& results) {
+  for (std::size_t index = 0; index < reaching_.size(); ++index) {
+    Reaching& reaching = reaching_[index];
+    for (std::size_t t = 0; t < reaching.what_ifs.size(); ++t) {
+      reaching.what_if_index.push_back(results[t].what_ifs.size());
+      results[t].what_ifs.push_back(reaching.what_ifs[t].Start(layer, static_cast<std::int64_t>(index)));
+    }
+  }
 }
 
 absl::Status LayerAnalysis::AddEngines(Reaching& reaching, const LadderInput& input, const graph::Tensor& codes,
@@ -189,6 +232,9 @@ absl::Status LayerAnalysis::AddEngines(Reaching& reaching, const LadderInput& in
       target_input.adjusted_accumulators = adjusted.data<std::int32_t>();
     }
     reaching.ladders[t].Add(target_input, rows, samples, result);
+    if (reaching.what_if_index.empty()) continue;
+    QATGAP_RETURN_IF_ERROR(
+        reaching.what_ifs[t].Add(target_input, codes, results[t].what_ifs[reaching.what_if_index[t]]));
   }
   return absl::OkStatus();
 }

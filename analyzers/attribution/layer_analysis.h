@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "analyzers/attribution/ladder.h"
+#include "analyzers/attribution/what_if/layer_what_if.h"
 #include "analyzers/execution/graph_executor.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/graph/mac_layers.h"
@@ -41,6 +42,12 @@ class LayerAnalysis {
                                               std::span<const numerics::TargetDescription> targets,
                                               std::vector<report::TargetResult>& results);
 
+  // Also measure what-ifs: to be called before the first batch. Calibrate takes batches as Add does, StartWhatIfs ends
+  // calibration and appends one LayerWhatIfs per target and reaching input to `results`.
+  absl::Status PrepareWhatIfs();
+  absl::Status Calibrate(const execution::LayerOutput& output);
+  void StartWhatIfs(std::int64_t layer, std::vector<report::TargetResult>& results);
+
   // Adds one batch as the QAT model ran it.
   absl::Status Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results);
 
@@ -50,12 +57,21 @@ class LayerAnalysis {
     std::vector<LayerLadder> ladders;        // per target
     std::vector<std::optional<execution::LayerKernel>> adjusted;  // per target: weights it rounds anew
     std::vector<std::size_t> result_index;   // per target, into TargetResult::layers
+    std::vector<LayerWhatIf> what_ifs;       // per target; empty where not asked for
+    std::vector<std::size_t> what_if_index;  // per target, into TargetResult::what_ifs; empty before StartWhatIfs
   };
   LayerAnalysis(const graph::MacLayer& qat, const graph::MacLayer& deployed,
                 std::span<const numerics::TargetDescription> targets)
       : qat_(&qat), deployed_(&deployed), targets_(targets) {}
 
+  // One batch, computed: the tensors are what the spans of `input` are in.
+  struct Computed {
+    std::size_t index = 0;  // the reaching input
+    graph::Tensor codes, accumulators, qat_rows, fake_quant;
+    LadderInput input;
+  };
   std::size_t InputIndex(const numerics::QuantParams* grid) const;
+  absl::StatusOr<Computed> Compute(const execution::LayerOutput& output) const;
   absl::Status AddEngines(Reaching& reaching, const LadderInput& input, const graph::Tensor& codes,
                           std::int64_t samples, std::vector<report::TargetResult>& results);
 

@@ -44,6 +44,7 @@ absl::Status CheckList(std::string_view what, const std::vector<std::string>& on
 auto Key(const LayerResult& r) { return std::pair(r.layer, r.input_index); }
 auto Key(const PathComparison& r) { return std::pair(r.path, r.reference); }
 auto Key(const PathAccuracy& r) { return r.path; }
+auto Key(const LayerWhatIfs& r) { return std::pair(r.layer, r.input_index); }
 auto Key(const Finding& r) {
   // The most severe first, as readers want them.
   return std::tuple(-static_cast<int>(r.severity), r.id, r.layer, r.target, r.channels, r.title,
@@ -107,6 +108,11 @@ absl::Status CheckTarget(const AnalysisResult& analysis, const TargetResult& one
       const std::string where = absl::StrCat(
           "layer ", analysis.layers[static_cast<std::size_t>(layer.layer)].name, " under ", target);
       QATGAP_RETURN_IF_ERROR(CheckLayerResult(where, *same, layer));
+    }
+  }
+  for (const LayerWhatIfs& what_ifs : other.what_ifs) {
+    if (const LayerWhatIfs* same = Find(one.what_ifs, what_ifs)) {
+      QATGAP_RETURN_IF_ERROR(CheckMergeable(*same, what_ifs));
     }
   }
   for (const PathComparison& comparison : other.comparisons) {
@@ -180,6 +186,8 @@ void Add(PathComparison& total, const PathComparison& unit) {
 
 void Add(PathAccuracy& total, const PathAccuracy& unit) { total.correct += unit.correct; }
 
+void Add(LayerWhatIfs& total, const LayerWhatIfs& unit) { Merge(total, unit); }
+
 template <typename T>
 void Unite(std::vector<T>& total, const std::vector<T>& unit) {
   for (const T& value : unit) {
@@ -247,9 +255,9 @@ std::string_view ToString(Severity severity) {
 
 bool operator==(const TargetResult& a, const TargetResult& b) {
   return std::tie(a.name, a.title, a.digest, a.bias_mode, a.engine, a.evidence.kind,
-                  a.evidence.detail, a.layers, a.comparisons, a.accuracies) ==
+                  a.evidence.detail, a.layers, a.comparisons, a.accuracies, a.what_ifs) ==
          std::tie(b.name, b.title, b.digest, b.bias_mode, b.engine, b.evidence.kind,
-                  b.evidence.detail, b.layers, b.comparisons, b.accuracies);
+                  b.evidence.detail, b.layers, b.comparisons, b.accuracies, b.what_ifs);
 }
 
 void Canonicalize(AnalysisResult& result) {
@@ -257,6 +265,7 @@ void Canonicalize(AnalysisResult& result) {
     SortByKey(target.layers);
     SortByKey(target.comparisons);
     SortByKey(target.accuracies);
+    SortByKey(target.what_ifs);
   }
   SortByKey(result.findings);
   SortByKey(result.unmeasured);
@@ -276,6 +285,7 @@ absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit) {
     Unite(total.targets[i].layers, unit.targets[i].layers);
     Unite(total.targets[i].comparisons, unit.targets[i].comparisons);
     Unite(total.targets[i].accuracies, unit.targets[i].accuracies);
+    Unite(total.targets[i].what_ifs, unit.targets[i].what_ifs);
   }
   total.unmeasured.insert(total.unmeasured.end(), unit.unmeasured.begin(), unit.unmeasured.end());
   total.samples += unit.samples;

@@ -14,6 +14,7 @@
 #include "analyzers/numerics/layer_arithmetic.h"
 #include "analyzers/numerics/quant_params.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/report/what_if_result.h"
 #include "analyzers/statistics/difference_statistics.h"
 
 namespace qatgap::report {
@@ -100,6 +101,7 @@ struct TargetResult {
   std::vector<LayerResult> layers;
   std::vector<PathComparison> comparisons;
   std::vector<PathAccuracy> accuracies;
+  std::vector<LayerWhatIfs> what_ifs = {};  // empty where not asked for
   friend bool operator==(const TargetResult&, const TargetResult&);
 };
 

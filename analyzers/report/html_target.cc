@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/report/html_parts.h"
 #include "analyzers/report/layer_view.h"
+#include "analyzers/report/what_if_table.h"
 #include "analyzers/report/wording.h"
 
 namespace qatgap::report {
@@ -92,6 +93,20 @@ std::string AccuracyTable(const AnalysisResult& result, const TargetResult& targ
   }
   return HtmlTable(absl::StrCat("Accuracy over ", Counted(result.labelled, "labelled sample")),
                    {{"path"}, {"accuracy", /*numeric=*/true}, {"correct", /*numeric=*/true}}, rows);
+}
+
+std::string WhatIfSection(const AnalysisResult& result, const TargetResult& target) {
+  const WhatIfTable table = MakeWhatIfTable(result, target);
+  std::vector<HtmlColumn> columns{{"layer"}};
+  for (const std::string& title : table.titles) columns.push_back({title, /*numeric=*/true});
+  columns.push_back({"recommended"});
+  std::vector<std::vector<std::string>> rows;
+  for (const WhatIfTable::Row& row : table.rows) {
+    std::vector<std::string>& cells = rows.emplace_back(1, Escape(row.layer));
+    cells.insert(cells.end(), row.cells.begin(), row.cells.end());
+    cells.push_back(Escape(row.recommended));
+  }
+  return absl::StrCat("<h3>What would help</h3>\n", HtmlTable(WhatIfCaption(), columns, rows, NarrowTable::kScrolls));
 }
 
 // The channels a reader wants first: saturated, then those whose stored bias is farthest off, then
@@ -217,6 +232,7 @@ std::string TargetSection(const Report& report, const AnalysisResult& result,
   if (result.labelled > 0 && !target.accuracies.empty()) {
     absl::StrAppend(&html, "<h3>Accuracy</h3>\n", AccuracyTable(result, target));
   }
+  if (!target.what_ifs.empty()) absl::StrAppend(&html, WhatIfSection(result, target));
   const std::vector<const LayerView*> detailed = Detailed(layers, details);
   if (!detailed.empty()) absl::StrAppend(&html, "<h3>Layer by layer</h3>\n");
   for (const LayerView* layer : detailed) {

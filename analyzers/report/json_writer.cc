@@ -8,6 +8,7 @@
 
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
+#include "analyzers/report/what_if_json.h"
 #include "nlohmann/json.hpp"
 
 namespace qatgap::report {
@@ -213,7 +214,8 @@ Json ToJson(const AnalysisResult& result, const TargetResult& target) {
       {"shares", SharesJson(SharesOf(target))},
       {"layers", std::move(layers)},
       {"comparisons", std::move(comparisons)},
-      {"accuracies", std::move(accuracies)}};
+      {"accuracies", std::move(accuracies)},
+      {"what_ifs", WhatIfsJson(result, target, ToJson)}};
 }
 
 Json StatisticsJson(AnalysisResult result) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
+#include "analyzers/report/what_if_table.h"
 #include "analyzers/report/wording.h"
 #include "analyzers/status/string_view.h"
 
@@ -118,6 +119,20 @@ std::string ComparisonTable(const TargetResult& target, std::uint64_t samples) {
                rows);
 }
 
+std::string WhatIfText(const AnalysisResult& result, const TargetResult& target) {
+  const WhatIfTable table = MakeWhatIfTable(result, target);
+  std::vector<Column> columns{{"layer"}};
+  for (const std::string& title : table.titles) columns.push_back({title, /*right=*/true});
+  columns.push_back({"recommended"});
+  std::vector<std::vector<std::string>> rows;
+  for (const WhatIfTable::Row& row : table.rows) {
+    std::vector<std::string>& cells = rows.emplace_back(1, Code(row.layer));
+    cells.insert(cells.end(), row.cells.begin(), row.cells.end());
+    cells.push_back(Escaped(row.recommended));
+  }
+  return absl::StrCat(WhatIfCaption(), ".\n\n", Table(columns, rows));
+}
+
 std::string FindingText(const Finding& finding) {
   std::string text = absl::StrCat("* **", Escaped(finding.id), " ",
                                   Text(ToString(finding.severity)), "**: ", Escaped(finding.title));
@@ -158,6 +173,7 @@ std::string WriteMarkdown(const Report& report) {
       absl::StrAppend(&text, "\n### The model's outputs\n\n",
                       ComparisonTable(target, result.samples));
     }
+    if (!target.what_ifs.empty()) absl::StrAppend(&text, "\n### What would help\n\n", WhatIfText(result, target));
   }
   absl::StrAppend(&text, "\n## Findings\n\n");
   if (result.findings.empty()) absl::StrAppend(&text, "None.\n");

@@ -13,6 +13,7 @@
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/target_sums.h"
+#include "analyzers/report/what_if_view.h"
 #include "analyzers/report/wording.h"
 #include "analyzers/status/string_view.h"
 
@@ -337,6 +338,7 @@ TargetVerdict VerdictOf(const Report& report, const TargetResult& target) {
   say(SaturationSentence(layers));
   say(TargetSentence(target, result.samples));
   say(AccuracySentence(target, result.labelled));
+  for (std::string& sentence : WhatIfSentences(result, target)) say(std::move(sentence));
   say(EngineSentence(target, layers, sums));
   say(EvidenceSentence(target));
   say(CoverageSentence(result, target));

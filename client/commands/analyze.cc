@@ -41,6 +41,7 @@ struct AnalyzeOptions {
   int parallel = 0;
   bool detach = false;
   bool quiet = false;
+  bool what_if = false;
 };
 
 // What --samples and --normalize say.
@@ -105,7 +106,7 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
   if (options.detach && options.files.any()) {
     return client::WithRemedy(
         absl::InvalidArgumentError("--detach does not wait, so no report can be written"),
-        "drop --json, --html and --markdown; `qatgap get ID` writes them later");
+        "drop --json, --html, --markdown and --emit-bias; `qatgap get ID` writes them later");
   }
   return CheckReportFiles(options.files, inputs);
 }
@@ -152,6 +153,7 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
   spec.set_max_samples(options.max_samples);
   spec.set_parallel_units(options.parallel);
   spec.set_title(options.title);
+  spec.set_what_if(options.what_if);
   return spec;
 }
 
@@ -265,6 +267,8 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
                    "Split the samples over N runners, 1 to 64 (default 1); the result is the same")
       ->check(CLI::Range(1, 64))
       ->type_name("N");
+  command->add_flag("--what-if", options->what_if,
+                    "Also measure other ways of keeping the bias, and recommend the one that helps");
   command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
   command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
   command->footer(

@@ -234,6 +234,7 @@ absl::StatusOr<UnitOfWork> JobManager::MakeUnit(const Task& task) const {
   unit.target_descriptions = spec.target_descriptions;
   unit.batch_size = spec.batch_size;
   unit.max_samples = spec.max_samples;
+  unit.what_if = spec.what_if;
   unit.unit_index = task.unit;
   unit.unit_count = task.job->unit_count();
   const RunnerBlobs blobs(parts_.blobs, parts_.observer);

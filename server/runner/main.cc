@@ -48,7 +48,8 @@ UnitOfWork FromProto(const v1::WorkUnit& message) {
           .batch_size = message.analysis().batch_size(),
           .max_samples = message.analysis().max_samples(),
           .unit_index = message.analysis().unit_index(),
-          .unit_count = message.analysis().unit_count()};
+          .unit_count = message.analysis().unit_count(),
+          .what_if = message.analysis().what_if()};
 }
 
 absl::StatusOr<report::AnalysisResult> RunAnalysis(const UnitOfWork& unit, EventWriter& events) {

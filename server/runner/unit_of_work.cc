@@ -75,7 +75,7 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
   const std::int64_t limit = models.batch_limit();
   const std::int64_t batch_size = limit == 0 ? unit.batch_size : std::min(limit, unit.batch_size);
   QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
-                                                                             DescribeEnvironment(batch_size)));
+                                                                             DescribeEnvironment(batch_size), {.what_if = unit.what_if}));
   const std::int64_t batches = (inputs.total + batch_size - 1) / batch_size;
   const auto start_of = [&](std::int64_t index) { return (index * batches + unit.unit_count - 1) / unit.unit_count; };
   const std::int64_t first_batch = start_of(unit.unit_index), last_batch = start_of(unit.unit_index + 1);
@@ -83,6 +83,19 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
   QATGAP_RETURN_IF_ERROR(
       progress.started(static_cast<std::uint64_t>(end_of_batches(last_batch) - end_of_batches(first_batch)),
                        static_cast<std::uint64_t>(inputs.total)));
+  const auto in_samples = [&](const absl::Status& ran) {
+    return absl::IsInvalidArgument(ran)
+               ? absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), ": ", std::string(ran.message())))
+               : ran;
+  };
+  const std::int64_t calibration =
+      unit.what_if ? std::min(batches, attribution::AnalysisSession::kCalibrationBatches) : 0;
+  for (std::int64_t batch = 0; batch < calibration; ++batch) {
+    const std::int64_t first = batch * batch_size;
+    QATGAP_ASSIGN_OR_RETURN(const std::vector<graph::Tensor> rows,
+                            inputs.samples->Read(first, end_of_batches(batch + 1) - first));
+    QATGAP_RETURN_IF_ERROR(in_samples(session->Calibrate(rows)));
+  }
   std::uint64_t done = 0;
   for (std::int64_t batch = first_batch; batch < last_batch; ++batch) {
     const std::int64_t first = batch * batch_size, count = end_of_batches(batch + 1) - first;
@@ -91,11 +104,7 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
     if (inputs.labels) {
       QATGAP_ASSIGN_OR_RETURN(labels, ReadLabels(*inputs.labels, first, count));
     }
-    if (const absl::Status ran = session->RunBatch(rows, labels); absl::IsInvalidArgument(ran)) {
-      return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), ": ", std::string(ran.message())));
-    } else if (!ran.ok()) {
-      return ran;
-    }
+    QATGAP_RETURN_IF_ERROR(in_samples(session->RunBatch(rows, labels)));
     done += static_cast<std::uint64_t>(count);
     QATGAP_RETURN_IF_ERROR(progress.advanced(done));
   }

@@ -33,6 +33,7 @@ struct UnitOfWork {
   std::uint64_t max_samples = 0;  // 0: all
   // Whole batches are dealt out: batch b belongs to the unit with b * unit_count / batches == unit_index.
   std::int64_t unit_index = 0, unit_count = 1;
+  bool what_if = false;  // every unit then runs the first batches once more, before its own
 };
 
 struct UnitProgress {

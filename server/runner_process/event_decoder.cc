@@ -33,6 +33,7 @@ void FillTask(const UnitOfWork& unit, runner::v1::WorkUnit& message) {
       task.set_max_samples(unit.max_samples);
       task.set_unit_index(unit.unit_index);
       task.set_unit_count(unit.unit_count);
+      task.set_what_if(unit.what_if);
       return;
     }
     case UnitKind::kVerify:

@@ -49,6 +49,7 @@ struct UnitOfWork {
   std::uint64_t max_samples = 0;
   int unit_index = 0;
   int unit_count = 1;
+  bool what_if = false;
 };
 
 struct UnitProgress {

@@ -45,6 +45,7 @@ struct AnalysisSpec {
   std::string title;
   std::vector<SampleInput> sample_inputs = {};
   std::vector<samples::Normalization> normalizations = {};
+  bool what_if = false;
   friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
 };
 

@@ -39,6 +39,7 @@ def analyze(
     normalization: Normalization | Mapping[str, Normalization] | None = None,
     progress: bool = True,
     title: str = "",
+    what_if: bool = False,
 ) -> Report:
     """Measures how far the integer model that runs is from a QAT model, layer by layer, and why.
 
@@ -63,6 +64,7 @@ def analyze(
         normalization: what is done to the samples first; by input name where there are several.
         progress: show bars.
         title: a name for the analysis, at most 200 bytes.
+        what_if: also measure other ways of keeping the bias, and recommend the one that helps.
 
     Returns:
         The report. A large discrepancy is a result, not an error.
@@ -80,7 +82,11 @@ def analyze(
     if len(title.encode()) > LONGEST_TITLE_BYTES:
         raise InvalidArgumentError(f"title has {len(title.encode())} bytes, at most {LONGEST_TITLE_BYTES} are allowed")
     spec = analysis_pb2.AnalysisSpec(
-        batch_size=batch_size, max_samples=max_samples or 0, parallel_units=parallel_units, title=title
+        batch_size=batch_size,
+        max_samples=max_samples or 0,
+        parallel_units=parallel_units,
+        title=title,
+        what_if=what_if,
     )
     _add_targets(spec, [targets] if isinstance(targets, (str, os.PathLike)) else targets)
     _add_normalizations(spec, normalization)
