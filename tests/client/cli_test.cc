@@ -41,7 +41,7 @@ TEST_F(CliTest, AnalyzeSendsWhatWasAsked) {
   Write("labels.npz", "labels");
   EXPECT_EQ(Run(Analyze({"--target", "beta", "--converted", Path("int8.pt"), "--labels",
                          Path("labels.npz"), "--batch-size", "64", "--max-samples", "10",
-                         "--parallel", "3", "--title", "night"})),
+                         "--parallel", "3", "--title", "night", "--what-if"})),
             kExitDone)
       << err_.str();
   ASSERT_THAT(fake_.created(), SizeIs(1));
@@ -55,6 +55,7 @@ TEST_F(CliTest, AnalyzeSendsWhatWasAsked) {
   EXPECT_EQ(spec.max_samples(), 10U);
   EXPECT_EQ(spec.parallel_units(), 3);
   EXPECT_EQ(spec.title(), "night");
+  EXPECT_TRUE(spec.what_if());
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("target alpha"), HasSubstr("target beta")));
 }
 

@@ -61,6 +61,11 @@ report::AnalysisResult FullResult() {
                                 .top1_changed = 5,
                                 .layers = {Statistics(2000), Statistics(3000)}});
   target.accuracies.push_back({.path = report::Path::kTarget, .correct = 11});
+  target.what_ifs.push_back({.layer = 0, .input_index = 1, .calibration_samples = 12,
+                             .rows = {{.what_if = report::WhatIf::kExplicitAdd, .note = "n", .measured = true,
+                                       .is_remedy = true, .stored = {-5, 6}, .against_float_bias = Statistics(4000),
+                                       .against_fake_quant = Statistics(5000)},
+                                      {.what_if = report::WhatIf::kPlain}}});
   r.targets.push_back(target);
   r.findings.push_back({.id = "QG001", .severity = report::Severity::kError, .title = "t", .layer = "conv1",
                         .target = "pytorch-fbgemm", .channels = {1, 5}, .detail = "d", .advice = "a"});
@@ -102,6 +107,14 @@ TEST(ResultConversionTest, RefusesWhatNoAnalysisGives) {
   expect("Finding.severity", [](auto& m) { m.mutable_findings(0)->clear_severity(); });
   expect("PathComparison.path", [](auto& m) {
     m.mutable_targets(0)->mutable_comparisons(0)->set_path(static_cast<v1::Path>(9));
+  });
+  expect("LayerWhatIfs.layer is 1 of 1", [](auto& m) { m.mutable_targets(0)->mutable_what_ifs(0)->set_layer(1); });
+  expect("LayerWhatIfs.input_index is 2 of 2",
+         [](auto& m) { m.mutable_targets(0)->mutable_what_ifs(0)->set_input_index(2); });
+  expect("WhatIfRow.what_if is 0",
+         [](auto& m) { m.mutable_targets(0)->mutable_what_ifs(0)->mutable_rows(0)->clear_what_if(); });
+  expect("histogram", [](auto& m) {
+    m.mutable_targets(0)->mutable_what_ifs(0)->mutable_rows(0)->clear_against_fake_quant();
   });
   EXPECT_THAT(ParseResult("\xff\xff"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bytes")));
 }

@@ -124,7 +124,10 @@ std::vector<std::int64_t> ErrorAwareRounding::Best() const {
 }
 
 PreparedRow StoredRow(const Deployment& deployment, const std::vector<std::int64_t>& stored) {
-  return Requantized({.what_if = WhatIf::kErrorAwareRounding, .is_remedy = true, .stored = stored},
+  return Requantized({.what_if = WhatIf::kErrorAwareRounding,
+                      .note = "chosen on the calibration samples, which are among those measured",
+                      .is_remedy = true,
+                      .stored = stored},
                      WithStored(deployment, stored));
 }
 
