@@ -74,7 +74,7 @@ TEST(WhatIfViewTest, EveryWriterSaysIt) {
   const Report report = ReportOf({Row(WhatIf::kStorage16, 40), Row(WhatIf::kExplicitAdd, 9'000)});
   const std::vector<std::string> sentences = WhatIfSentences(report.result, report.result.targets[0]);
   ASSERT_EQ(sentences.size(), 2U);
-  EXPECT_THAT(sentences[0], HasSubstr("changes 9,000 of 20,000 (45 %) layer outputs against the trained model where "
+  EXPECT_THAT(sentences[0], HasSubstr("changes 9,000 of 20,000 (45.0 %) layer outputs against the trained model where "
                                       "100 of 20,000 (0.50 %) change as deployed: worse in 1 of 1 layer, better in 0."));
   EXPECT_EQ(sentences[1], "What would help, layer by layer: store the bias in 16 bits in 1 layer (most in fc: 40 of 20,000 "
                           "(0.20 %) outputs change instead of 100).");
