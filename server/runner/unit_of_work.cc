@@ -72,6 +72,10 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
                           server::CollectTargets(unit.targets, unit.target_descriptions, ""));
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
   QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit, models.qat));
+  Inputs calibration;  // opened apart: rows are read forward alone
+  if (unit.what_if) {
+    QATGAP_ASSIGN_OR_RETURN(calibration, OpenInputs(unit, models.qat));
+  }
   const std::int64_t limit = models.batch_limit();
   const std::int64_t batch_size = limit == 0 ? unit.batch_size : std::min(limit, unit.batch_size);
   QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
@@ -88,14 +92,15 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
                ? absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), ": ", std::string(ran.message())))
                : ran;
   };
-  const std::int64_t calibration =
+  const std::int64_t calibration_batches =
       unit.what_if ? std::min(batches, attribution::AnalysisSession::kCalibrationBatches) : 0;
-  for (std::int64_t batch = 0; batch < calibration; ++batch) {
+  for (std::int64_t batch = 0; batch < calibration_batches; ++batch) {
     const std::int64_t first = batch * batch_size;
     QATGAP_ASSIGN_OR_RETURN(const std::vector<graph::Tensor> rows,
-                            inputs.samples->Read(first, end_of_batches(batch + 1) - first));
+                            calibration.samples->Read(first, end_of_batches(batch + 1) - first));
     QATGAP_RETURN_IF_ERROR(in_samples(session->Calibrate(rows)));
   }
+  calibration = {};
   std::uint64_t done = 0;
   for (std::int64_t batch = first_batch; batch < last_batch; ++batch) {
     const std::int64_t first = batch * batch_size, count = end_of_batches(batch + 1) - first;
