@@ -136,6 +136,25 @@ TEST_F(AnalysisTest, ResidualNetOnBothTargetsPrivatelyAndOnAServer) {
   EXPECT_EQ(daemon.Stop(SIGTERM), 0);
 }
 
+// Every unit calibrates on the first batches, which it then reads once more or skips.
+TEST_F(AnalysisTest, WhatIfsDoNotDependOnTheUnits) {
+  Daemon daemon(workspace_, {"--runners=2"});
+  const std::vector<std::string> arguments =
+      Plus(Model("residual_eager_x86", true),
+           {"--samples", TestFile("samples/images_512.npz"), "--max-samples", "60", "--batch-size", "10", "--target",
+            "generic-int8", "--what-if", "--server", daemon.address()});
+  const json one = workspace_.Report(Plus(arguments, {"--emit-bias", workspace_.Path("bias.json")}));
+  const json three = workspace_.Report(Plus(arguments, {"--parallel", "3"}));
+  ASSERT_FALSE(one.is_null());
+  EXPECT_EQ(one["statistics"].dump(), three["statistics"].dump());
+  const json& layer = one["statistics"]["targets"][0]["what_ifs"][0];
+  EXPECT_EQ(layer["calibration_samples"], 60);
+  EXPECT_GT(layer["rows"][0]["against_fake_quant"]["count"], 0);
+  const json biases = json::parse(ReadFile(workspace_.Path("bias.json")));
+  const json& stored = one["statistics"]["targets"][0]["layers"][0]["channels"]["bias_stored"];
+  EXPECT_EQ(biases["targets"][0]["layers"][0]["stored"], stored);
+}
+
 TEST_F(AnalysisTest, ASecondRunHasTheSameBytesAndThePrintedResultItsVerdict) {
   Daemon daemon(workspace_, {});
   const std::vector<std::string> arguments =
