@@ -123,9 +123,7 @@ function chrome(): void {
       el("p", null, el("b", null, "LSB"), ": one step of a layer's output code, the unit of every difference. ",
         el("b", null, "Injected"), ": each layer gets the inputs of the trained model. ",
         el("b", null, "Accumulated"), ": the whole network runs, errors travel. ",
-        el("b", null, "Share"), ": part of the squared difference; shares add up to 100 %, a negative one offsets the others."),
-      el("p", null, "Bias quantization error is the effect of storing the bias as an integer. It is another thing than ",
-        "the technique that changes biases to make up for weight error."));
+        el("b", null, "Share"), ": part of the squared difference; shares add up to 100 %, a negative one offsets the others."));
   }
   document.querySelector(".skip")?.addEventListener("click", (event) => {
     event.preventDefault();

@@ -79,12 +79,15 @@ export function swatch(cause: Cause): SVGSVGElement {
     svg("rect", { width: 14, height: 14, fill: `url(#${id})` }));
 }
 
-export function shareLegend(shares: Shares | null): HTMLElement {
-  return el("ul", { class: "legend" }, CAUSES.filter((cause) => shares?.[cause] !== undefined).map((cause) => {
+// `measured`: a cause that was not, an engine residual without an engine, is left out.
+export function shareLegend(shares: Shares | null, measured: (cause: Cause) => boolean): HTMLElement {
+  const known = CAUSES.filter((cause) => shares?.[cause] !== undefined && measured(cause));
+  const nothing = known.filter((cause) => shares?.[cause] === 0);
+  return el("ul", { class: "legend" }, known.filter((cause) => shares?.[cause] !== 0).map((cause) => {
     const share = shares?.[cause] ?? 0;
     return el("li", { title: causeExplanation(cause) }, swatch(cause),
       el("span", null, causeWords(cause), " ", el("b", null, share < 0 ? `offsets ${percent(-share)}` : percent(share))));
-  }));
+  }), nothing.length ? el("li", { class: "nothing" }, `nothing by ${nothing.map(causeWords).join(", ")}`) : null);
 }
 
 // A thin bar of 0..1 below a figure: the eye finds the large ones.
@@ -98,24 +101,38 @@ export const binWords = (bin: number): string => (bin === 0 ? "≤ −9" : bin =
 
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 2 });
 
+const ZERO = 9;
+const STEP = 40;
+
+// On a phone the bins that are empty on both sides are left out, so that the figures can be read.
+function binsToShow(bins: number[]): number[] {
+  let reach = ZERO;
+  if (window.innerWidth <= 600) {
+    while (reach > 3 && !bins[ZERO - reach] && !bins[ZERO + reach]) reach -= 1;
+  }
+  return Array.from({ length: 2 * reach + 1 }, (_, i) => ZERO - reach + i);
+}
+
 export function histogram(bins: number[], cause: Cause | "total"): SVGSVGElement {
-  const largest = Math.max(1, ...bins);
+  const largest = Math.max(10, ...bins);
+  const shown = binsToShow(bins);
   const top = 26;
   const tall = 150;
-  const step = 40;
-  const bars = bins.map((value, bin) => {
-    const height = value > 0 ? 3 + (Math.log10(value) / Math.max(1e-9, Math.log10(Math.max(10, largest)))) * (tall - 3) : 0;
-    const x = bin * step;
+  const wide = STEP * shown.length;
+  const bars = shown.map((bin, place) => {
+    const value = bins[bin] ?? 0;
+    const height = value > 0 ? 3 + (Math.log10(value) / Math.log10(largest)) * (tall - 3) : 0;
+    const x = place * STEP;
     return [
-      value > 0 ? svg("rect", { x: x + 5, y: top + tall - height, width: step - 10, height, rx: 2, class: `f-${cause}`, opacity: bin === 9 ? 0.45 : 1 }) : null,
-      value > 0 ? svg("text", { x: x + step / 2, y: top + tall - height - 5, class: "value" }, short.format(value)) : null,
-      svg("text", { x: x + step / 2, y: top + tall + 16 }, binWords(bin)),
+      value > 0 ? svg("rect", { x: x + 5, y: top + tall - height, width: STEP - 10, height, rx: 2, class: `f-${cause}`, opacity: bin === ZERO ? 0.45 : 1 }) : null,
+      value > 0 ? svg("text", { x: x + STEP / 2, y: top + tall - height - 5, class: "value" }, short.format(value)) : null,
+      svg("text", { x: x + STEP / 2, y: top + tall + 16 }, binWords(bin)),
     ];
   });
-  const changed = bins.reduce((sum, value, bin) => sum + (bin === 9 ? 0 : value), 0);
+  const changed = bins.reduce((sum, value, bin) => sum + (bin === ZERO ? 0 : value), 0);
   return svg("svg", {
-    class: "histogram", viewBox: `0 0 ${step * BINS} ${top + tall + 40}`, role: "img",
-    "aria-label": `Histogram of differences in LSB, ${causeWords(cause)}: ${count(bins[9] ?? 0)} codes equal, ${count(changed)} differ. The table below has every count.`,
-  }, svg("line", { x1: 0, x2: step * BINS, y1: top + tall + 0.5, y2: top + tall + 0.5, class: "axis" }), bars,
-  svg("text", { x: (step * BINS) / 2, y: top + tall + 35 }, "difference in LSB (height: logarithm of the number of codes)"));
+    class: "histogram", viewBox: `0 0 ${wide} ${top + tall + 40}`, role: "img",
+    "aria-label": `Histogram of differences in LSB, ${causeWords(cause)}: ${count(bins[ZERO] ?? 0)} codes equal, ${count(changed)} differ. The table below has every count.`,
+  }, svg("line", { x1: 0, x2: wide, y1: top + tall + 0.5, y2: top + tall + 0.5, class: "axis" }), bars,
+  svg("text", { x: wide / 2, y: top + tall + 35 }, "LSB (height: logarithm of the number of codes)"));
 }

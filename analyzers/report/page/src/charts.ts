@@ -47,7 +47,7 @@ function powers(linearBelow: number, low: number, high: number): number[] {
   return ticks;
 }
 
-function plotOptions(options: ChartOptions, width: number, height: number, onCursor: (index: number | null) => void): uPlot.Options {
+function plotOptions(options: ChartOptions, width: number, height: number, onCursor: (index: number | null) => void, onReady: () => void): uPlot.Options {
   const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1, size: 4 }, font: "12px Inter, system-ui, sans-serif" };
   const tick = options.tick ?? options.format;
   const { linearBelow } = options;
@@ -82,7 +82,7 @@ function plotOptions(options: ChartOptions, width: number, height: number, onCur
         ...(series.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.8, 40] }), fill: () => color(series.color) } : {}),
       })),
     ],
-    hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)] },
+    hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)], ready: [onReady] },
   };
 }
 
@@ -93,7 +93,8 @@ export function chart(options: ChartOptions): HTMLElement {
     class: "plot", role: "slider", tabindex: 0, "aria-label": `${options.title}: position`, "aria-valuemin": 0,
     "aria-valuemax": Math.max(0, names.length - 1), "aria-orientation": "horizontal",
   }), { "--plot-height": `${height}px` });
-  let at = options.start ?? 0;
+  const start = options.start ?? null;
+  let at = start ?? 0;
   let view: uPlot | null = null;
 
   const parts = (index: number): string[] => series.map((one) => `${one.label} ${options.format(one.values[index] ?? null)}`);
@@ -125,8 +126,8 @@ export function chart(options: ChartOptions): HTMLElement {
   const data: uPlot.AlignedData = [names.map((_, i) => i), ...series.map((one) => one.values)];
   const draw = (width: number) => {
     view?.destroy();
-    view = new uPlot(plotOptions(options, width, height, (index) => { if (index !== null && index !== at) tell(index); }), data, plot);
-    if (options.start !== null && options.start !== undefined) move(options.start);
+    view = new uPlot(plotOptions(options, width, height, (index) => { if (index !== null && index !== at) tell(index); },
+      () => { if (start !== null) requestAnimationFrame(() => move(at)); }), data, plot);
   };
   let width = 0;
   new ResizeObserver(([entry]) => {

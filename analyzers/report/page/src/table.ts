@@ -33,6 +33,7 @@ export interface Table<Row> {
 
 const WHOLE = 200;
 const OVERSCAN = 12;
+const NARROWEST = 9.5;
 
 function compare(a: number | string | null, b: number | string | null, descending: boolean): number {
   // What is not defined comes last in either order.
@@ -49,7 +50,9 @@ export function dataTable<Row>(options: TableOptions<Row>): Table<Row> {
   let rows: Row[] = [];
   let drawn = "";
 
-  const width = columns.reduce((sum, column) => sum + column.width, 0);
+  // On a phone the first column stays in sight while the others scroll, so it is kept narrow.
+  const narrow = window.innerWidth <= 600;
+  const width = columns.reduce((sum, column, i) => sum + (i === 0 && narrow ? Math.min(NARROWEST, column.width) : column.width), 0);
   const body = el("tbody");
   const head = el("tr");
   const table = style(

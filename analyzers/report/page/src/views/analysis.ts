@@ -71,8 +71,8 @@ function figures(report: Report, target: TargetView): HTMLElement {
   const of = (value: number | undefined): Child => value === undefined ? "–" : [count(value), el("span", { class: "beside" }, `of ${count(report.samples)} samples`)];
   const rows: [string, Child][] = [
     ["Share of the bias", biasShare === null ? "bit exact" : [percent(biasShare), el("span", { class: "beside" }, "of the difference")]],
-    ["Largest move by the bias", [lsb(biasLargest), el("span", { class: "beside" }, "in any layer, injected")]],
-    ["Answers changed by the bias", of(bias?.top1_changed)],
+    ["Largest move by bias", [lsb(biasLargest), el("span", { class: "beside" }, "in any layer, injected")]],
+    ["Answers changed by bias", of(bias?.top1_changed)],
     ["Answers changed in all", of(end?.top1_changed)],
     ["Largest cause", main ? [el("span", null, causeWords(main)), el("span", { class: "beside" }, percent(target.shares?.[main]))] : "none"],
     ["Bias kept as", [biasModeWords(target.bias_mode), el("span", { class: "beside" },
@@ -122,7 +122,7 @@ export async function analysisView(context: Context): Promise<Page> {
       figures(report, target),
       section("Why", {},
         el("p", { class: "lead" }, `Shares of the causes over all layers under ${displayName(target.title || target.name)}.`),
-        shareBar(target.shares, true), target.shares ? shareLegend(target.shares) : el("p", null, "Nothing differs: the models are bit exact."),
+        shareBar(target.shares, true), target.shares ? shareLegend(target.shares, (cause) => (target.totals[cause]?.count ?? 0) > 0) : el("p", null, "Nothing differs: the models are bit exact."),
         target.sentences.length ? [el("h3", null, "In words"), el("ul", { class: "say" }, target.sentences.map((sentence) => el("li", null, displayName(sentence))))] : null),
       section("Layers", { id: "layers" },
         el("p", { class: "lead" }, "Each layer alone, with the inputs of the trained model. ",

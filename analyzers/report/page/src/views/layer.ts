@@ -45,7 +45,7 @@ function causesSection(detail: LayerDetail): HTMLElement {
   return section("Stages and causes", {},
     el("p", { class: "lead" }, "The layer is computed stage by stage from the same input codes; the difference of two stages is one cause. ",
       "Counts of causes do not add up, shares do."),
-    shareBar(detail.shares, true), detail.shares ? shareLegend(detail.shares) : el("p", null, "Nothing differs: bit exact."),
+    shareBar(detail.shares, true), detail.shares ? shareLegend(detail.shares, (cause) => Boolean(detail.causes[cause])) : el("p", null, "Nothing differs: bit exact."),
     el("br"),
     dataTable<CauseOrTotal>({
       caption: "Causes of this layer's difference", rows,
@@ -59,7 +59,7 @@ function causesSection(detail: LayerDetail): HTMLElement {
         { id: "rms", label: "RMS, LSB", numeric: true, width: 6, cell: (cause) => figure(cause, (one) => real(one.rms_lsb, 3)) },
         { id: "sqnr", label: "SQNR", numeric: true, width: 6, cell: (cause) => figure(cause, (one) => decibel(one.sqnr_db, one.bit_exact)) },
         { id: "share", label: "Share", numeric: true, width: 6, key: (cause) => (cause === "total" ? null : detail.shares?.[cause] ?? null),
-          cell: (cause) => (cause === "total" ? (detail.shares ? "100 %" : "–") : percent(detail.shares?.[cause])) },
+          cell: (cause) => (cause === "total" ? (detail.shares ? "100 %" : "–") : figure(cause, () => percent(detail.shares?.[cause]))) },
       ],
     }).element,
     detail.engine_note ? el("p", { class: "small soft" }, `Real engine: ${displayName(detail.engine_note)}`) : null);

@@ -84,11 +84,14 @@ interface Measure {
   label: string;
   of: (figures: { changed_rate: number | null; max_absolute: number; sqnr_db: number | null } | null | undefined) => number | null;
   format: (value: number | null) => string;
+  tick?: (value: number) => string;
   linearBelow?: number;
 }
 
+export const percentTick = (rate: number): string => `${Number((100 * rate).toPrecision(2))} %`;
+
 const MEASURES: Record<string, Measure> = {
-  changed: { label: "changed codes", of: (figures) => figures?.changed_rate ?? null, format: percent, linearBelow: 1e-4 },
+  changed: { label: "changed codes", of: (figures) => figures?.changed_rate ?? null, format: percent, tick: percentTick, linearBelow: 1e-4 },
   max: { label: "largest difference", of: (figures) => figures?.max_absolute ?? null, format: lsb },
   sqnr: { label: "SQNR", of: (figures) => figures?.sqnr_db ?? null, format: (value) => decibel(value) },
 };
@@ -103,7 +106,7 @@ export function depthCurve(id: string, target: string, rows: LayerRow[]): HTMLEl
     replace(place, chart({
       title: `Injected against accumulated, ${measure.label}`, xLabel: "layer, in execution order",
       names: rows.map((row) => layerName(row, several)),
-      format: measure.format, ...(measure.linearBelow ? { linearBelow: measure.linearBelow } : {}),
+      format: measure.format, ...(measure.tick ? { tick: measure.tick } : {}), ...(measure.linearBelow ? { linearBelow: measure.linearBelow } : {}),
       height: 300,
       series: [
         { label: "injected: this layer alone", color: "accent", dash: [], values: rows.map((row) => measure.of(row.causes.total)) },

@@ -8,6 +8,7 @@ import { heading, notice, targetSwitch, trail, type Context, type Page } from ".
 import { links } from "../router.ts";
 import { dataTable } from "../table.ts";
 import { count, displayName, nameOf, percent, time } from "../words.ts";
+import { percentTick } from "./layers.ts";
 
 export async function tracksView({ signal }: Context): Promise<Page> {
   const { tracks } = await api.tracks(signal);
@@ -51,7 +52,7 @@ export async function trackView({ route, signal }: Context): Promise<Page> {
       el("p", { class: "headline" }, trendWords(points)),
       section("Over its analyses", {}, chart({
         title: "Changed codes, of all layers, and changed answers", xLabel: "analysis, oldest first",
-        names: points.map((point) => `${nameOf(point)}, ${time(point.create_time)}`), format: percent, linearBelow: 1e-4, height: 300, start: last,
+        names: points.map((point) => `${nameOf(point)}, ${time(point.create_time)}`), format: percent, tick: percentTick, linearBelow: 1e-4, height: 300, start: last,
         series: [
           { label: "codes changed, all causes", color: "accent", dash: [], values: points.map((point) => point.changed_rate) },
           { label: "codes changed by the bias", color: "line-bias", dash: [2, 4], values: points.map((point) => point.bias_changed_rate) },
