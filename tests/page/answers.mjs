@@ -8,7 +8,7 @@ export function answersOfReport(report, id) {
   const indexOf = new Map(statistics.layers.map((layer, index) => [layer.name, index]));
   const findings = statistics.findings.map((finding) => ({ ...finding, layer_index: indexOf.get(finding.layer) ?? null }));
   const summary = {
-    id, title: report.analysis.title, track: "", state: "SUCCEEDED", create_time: report.analysis.create_time, start_time: null, end_time: null,
+    id, title: report.analysis.title, track: "", state: "succeeded", create_time: report.analysis.create_time, start_time: null, end_time: null,
     progress: { samples_done: statistics.samples, samples_total: statistics.samples }, error: "",
     qat_model: report.inputs.qat_model?.name ?? "", converted_model: report.inputs.converted_model?.name ?? "",
     targets: statistics.targets.map((target) => target.name), verdicts: report.verdicts.map(({ target, headline }) => ({ target, headline })), gate: null,

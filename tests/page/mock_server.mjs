@@ -18,7 +18,7 @@ for (const [i, file] of files.entries()) {
   const { report: _, ...summary } = own.get(`analyses/${id}`);
   analyses.push(summary);
 }
-analyses.unshift({ ...analyses[0], id: "f".repeat(32), title: "running", state: "RUNNING", verdicts: [], progress: { samples_done: 128, samples_total: 512 } });
+analyses.unshift({ ...analyses[0], id: "f".repeat(32), title: "running", state: "running", verdicts: [], progress: { samples_done: 128, samples_total: 512 } });
 answers.set("analyses", { analyses, next_page_token: "" });
 answers.set("tracks", { tracks: [] });
 

@@ -42,17 +42,6 @@ export async function loadEmbedded(): Promise<void> {
   embedded = new Map(Object.entries(JSON.parse(await new Response(stream).text()) as Record<string, unknown>));
 }
 
-const TOKEN = "qatgap-token";
-
-export function setToken(token: string): void {
-  sessionStorage.setItem(TOKEN, token);
-}
-
-export function headers(): Record<string, string> {
-  const token = embedded ? null : sessionStorage.getItem(TOKEN);
-  return token ? { authorization: `Bearer ${token}` } : {};
-}
-
 async function failure(response: Response): Promise<ApiError> {
   try {
     const body = (await response.json()) as { error?: { code?: string; message?: string } };
@@ -65,12 +54,12 @@ async function failure(response: Response): Promise<ApiError> {
 async function get<T>(path: string, query: Query = {}, signal: AbortSignal | null = null): Promise<T> {
   const full = address(path, query);
   if (embedded) {
-    if (!embedded.has(full)) throw new ApiError(404, "NOT_FOUND", "This file does not hold that part of the report.");
+    if (!embedded.has(full)) throw new ApiError(404, "NOT_FOUND", "This file leaves that part of the report out.");
     return embedded.get(full) as T;
   }
   let response: Response;
   try {
-    response = await fetch(`api/v1/${full}`, { headers: { accept: "application/json", ...headers() }, signal });
+    response = await fetch(`api/v1/${full}`, { headers: { accept: "application/json" }, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "UNAVAILABLE", "The server does not answer.");

@@ -1,6 +1,6 @@
 // Starts the page: routes to views, swaps them in, looks after title, focus and scrolling.
-import { ApiError, isStatic, loadEmbedded, setToken, staticAnalysis } from "./api.ts";
-import { announce, el, replace, type Child } from "./dom.ts";
+import { ApiError, isStatic, loadEmbedded, staticAnalysis } from "./api.ts";
+import { announce, el, replace } from "./dom.ts";
 import { heading, notice, remedy, type Context, type Page, type View } from "./page.ts";
 import { links, parseRoute, pathOf, type Route } from "./router.ts";
 import { analysesView } from "./views/analyses.ts";
@@ -31,25 +31,13 @@ function viewOf(route: Route): View | null {
   return null;
 }
 
-function tokenForm(): Child {
-  const input = el("input", { type: "password", id: "token", autocomplete: "current-password", required: true });
-  const submit = (event: Event) => {
-    event.preventDefault();
-    setToken(input.value);
-    void show(true);
-  };
-  return el("form", { class: "row", onsubmit: submit },
-    el("label", { for: "token" }, "Token"), input, el("button", { class: "button", type: "submit" }, "Continue"));
-}
-
 function failurePage(error: unknown): Page {
   const { title, advice } = remedy(error);
-  const wantsToken = error instanceof ApiError && (error.status === 401 || error.status === 403);
   return {
     title: "Not shown",
     content: [
       heading("Not shown"),
-      notice("error", title, el("p", null, advice), wantsToken ? tokenForm() : null,
+      notice("error", title, el("p", null, advice), 
         el("p", { class: "row" },
           el("button", { class: "button", type: "button", onclick: () => void show(true) }, "Try again"),
           el("a", { href: "#/" }, isStatic() ? "Back to the report" : "All analyses"))),

@@ -1,5 +1,5 @@
 // What a view gets and gives, and the parts that every view uses: headings, paths back, errors, targets.
-import { ApiError } from "./api.ts";
+import { ApiError, isStatic } from "./api.ts";
 import type { Route } from "./router.ts";
 import { el, type Child } from "./dom.ts";
 import { displayName } from "./words.ts";
@@ -56,11 +56,10 @@ export function remedy(error: unknown): { title: string; advice: string } {
     if (error.status === 0) {
       return { title: error.message, advice: "Check that qatgapd runs and that this address is still its own, then try again." };
     }
-    if (error.status === 401 || error.status === 403) {
-      return { title: "The server wants a token.", advice: "Enter the token that qatgapd was started with." };
-    }
     if (error.status === 404) {
-      return { title: displayName(error.message), advice: "It may have been deleted. The list of analyses shows what there is." };
+      return { title: displayName(error.message), advice: isStatic()
+        ? "A report file stays small by leaving out details of the layers with the least difference; the JSON report has all."
+        : "It may have been deleted. The list of analyses shows what there is." };
     }
     return { title: displayName(error.message), advice: "Try again; if it stays, the server's log says more." };
   }

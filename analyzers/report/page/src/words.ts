@@ -40,13 +40,9 @@ export function biasModeWords(mode: string): string {
   return mode === "integer" ? "integer" : mode.replaceAll("_", " ");
 }
 
-export function stateWords(state: string): string {
-  return state.toLowerCase().replace(/^(analysis_)?state_/, "").replaceAll("_", " ");
-}
-
-export const isRunning = (state: string): boolean => /pending|queued|running|created|cancel+ing/.test(stateWords(state));
-export const isSucceeded = (state: string): boolean => /succeeded|done/.test(stateWords(state));
-export const isFailed = (state: string): boolean => /failed/.test(stateWords(state));
+export const isRunning = (state: string): boolean => state === "queued" || state === "running";
+export const isSucceeded = (state: string): boolean => state === "succeeded";
+export const isFailed = (state: string): boolean => state === "failed";
 
 // Control characters, and marks that reorder the text around them, are shown as what they are: not text.
 export function displayName(name: string): string {

@@ -4,13 +4,13 @@ import type { AnalysisSummary } from "../contract.ts";
 import { announce, el, replace, type Child } from "../dom.ts";
 import { heading, notice, type Context, type Page } from "../page.ts";
 import { go, links } from "../router.ts";
-import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, stateWords, time } from "../words.ts";
+import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, time } from "../words.ts";
 
 const POLL_MILLISECONDS = 2000;
 
 export function stateTag(state: string): HTMLElement {
   const kind = isSucceeded(state) ? "good" : isFailed(state) ? "error" : isRunning(state) ? "running" : "info";
-  return el("span", { class: `tag ${kind}` }, stateWords(state));
+  return el("span", { class: `tag ${kind}` }, displayName(state));
 }
 
 export function progressBar(analysis: AnalysisSummary): Child {
@@ -100,7 +100,7 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
     const before = new Map(analyses.map((analysis) => [analysis.id, analysis.state]));
     for (const fresh of pages.analyses) {
       const old = before.get(fresh.id);
-      if (old !== undefined && old !== fresh.state) announce(`${nameOf(fresh)}: ${stateWords(fresh.state)}`);
+      if (old !== undefined && old !== fresh.state) announce(`${nameOf(fresh)}: ${displayName(fresh.state)}`);
     }
     const known = new Set(pages.analyses.map((analysis) => analysis.id));
     const changed = JSON.stringify(analyses.slice(0, pages.analyses.length)) !== JSON.stringify(pages.analyses);
@@ -112,8 +112,7 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
 
   const filter = el("select", {
     id: "state", onchange: (event) => go(links.analyses({ state: (event.target as HTMLSelectElement).value, track })),
-  }, [["", "all"], ["RUNNING", "running"], ["SUCCEEDED", "succeeded"], ["FAILED", "failed"], ["CANCELLED", "cancelled"]]
-    .map(([value, text]) => el("option", { value: value ?? "", selected: value === state }, text)));
+  }, ["", "queued", "running", "succeeded", "failed", "cancelled"].map((value) => el("option", { value, selected: value === state }, value || "all")));
 
   draw();
   setTimeout(() => { if (!signal.aborted) void poll(); }, POLL_MILLISECONDS);

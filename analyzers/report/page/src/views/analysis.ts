@@ -1,16 +1,17 @@
 // One analysis: the headline first, then its figures, layers, depth, outputs, findings, and where it comes from.
-import { api, headers, isStatic } from "../api.ts";
+import { api, isStatic } from "../api.ts";
 import { shareBar, shareLegend } from "../bars.ts";
-import { CAUSES, type Analysis, type Report, type TargetView } from "../contract.ts";
+import { CAUSES, type Analysis, type LayerRow, type Report, type TargetView } from "../contract.ts";
 import { announce, el, replace, section, type Child } from "../dom.ts";
-import { heading, notice, targetSwitch, trail, type Context, type Page } from "../page.ts";
+import { heading, notice, remedy, targetSwitch, trail, type Context, type Page } from "../page.ts";
 import { link, links } from "../router.ts";
-import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, percent, stateWords } from "../words.ts";
+import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, percent } from "../words.ts";
 import { progressBar, stateTag } from "./analyses.ts";
 import { BIAS, DEPLOYED, depthCurve, layersTable } from "./layers.ts";
 import { accuracySection, findingsSection, outputsSection, provenanceSection, unmeasuredSection } from "./overview.ts";
 
 const POLL_MILLISECONDS = 1000;
+const PATIENCE_MILLISECONDS = 80;
 
 function unfinished(analysis: Analysis, { signal, refresh }: Context): Child {
   const place = el("div", { class: "card" });
@@ -21,7 +22,7 @@ function unfinished(analysis: Analysis, { signal, refresh }: Context): Child {
       const now = await api.analysis(analysis.id, signal);
       if (signal.aborted) return;
       if (!isRunning(now.state)) {
-        announce(`${nameOf(now)}: ${stateWords(now.state)}`);
+        announce(`${nameOf(now)}: ${displayName(now.state)}`);
         refresh();
         return;
       }
@@ -37,27 +38,16 @@ function unfinished(analysis: Analysis, { signal, refresh }: Context): Child {
     return [place, el("p", { class: "soft" }, "The report appears here by itself when the analysis is done.")];
   }
   const failed = Boolean(analysis.error);
-  return notice(failed ? "error" : "empty", failed ? displayName(analysis.error) : `This analysis is ${stateWords(analysis.state)}.`,
+  return notice(failed ? "error" : "empty", failed ? displayName(analysis.error) : `This analysis is ${displayName(analysis.state)}.`,
     el("p", null, failed ? "The message says what to change; then submit the analysis again." : "It has no report. Submit it again to get one."),
     el("p", null, el("a", { href: links.analyses() }, "All analyses")));
 }
 
 function downloads(id: string): Child {
   if (isStatic()) return null;
-  // A link cannot send a token, so the file is fetched where one is needed.
-  const fetchIt = (format: string) => (event: Event) => {
-    if (!headers()["authorization"]) return;
-    event.preventDefault();
-    void fetch(api.reportAddress(id, format), { headers: headers() }).then(async (response) => {
-      if (!response.ok) return announce("The report could not be downloaded.");
-      const url = URL.createObjectURL(await response.blob());
-      el("a", { href: url, download: `report.${format === "markdown" ? "md" : format}` }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    });
-  };
   return el("nav", { class: "row small", "aria-label": "Report as a file" }, el("span", { class: "soft" }, "Download"),
     [["html", "HTML"], ["json", "JSON"], ["markdown", "Markdown"], ["csv", "CSV"]].map(([format = "", text]) =>
-      el("a", { href: api.reportAddress(id, format), download: true, onclick: fetchIt(format) }, text)));
+      el("a", { href: api.reportAddress(id, format), download: true }, text)));
 }
 
 function figures(report: Report, target: TargetView): HTMLElement {
@@ -95,21 +85,33 @@ export async function analysisView(context: Context): Promise<Page> {
   if (!target) throw new Error("The report has no target.");
   const sort = route.parameters["sort"] ?? "changed";
 
-  const layersPlace = el("div");
-  const depthPlace = el("div");
+  const layersPlace = el("div", { class: "waiting" });
+  const depthPlace = el("div", { class: "waiting" });
   // The order of the table is part of the link, and no new step in the history.
   const onSort = (column: string, descending: boolean) =>
     history.replaceState(null, "", link(["analyses", id], { target: target.name, sort: `${column} ${descending ? "down" : "up"}` }));
   let table: ReturnType<typeof layersTable> | null = null;
-  const rows = await api.layers(id, target.name, (some) => {
-    if (table) return table.setRows([...some]);
-    table = layersTable(id, target.name, [...some], sort, onSort);
-    replace(layersPlace, table.element);
-    return undefined;
-  }, signal);
-  replace(layersPlace, rows.length ? layersTable(id, target.name, rows, sort, onSort).element
-    : notice("empty", "No layer was analysed.", el("p", null, "What was not measured is listed below, with the reason.")));
-  if (rows.length) depthPlace.append(depthCurve(id, target.name, rows));
+  const fill = (rows: LayerRow[]) => {
+    if (table) return table.setRows([...rows]);
+    table = layersTable(id, target.name, [...rows], sort, onSort);
+    layersPlace.className = "";
+    return replace(layersPlace, table.element);
+  };
+  const filled = api.layers(id, target.name, fill, signal).then((rows) => {
+    if (signal.aborted) return;
+    layersPlace.className = depthPlace.className = "";
+    if (rows.length === 0) {
+      replace(layersPlace, notice("empty", "No layer was analysed.", el("p", null, "What was not measured is listed below, with the reason.")));
+    } else {
+      fill(rows);
+      replace(depthPlace, depthCurve(id, target.name, rows));
+    }
+  }).catch((error: unknown) => {
+    const { title, advice } = remedy(error);
+    replace(layersPlace, notice("error", title, el("p", null, advice)));
+  });
+  // The headline does not wait for a long table; a short one comes with it.
+  await Promise.race([filled, new Promise((done) => setTimeout(done, PATIENCE_MILLISECONDS))]);
 
   const own = report.findings.filter((finding) => !finding.target || finding.target === target.name);
   return {
@@ -129,7 +131,7 @@ export async function analysisView(context: Context): Promise<Page> {
           el("a", { href: links.graph(id, target.name) }, "See them in the network"),
           isStatic() ? null : [" · ", el("a", { href: links.compare("", id, target.name) }, "Compare with another analysis")]),
         layersPlace),
-      rows.length ? section("Along the network", {},
+      report.layer_count > 0 ? section("Along the network", {},
         el("p", { class: "lead" }, "What each layer adds, and what has gathered up to there."), depthPlace) : null,
       el("div", { class: "columns" }, outputsSection(report, target), accuracySection(report, target)),
       findingsSection(id, target.name, own),

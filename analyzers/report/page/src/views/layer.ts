@@ -133,6 +133,12 @@ function factsSection(detail: LayerDetail): HTMLElement {
   return section("Facts", {}, definitions(rows));
 }
 
+// A report file leaves out the channels of layers with little difference.
+function leftOut(error: unknown): null {
+  if (isStatic()) return null;
+  throw error;
+}
+
 export async function layerView({ route, signal }: Context): Promise<Page> {
   const id = route.segments[1] ?? "";
   const index = Number(route.segments[3]);
@@ -141,7 +147,7 @@ export async function layerView({ route, signal }: Context): Promise<Page> {
   let target = route.parameters["target"] ?? "";
   if (!target) target = (await analysisSoon).report?.targets[0]?.name ?? "";
   const [analysis, detail, channels] = await Promise.all([
-    analysisSoon, api.layer(id, index, target, input), api.channels(id, index, target, input)]);
+    analysisSoon, api.layer(id, index, target, input), api.channels(id, index, target, input).catch(leftOut)]);
   const name = displayName(detail.layer.name) || "(no name)";
   const channel = route.parameters["channel"];
   const layers = analysis.report?.layer_count ?? 0;
@@ -164,7 +170,8 @@ export async function layerView({ route, signal }: Context): Promise<Page> {
       detail.findings.length ? section("Findings", { id: "findings" }, detail.findings.map((finding) => findingEntry(finding, null))) : null,
       causesSection(detail),
       histogramSection(detail),
-      channelsSection({ id, index, target, input, channel: channel === undefined ? null : Number(channel) }, channels, detail),
+      channels === null ? section("Channels", { id: "channels" }, el("p", null, "Left out, so that this file stays small: the JSON report has them."))
+        : channelsSection({ id, index, target, input, channel: channel === undefined ? null : Number(channel) }, channels, detail),
       el("div", { class: "columns" }, accumulatedSection(detail), factsSection(detail)),
     ],
   };

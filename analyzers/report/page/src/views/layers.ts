@@ -43,8 +43,14 @@ function findingsMark(row: LayerRow): Child {
 
 export function layersTable(id: string, target: string, rows: LayerRow[], sort: string, onSort: (sort: string, descending: boolean) => void) {
   const several = new Set<number>();
-  const largest = Math.max(1e-12, ...rows.map((row) => row.causes.total?.changed_rate ?? 0));
-  for (const row of rows) if (row.input_index > 0) several.add(row.layer_index);
+  let largest = 1e-12;
+  const survey = (all: LayerRow[]) => {
+    for (const row of all) {
+      largest = Math.max(largest, row.causes.total?.changed_rate ?? 0);
+      if (row.input_index > 0) several.add(row.layer_index);
+    }
+  };
+  survey(rows);
   const [id0 = "changed", direction = ""] = sort.split(" ");
   const columns: Column<LayerRow>[] = [
     {
@@ -74,15 +80,25 @@ export function layersTable(id: string, target: string, rows: LayerRow[], sort: 
       describe: "Changed codes when the whole network runs and errors travel", cell: (row) => percent(row.accumulated[DEPLOYED]?.changed_rate) },
     { id: "findings", label: "Findings", width: 6.5, key: (row) => -(row.findings.error * 1000 + row.findings.warning), cell: findingsMark },
   ];
-  return dataTable<LayerRow>({
+  const table = dataTable<LayerRow>({
     caption: "Layers with their difference and its causes", columns, rows, rowHeight: 54, sort: id0, id: "layers-table",
     descending: direction ? direction === "down" : id0 !== "order", onSort,
   });
+  return {
+    element: table.element,
+    setRows: (all: LayerRow[]) => {
+      survey(all);
+      table.setRows(all);
+    },
+  };
 }
+
+type Figures = { changed_rate: number | null; max_absolute: number; sqnr_db: number | null };
 
 interface Measure {
   label: string;
-  of: (figures: { changed_rate: number | null; max_absolute: number; sqnr_db: number | null } | null | undefined) => number | null;
+  of: (figures: Figures | null | undefined) => number | null;
+  worst: (values: number[]) => number;
   format: (value: number | null) => string;
   tick?: (value: number) => string;
   linearBelow?: number;
@@ -91,32 +107,55 @@ interface Measure {
 export const percentTick = (rate: number): string => `${Number((100 * rate).toPrecision(2))} %`;
 
 const MEASURES: Record<string, Measure> = {
-  changed: { label: "changed codes", of: (figures) => figures?.changed_rate ?? null, format: percent, tick: percentTick, linearBelow: 1e-4 },
-  max: { label: "largest difference", of: (figures) => figures?.max_absolute ?? null, format: lsb },
-  sqnr: { label: "SQNR", of: (figures) => figures?.sqnr_db ?? null, format: (value) => decibel(value) },
+  changed: { label: "changed codes", of: (figures) => figures?.changed_rate ?? null, worst: (values) => Math.max(...values), format: percent, tick: percentTick, linearBelow: 1e-4 },
+  max: { label: "largest difference", of: (figures) => figures?.max_absolute ?? null, worst: (values) => Math.max(...values), format: lsb },
+  sqnr: { label: "SQNR", of: (figures) => figures?.sqnr_db ?? null, worst: (values) => Math.min(...values), format: (value) => decibel(value) },
 };
+
+// More points than a screen can show are drawn in groups of neighbours.
+const MOST_POINTS = 250;
+
+// The layer with the largest injected difference stands for its group.
+function grouped(rows: LayerRow[]): LayerRow[][] {
+  const size = Math.ceil(rows.length / MOST_POINTS);
+  const groups: LayerRow[][] = [];
+  for (let i = 0; i < rows.length; i += size) {
+    groups.push(rows.slice(i, i + size).sort((a, b) => (b.causes.total?.changed_rate ?? 0) - (a.causes.total?.changed_rate ?? 0)));
+  }
+  return groups;
+}
 
 export function depthCurve(id: string, target: string, rows: LayerRow[]): HTMLElement {
   const place = el("div");
   const several = rows.some((row) => row.input_index > 0);
+  const hasBias = rows.some((row) => row.accumulated[BIAS]);
+  const groups = grouped(rows);
+  const size = groups[0]?.length ?? 1;
+  const linkOf = (group: LayerRow[] | undefined): string => {
+    const row = group?.[0];
+    return row ? links.layer(id, row.layer_index, target, row.input_index) : "#/";
+  };
   const draw = (measureName: string) => {
     const measure = MEASURES[measureName] ?? MEASURES["changed"];
     if (!measure) return;
-    const hasBias = rows.some((row) => row.accumulated[BIAS]);
+    const line = (of: (row: LayerRow) => Figures | null | undefined): (number | null)[] => groups.map((group) => {
+      const values = group.map((row) => measure.of(of(row))).filter((value): value is number => value !== null);
+      return values.length === 0 ? null : measure.worst(values);
+    });
     replace(place, chart({
-      title: `Injected against accumulated, ${measure.label}`, xLabel: "layer, in execution order",
-      names: rows.map((row) => layerName(row, several)),
+      title: `Injected against accumulated, ${measure.label}${size > 1 ? `; each point is the worst of ${size} neighbouring layers` : ""}`,
+      xLabel: size > 1 ? `groups of ${size} layers, in execution order` : "layer, in execution order",
+      names: groups.map((group) => group[0] ? layerName(group[0], several) : ""),
       format: measure.format, ...(measure.tick ? { tick: measure.tick } : {}), ...(measure.linearBelow ? { linearBelow: measure.linearBelow } : {}),
       height: 300,
       series: [
-        { label: "injected: this layer alone", color: "accent", dash: [], values: rows.map((row) => measure.of(row.causes.total)) },
-        { label: "accumulated: all before it too", color: "bias_saturation", dash: [9, 4], values: rows.map((row) => measure.of(row.accumulated[DEPLOYED])) },
-        ...(hasBias ? [{ label: "accumulated, by the bias alone", color: "line-bias", dash: [2, 4], values: rows.map((row) => measure.of(row.accumulated[BIAS])) }] : []),
+        { label: "injected: this layer alone", color: "accent", dash: [], values: line((row) => row.causes.total) },
+        { label: "accumulated: all before it too", color: "bias_saturation", dash: [9, 4], values: line((row) => row.accumulated[DEPLOYED]) },
+        ...(hasBias ? [{ label: "accumulated, by the bias alone", color: "line-bias", dash: [2, 4], values: line((row) => row.accumulated[BIAS]) }] : []),
       ],
-      hrefOf: (i) => linkOf(rows[i]), onPick: (i) => { location.hash = linkOf(rows[i]); },
+      hrefOf: (i) => linkOf(groups[i]), onPick: (i) => { location.hash = linkOf(groups[i]); },
     }));
   };
-  const linkOf = (row: LayerRow | undefined): string => row ? links.layer(id, row.layer_index, target, row.input_index) : "#/";
   const select = el("select", { id: "measure", onchange: (event) => draw((event.target as HTMLSelectElement).value) },
     Object.entries(MEASURES).map(([name, measure]) => el("option", { value: name }, measure.label)));
   draw("changed");

@@ -1,6 +1,6 @@
 // Sections of an analysis below its layers: outputs, accuracy, findings, what was not measured, provenance.
 import type { Analysis, Finding, InputFile, Report, TargetView, Unmeasured } from "../contract.ts";
-import { el, section, type Child } from "../dom.ts";
+import { append, el, section, type Child } from "../dom.ts";
 import { definitions, severityTag } from "../page.ts";
 import { links } from "../router.ts";
 import { dataTable } from "../table.ts";
@@ -65,6 +65,17 @@ export function findingEntry(finding: Finding, where: Child): HTMLElement {
     finding.advice ? el("p", null, el("b", null, "Advice: "), displayName(finding.advice)) : null);
 }
 
+// Made when it is opened: there may be one for each of 1,000 layers.
+function places(group: Finding[], where: (finding: Finding) => Child): HTMLElement {
+  const first = group.slice(0, 4).map((one) => displayName(one.layer) || "the model").join(", ");
+  const details = el("details", null, el("summary", null, `Where: ${first}${group.length > 4 ? " …" : ""}`));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.children.length > 1) return;
+    append(details, group.map((one) => el("p", { class: "small" }, where(one), one.detail ? `: ${displayName(one.detail)}` : null)));
+  });
+  return details;
+}
+
 // Findings of one kind together: a finding of each of 60 layers is one entry with 60 layers.
 export function findingsSection(id: string, target: string, findings: Finding[]): HTMLElement {
   const kinds = new Map<string, Finding[]>();
@@ -87,8 +98,7 @@ export function findingsSection(id: string, target: string, findings: Finding[])
         el("h3", null, severityTag(first.severity), el("span", { class: "soft" }, displayName(first.id)), displayName(first.title),
           el("span", { class: "soft small" }, `${count(group.length)} times`)),
         first.advice ? el("p", null, el("b", null, "Advice: "), displayName(first.advice)) : null,
-        el("details", null, el("summary", null, `Where: ${group.slice(0, 4).map((one) => displayName(one.layer) || "the model").join(", ")}${group.length > 4 ? " …" : ""}`),
-          group.map((one) => el("p", { class: "small" }, where(one), ": ", displayName(one.detail)))));
+        places(group, where));
     }));
 }
 
