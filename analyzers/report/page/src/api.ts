@@ -1,10 +1,23 @@
 // GETs below api/v1, or the answers that a static report carries in itself.
 import type {
-  Analysis, AnalysisList, Channels, Comparison, Graph, LayerDetail, LayerPage, LayerRow, TrackList, TrackPoint,
+  Analysis,
+  AnalysisList,
+  Channels,
+  Comparison,
+  Graph,
+  LayerDetail,
+  LayerPage,
+  LayerRow,
+  TrackList,
+  TrackPoint,
 } from "./contract.ts";
 
 export class ApiError extends Error {
-  constructor(readonly status: number, readonly code: string, message: string) {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
     super(message);
   }
 }

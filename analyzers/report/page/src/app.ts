@@ -37,10 +37,17 @@ function failurePage(error: unknown): Page {
     title: "Not shown",
     content: [
       heading("Not shown"),
-      notice("error", title, el("p", null, advice), 
-        el("p", { class: "row" },
+      notice(
+        "error",
+        title,
+        el("p", null, advice),
+        el(
+          "p",
+          { class: "row" },
           el("button", { class: "button", type: "button", onclick: () => void show(true) }, "Try again"),
-          el("a", { href: "#/" }, isStatic() ? "Back to the report" : "All analyses"))),
+          el("a", { href: "#/" }, isStatic() ? "Back to the report" : "All analyses"),
+        ),
+      ),
     ],
   };
 }
@@ -107,11 +114,21 @@ function chrome(): void {
   }
   const footer = document.getElementById("footer");
   if (footer) {
-    replace(footer,
-      el("p", null, el("b", null, "LSB"), ": one step of a layer's output code, the unit of every difference. ",
-        el("b", null, "Injected"), ": each layer gets the inputs of the trained model. ",
-        el("b", null, "Accumulated"), ": the whole network runs, errors travel. ",
-        el("b", null, "Share"), ": part of the squared difference; shares add up to 100 %, a negative one offsets the others."));
+    replace(
+      footer,
+      el(
+        "p",
+        null,
+        el("b", null, "LSB"),
+        ": one step of a layer's output code, the unit of every difference. ",
+        el("b", null, "Injected"),
+        ": each layer gets the inputs of the trained model. ",
+        el("b", null, "Accumulated"),
+        ": the whole network runs, errors travel. ",
+        el("b", null, "Share"),
+        ": part of the squared difference; shares add up to 100 %, a negative one offsets the others.",
+      ),
+    );
   }
   document.querySelector(".skip")?.addEventListener("click", (event) => {
     event.preventDefault();
@@ -123,8 +140,19 @@ async function start(): Promise<void> {
   try {
     await loadEmbedded();
   } catch {
-    replace(main, heading("Not shown"), notice("error", "The data inside this file cannot be read.",
-      el("p", null, "The file is damaged, or the browser is too old: it must know DecompressionStream (2023 or newer).")));
+    replace(
+      main,
+      heading("Not shown"),
+      notice(
+        "error",
+        "The data inside this file cannot be read.",
+        el(
+          "p",
+          null,
+          "The file is damaged, or the browser is too old: it must know DecompressionStream (2023 or newer).",
+        ),
+      ),
+    );
     return;
   }
   chrome();

@@ -16,10 +16,13 @@ const TEXTURES: Record<Cause, string> = {
 
 function texture(cause: Cause, id: string): Child {
   const path = TEXTURES[cause];
-  return svg("pattern", { id, width: 8, height: 8, patternUnits: "userSpaceOnUse" },
+  return svg(
+    "pattern",
+    { id, width: 8, height: 8, patternUnits: "userSpaceOnUse" },
     svg("rect", { width: 8, height: 8, class: `f-${cause}` }),
     path ? svg("path", { d: path, class: "texture" }) : null,
-    cause === "float_arithmetic" ? svg("circle", { cx: 4, cy: 4, r: 1.4, class: "texture-dot" }) : null);
+    cause === "float_arithmetic" ? svg("circle", { cx: 4, cy: 4, r: 1.4, class: "texture-dot" }) : null,
+  );
 }
 
 const TOLD = 0.0005;
@@ -29,8 +32,9 @@ export function sharesInWords(shares: Shares | null, most: number = CAUSES.lengt
   const parts = CAUSES.map((cause) => [cause, shares[cause] ?? 0] as const)
     .filter(([, share]) => Math.abs(share) >= TOLD)
     .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-  const text = parts.slice(0, most).map(([cause, share]) =>
-    `${causeWords(cause)} ${share < 0 ? `offsets ${percent(-share)}` : percent(share)}`);
+  const text = parts
+    .slice(0, most)
+    .map(([cause, share]) => `${causeWords(cause)} ${share < 0 ? `offsets ${percent(-share)}` : percent(share)}`);
   if (parts.length > most) text.push("…");
   return text.join(", ") || "none above 0.05 %";
 }
@@ -39,7 +43,10 @@ export function sharesInWords(shares: Shares | null, most: number = CAUSES.lengt
 export function shareBar(shares: Shares | null, big = false): SVGSVGElement {
   const height = big ? 26 : 12;
   const bar = svg("svg", {
-    class: big ? "bar big" : "bar", viewBox: `0 0 1000 ${height}`, preserveAspectRatio: "none", role: "img",
+    class: big ? "bar big" : "bar",
+    viewBox: `0 0 1000 ${height}`,
+    preserveAspectRatio: "none",
+    role: "img",
     "aria-label": `Shares: ${sharesInWords(shares)}`,
   });
   if (!shares) return bar;
@@ -75,29 +82,54 @@ function keepProportions(bar: SVGSVGElement): void {
 
 export function swatch(cause: Cause): SVGSVGElement {
   const id = uniqueId("texture");
-  return svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, texture(cause, id),
-    svg("rect", { width: 14, height: 14, fill: `url(#${id})` }));
+  return svg(
+    "svg",
+    { viewBox: "0 0 14 14", "aria-hidden": "true" },
+    texture(cause, id),
+    svg("rect", { width: 14, height: 14, fill: `url(#${id})` }),
+  );
 }
 
 // `measured`: a cause that was not, an engine residual without an engine, is left out.
 export function shareLegend(shares: Shares | null, measured: (cause: Cause) => boolean): HTMLElement {
   const known = CAUSES.filter((cause) => shares?.[cause] !== undefined && measured(cause));
   const nothing = known.filter((cause) => shares?.[cause] === 0);
-  return el("ul", { class: "legend" }, known.filter((cause) => shares?.[cause] !== 0).map((cause) => {
-    const share = shares?.[cause] ?? 0;
-    return el("li", { title: causeExplanation(cause) }, swatch(cause),
-      el("span", null, causeWords(cause), " ", el("b", null, share < 0 ? `offsets ${percent(-share)}` : percent(share))));
-  }), nothing.length ? el("li", { class: "nothing" }, `nothing by ${nothing.map(causeWords).join(", ")}`) : null);
+  return el(
+    "ul",
+    { class: "legend" },
+    known
+      .filter((cause) => shares?.[cause] !== 0)
+      .map((cause) => {
+        const share = shares?.[cause] ?? 0;
+        return el(
+          "li",
+          { title: causeExplanation(cause) },
+          swatch(cause),
+          el(
+            "span",
+            null,
+            causeWords(cause),
+            " ",
+            el("b", null, share < 0 ? `offsets ${percent(-share)}` : percent(share)),
+          ),
+        );
+      }),
+    nothing.length ? el("li", { class: "nothing" }, `nothing by ${nothing.map(causeWords).join(", ")}`) : null,
+  );
 }
 
 // A thin bar of 0..1 below a figure: the eye finds the large ones.
 export function miniBar(part: number): HTMLElement {
-  return el("span", { class: "mini", "aria-hidden": "true" },
-    style(el("i"), { width: `${Math.min(100, Math.max(0, part * 100)).toFixed(2)}%` }));
+  return el(
+    "span",
+    { class: "mini", "aria-hidden": "true" },
+    style(el("i"), { width: `${Math.min(100, Math.max(0, part * 100)).toFixed(2)}%` }),
+  );
 }
 
 const BINS = 19;
-export const binWords = (bin: number): string => (bin === 0 ? "≤ −9" : bin === BINS - 1 ? "≥ 9" : String(bin - 9).replace("-", "−"));
+export const binWords = (bin: number): string =>
+  bin === 0 ? "≤ −9" : bin === BINS - 1 ? "≥ 9" : String(bin - 9).replace("-", "−");
 
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 2 });
 
@@ -124,15 +156,34 @@ export function histogram(bins: number[], cause: Cause | "total"): SVGSVGElement
     const height = value > 0 ? 3 + (Math.log10(value) / Math.log10(largest)) * (tall - 3) : 0;
     const x = place * STEP;
     return [
-      value > 0 ? svg("rect", { x: x + 5, y: top + tall - height, width: STEP - 10, height, rx: 2, class: `f-${cause}`, opacity: bin === ZERO ? 0.45 : 1 }) : null,
-      value > 0 ? svg("text", { x: x + STEP / 2, y: top + tall - height - 5, class: "value" }, short.format(value)) : null,
+      value > 0
+        ? svg("rect", {
+            x: x + 5,
+            y: top + tall - height,
+            width: STEP - 10,
+            height,
+            rx: 2,
+            class: `f-${cause}`,
+            opacity: bin === ZERO ? 0.45 : 1,
+          })
+        : null,
+      value > 0
+        ? svg("text", { x: x + STEP / 2, y: top + tall - height - 5, class: "value" }, short.format(value))
+        : null,
       svg("text", { x: x + STEP / 2, y: top + tall + 16 }, binWords(bin)),
     ];
   });
   const changed = bins.reduce((sum, value, bin) => sum + (bin === ZERO ? 0 : value), 0);
-  return svg("svg", {
-    class: "histogram", viewBox: `0 0 ${wide} ${top + tall + 40}`, role: "img",
-    "aria-label": `Histogram of differences in LSB, ${causeWords(cause)}: ${count(bins[ZERO] ?? 0)} codes equal, ${count(changed)} differ. The table below has every count.`,
-  }, svg("line", { x1: 0, x2: wide, y1: top + tall + 0.5, y2: top + tall + 0.5, class: "axis" }), bars,
-  svg("text", { x: wide / 2, y: top + tall + 35 }, "LSB (height: logarithm of the number of codes)"));
+  return svg(
+    "svg",
+    {
+      class: "histogram",
+      viewBox: `0 0 ${wide} ${top + tall + 40}`,
+      role: "img",
+      "aria-label": `Histogram of differences in LSB, ${causeWords(cause)}: ${count(bins[ZERO] ?? 0)} codes equal, ${count(changed)} differ. The table below has every count.`,
+    },
+    svg("line", { x1: 0, x2: wide, y1: top + tall + 0.5, y2: top + tall + 0.5, class: "axis" }),
+    bars,
+    svg("text", { x: wide / 2, y: top + tall + 35 }, "LSB (height: logarithm of the number of codes)"),
+  );
 }

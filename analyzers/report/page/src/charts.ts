@@ -32,8 +32,17 @@ export interface ChartOptions {
 const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function swatch(series: Series): SVGSVGElement {
-  const line = style(svg("line", { x1: 0, x2: 26, y1: 7, y2: 7, "stroke-width": series.bars ? 9 : 2.5, "stroke-dasharray": series.dash.join(" ") || null }),
-    { stroke: `var(--${series.color})` });
+  const line = style(
+    svg("line", {
+      x1: 0,
+      x2: 26,
+      y1: 7,
+      y2: 7,
+      "stroke-width": series.bars ? 9 : 2.5,
+      "stroke-dasharray": series.dash.join(" ") || null,
+    }),
+    { stroke: `var(--${series.color})` },
+  );
   return style(svg("svg", { viewBox: "0 0 26 14", "aria-hidden": "true" }, line), { width: "26px" });
 }
 
@@ -47,8 +56,19 @@ function powers(linearBelow: number, low: number, high: number): number[] {
   return ticks;
 }
 
-function plotOptions(options: ChartOptions, width: number, height: number, onCursor: (index: number | null) => void, onReady: () => void): uPlot.Options {
-  const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1, size: 4 }, font: "12px Inter, system-ui, sans-serif" };
+function plotOptions(
+  options: ChartOptions,
+  width: number,
+  height: number,
+  onCursor: (index: number | null) => void,
+  onReady: () => void,
+): uPlot.Options {
+  const axis = {
+    stroke: color("soft"),
+    grid: { stroke: color("line"), width: 1 },
+    ticks: { stroke: color("line"), width: 1, size: 4 },
+    font: "12px Inter, system-ui, sans-serif",
+  };
   const tick = options.tick ?? options.format;
   const { linearBelow } = options;
   const whole = options.series.flatMap((series) => series.values).filter((value): value is number => value !== null);
@@ -56,12 +76,18 @@ function plotOptions(options: ChartOptions, width: number, height: number, onCur
   const low = Math.min(0, ...whole);
   const last = options.names.length - 1;
   return {
-    width, height,
+    width,
+    height,
     legend: { show: false },
     padding: [10, 10, 0, 0],
     cursor: {
-      y: false, drag: { x: false, y: false, setScale: false },
-      points: { size: 7, fill: (u, i) => String(u.series[i]?.stroke instanceof Function ? color(options.series[i - 1]?.color ?? "text") : "") },
+      y: false,
+      drag: { x: false, y: false, setScale: false },
+      points: {
+        size: 7,
+        fill: (u, i) =>
+          String(u.series[i]?.stroke instanceof Function ? color(options.series[i - 1]?.color ?? "text") : ""),
+      },
     },
     scales: {
       x: { time: false, range: [-0.5, Math.max(0.5, last + 0.5)] },
@@ -71,15 +97,36 @@ function plotOptions(options: ChartOptions, width: number, height: number, onCur
       },
     },
     axes: [
-      { ...axis, label: options.xLabel, labelSize: 22, labelFont: "12px Inter, system-ui, sans-serif", size: 30, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], values: (_, values) => values.map((value) => (Number.isInteger(value) && value >= 0 && value <= last ? String(value) : "")) },
-      { ...axis, size: 64, values: (_, values) => values.map((value) => tick(value)), ...(linearBelow ? { splits: () => powers(linearBelow, low * 1.08, high * 1.12) } : {}) },
+      {
+        ...axis,
+        label: options.xLabel,
+        labelSize: 22,
+        labelFont: "12px Inter, system-ui, sans-serif",
+        size: 30,
+        grid: { show: false },
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+        values: (_, values) =>
+          values.map((value) => (Number.isInteger(value) && value >= 0 && value <= last ? String(value) : "")),
+      },
+      {
+        ...axis,
+        size: 64,
+        values: (_, values) => values.map((value) => tick(value)),
+        ...(linearBelow ? { splits: () => powers(linearBelow, low * 1.08, high * 1.12) } : {}),
+      },
     ],
     series: [
       {},
       ...options.series.map((series): uPlot.Series => ({
-        label: series.label, stroke: () => color(series.color), width: series.bars ? 0 : 2, dash: series.dash, spanGaps: false,
+        label: series.label,
+        stroke: () => color(series.color),
+        width: series.bars ? 0 : 2,
+        dash: series.dash,
+        spanGaps: false,
         points: { show: !series.bars && options.names.length <= 80, size: 5, fill: () => color("card") },
-        ...(series.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.8, 40] }), fill: () => color(series.color) } : {}),
+        ...(series.bars && uPlot.paths.bars
+          ? { paths: uPlot.paths.bars({ size: [0.8, 40] }), fill: () => color(series.color) }
+          : {}),
       })),
     ],
     hooks: { setCursor: [(u) => onCursor(u.cursor.idx ?? null)], ready: [onReady] },
@@ -89,15 +136,24 @@ function plotOptions(options: ChartOptions, width: number, height: number, onCur
 export function chart(options: ChartOptions): HTMLElement {
   const { names, series, height = 260 } = options;
   const readout = el("p", { class: "readout" });
-  const plot = style(el("div", {
-    class: "plot", role: "slider", tabindex: 0, "aria-label": `${options.title}: position`, "aria-valuemin": 0,
-    "aria-valuemax": Math.max(0, names.length - 1), "aria-orientation": "horizontal",
-  }), { "--plot-height": `${height}px` });
+  const plot = style(
+    el("div", {
+      class: "plot",
+      role: "slider",
+      tabindex: 0,
+      "aria-label": `${options.title}: position`,
+      "aria-valuemin": 0,
+      "aria-valuemax": Math.max(0, names.length - 1),
+      "aria-orientation": "horizontal",
+    }),
+    { "--plot-height": `${height}px` },
+  );
   const start = options.start ?? null;
   let at = start ?? 0;
   let view: uPlot | null = null;
 
-  const parts = (index: number): string[] => series.map((one) => `${one.label} ${options.format(one.values[index] ?? null)}`);
+  const parts = (index: number): string[] =>
+    series.map((one) => `${one.label} ${options.format(one.values[index] ?? null)}`);
   const tell = (index: number) => {
     at = index;
     replace(readout, el("b", null, names[index] ?? ""), ` ${parts(index).join(" · ")}`);
@@ -109,7 +165,16 @@ export function chart(options: ChartOptions): HTMLElement {
     view?.setCursor({ left: view.valToPos(at, "x"), top: 10 });
   };
   plot.addEventListener("keydown", (event) => {
-    const steps: Record<string, number> = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10, Home: -Infinity, End: Infinity };
+    const steps: Record<string, number> = {
+      ArrowRight: 1,
+      ArrowUp: 1,
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      PageUp: 10,
+      PageDown: -10,
+      Home: -Infinity,
+      End: Infinity,
+    };
     const step = steps[event.key];
     if (step !== undefined) {
       event.preventDefault();
@@ -126,8 +191,21 @@ export function chart(options: ChartOptions): HTMLElement {
   const data: uPlot.AlignedData = [names.map((_, i) => i), ...series.map((one) => one.values)];
   const draw = (width: number) => {
     view?.destroy();
-    view = new uPlot(plotOptions(options, width, height, (index) => { if (index !== null && index !== at) tell(index); },
-      () => { if (start !== null) requestAnimationFrame(() => move(at)); }), data, plot);
+    view = new uPlot(
+      plotOptions(
+        options,
+        width,
+        height,
+        (index) => {
+          if (index !== null && index !== at) tell(index);
+        },
+        () => {
+          if (start !== null) requestAnimationFrame(() => move(at));
+        },
+      ),
+      data,
+      plot,
+    );
   };
   let width = 0;
   new ResizeObserver(([entry]) => {
@@ -144,10 +222,21 @@ export function chart(options: ChartOptions): HTMLElement {
   };
   scheme.addEventListener("change", repaint);
 
-  return el("figure", null,
+  return el(
+    "figure",
+    null,
     el("figcaption", null, options.title),
-    series.length > 1 ? el("ul", { class: "legend" }, series.map((one) => el("li", null, swatch(one), one.label))) : null,
-    plot, readout, numbers(options));
+    series.length > 1
+      ? el(
+          "ul",
+          { class: "legend" },
+          series.map((one) => el("li", null, swatch(one), one.label)),
+        )
+      : null,
+    plot,
+    readout,
+    numbers(options),
+  );
 }
 
 // Made when it is opened: a chart of 4,096 channels has as many rows.
@@ -155,15 +244,34 @@ function numbers(options: ChartOptions): HTMLElement {
   const details = el("details", null, el("summary", null, "The chart as a table"));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
-    const first = { id: "name", label: options.xLabel, width: 12, key: (i: number) => i,
-      cell: (i: number): Child => options.hrefOf ? el("a", { href: options.hrefOf(i), class: "clip" }, options.names[i]) : el("span", { class: "clip" }, options.names[i]) };
-    details.append(dataTable<number>({
-      caption: options.title, rows: options.names.map((_, i) => i), rowHeight: 36,
-      columns: [first, ...options.series.map((one, s) => ({
-        id: String(s), label: one.label, numeric: true, width: 10, key: (i: number) => one.values[i] ?? null,
-        cell: (i: number): Child => options.format(one.values[i] ?? null),
-      }))],
-    }).element);
+    const first = {
+      id: "name",
+      label: options.xLabel,
+      width: 12,
+      key: (i: number) => i,
+      cell: (i: number): Child =>
+        options.hrefOf
+          ? el("a", { href: options.hrefOf(i), class: "clip" }, options.names[i])
+          : el("span", { class: "clip" }, options.names[i]),
+    };
+    details.append(
+      dataTable<number>({
+        caption: options.title,
+        rows: options.names.map((_, i) => i),
+        rowHeight: 36,
+        columns: [
+          first,
+          ...options.series.map((one, s) => ({
+            id: String(s),
+            label: one.label,
+            numeric: true,
+            width: 10,
+            key: (i: number) => one.values[i] ?? null,
+            cell: (i: number): Child => options.format(one.values[i] ?? null),
+          })),
+        ],
+      }).element,
+    );
   });
   return details;
 }

@@ -1,6 +1,11 @@
 // The answers of api/v1. Figures that are not defined are null; strings come from models and may be hostile.
 export const CAUSES = [
-  "float_arithmetic", "conversion", "bias_rounding", "bias_saturation", "accumulator", "requantization",
+  "float_arithmetic",
+  "conversion",
+  "bias_rounding",
+  "bias_saturation",
+  "accumulator",
+  "requantization",
   "engine_residual",
 ] as const;
 export type Cause = (typeof CAUSES)[number];
@@ -113,12 +118,20 @@ export interface CauseTotals {
 
 export interface Report {
   environment: {
-    tool_version?: string; libtorch_version?: string; cpu_features?: string[]; engines?: string[]; batch_size?: number;
+    tool_version?: string;
+    libtorch_version?: string;
+    cpu_features?: string[];
+    engines?: string[];
+    batch_size?: number;
     threads?: number;
   };
   inputs: {
-    qat_model: InputFile | null; converted_model: InputFile | null; samples: InputFile | null; labels: InputFile | null;
-    sample_inputs?: InputFile[]; normalizations?: string[];
+    qat_model: InputFile | null;
+    converted_model: InputFile | null;
+    samples: InputFile | null;
+    labels: InputFile | null;
+    sample_inputs?: InputFile[];
+    normalizations?: string[];
   };
   notes: string[];
   samples: number;

@@ -27,7 +27,9 @@ export function append(parent: Node, children: Child): void {
 }
 
 export function el<K extends keyof HTMLElementTagNameMap>(
-  tag: K, attributes: Attributes | null = null, ...children: Child[]
+  tag: K,
+  attributes: Attributes | null = null,
+  ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   fill(element, attributes, children);
@@ -35,7 +37,9 @@ export function el<K extends keyof HTMLElementTagNameMap>(
 }
 
 export function svg<K extends keyof SVGElementTagNameMap>(
-  tag: K, attributes: Attributes | null = null, ...children: Child[]
+  tag: K,
+  attributes: Attributes | null = null,
+  ...children: Child[]
 ): SVGElementTagNameMap[K] {
   const element = document.createElementNS(SVG, tag);
   fill(element, attributes, children);

@@ -44,12 +44,16 @@ function ranksOf(nodes: LayoutNode[]): Map<number, number> {
 }
 
 function sortRow(row: Cell[], neighbours: (cell: Cell) => Cell[]): void {
-  const centre = new Map(row.map((cell) => {
-    const near = neighbours(cell);
-    return [cell, near.length ? near.reduce((sum, other) => sum + other.order, 0) / near.length : cell.order];
-  }));
+  const centre = new Map(
+    row.map((cell) => {
+      const near = neighbours(cell);
+      return [cell, near.length ? near.reduce((sum, other) => sum + other.order, 0) / near.length : cell.order];
+    }),
+  );
   row.sort((a, b) => (centre.get(a) ?? 0) - (centre.get(b) ?? 0) || a.order - b.order);
-  row.forEach((cell, order) => { cell.order = order; });
+  row.forEach((cell, order) => {
+    cell.order = order;
+  });
 }
 
 // The places nearest to the wanted ones, in the least squares sense, that keep order and distances: neighbours that
@@ -113,15 +117,25 @@ export function layoutGraph(nodes: LayoutNode[], nodeWidth: number, rowHeight: n
     for (const row of [...rows].reverse()) sortRow(row, (cell) => cell.below);
   }
   const widthOf = (cell: Cell): number => (cell.id === null ? 0 : nodeWidth);
-  const distance = (a: Cell, b: Cell): number => (widthOf(a) + widthOf(b)) / 2 + (a.id === null && b.id === null ? EDGE_GAP : NODE_GAP);
-  for (const row of rows) placeRow(row, row.map(() => 0), distance);
+  const distance = (a: Cell, b: Cell): number =>
+    (widthOf(a) + widthOf(b)) / 2 + (a.id === null && b.id === null ? EDGE_GAP : NODE_GAP);
+  for (const row of rows)
+    placeRow(
+      row,
+      row.map(() => 0),
+      distance,
+    );
   for (let sweep = 0; sweep < PLACE_SWEEPS; ++sweep) {
     const down = sweep % 2 === 0;
     for (const row of down ? rows : [...rows].reverse()) {
-      placeRow(row, row.map((cell) => {
-        const near = down ? cell.above : cell.below;
-        return near.length ? near.reduce((sum, other) => sum + other.x, 0) / near.length : cell.x;
-      }), distance);
+      placeRow(
+        row,
+        row.map((cell) => {
+          const near = down ? cell.above : cell.below;
+          return near.length ? near.reduce((sum, other) => sum + other.x, 0) / near.length : cell.x;
+        }),
+        distance,
+      );
     }
   }
 

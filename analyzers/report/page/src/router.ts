@@ -21,7 +21,10 @@ export function parseRoute(hash: string): Route {
   return { segments: path.split("/").filter(Boolean).map(decode), parameters };
 }
 
-export function link(segments: (string | number)[], parameters: Record<string, string | number | null | undefined> = {}): string {
+export function link(
+  segments: (string | number)[],
+  parameters: Record<string, string | number | null | undefined> = {},
+): string {
   const query = Object.entries(parameters)
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`)

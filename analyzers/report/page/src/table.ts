@@ -38,7 +38,10 @@ const NARROWEST = 9.5;
 function compare(a: number | string | null, b: number | string | null, descending: boolean): number {
   // What is not defined comes last in either order.
   if (a === null || b === null) return Number(a === null) - Number(b === null);
-  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+  const order =
+    typeof a === "number" && typeof b === "number"
+      ? a - b
+      : String(a).localeCompare(String(b), "en", { numeric: true });
   return descending ? -order : order;
 }
 
@@ -52,26 +55,52 @@ export function dataTable<Row>(options: TableOptions<Row>): Table<Row> {
 
   // On a phone the first column stays in sight while the others scroll, so it is kept narrow.
   const narrow = window.innerWidth <= 600;
-  const width = columns.reduce((sum, column, i) => sum + (i === 0 && narrow ? Math.min(NARROWEST, column.width) : column.width), 0);
+  const width = columns.reduce(
+    (sum, column, i) => sum + (i === 0 && narrow ? Math.min(NARROWEST, column.width) : column.width),
+    0,
+  );
   const body = el("tbody");
   const head = el("tr");
   const table = style(
-    el("table", { class: options.rowHeight ? "fixed" : null },
+    el(
+      "table",
+      { class: options.rowHeight ? "fixed" : null },
       el("caption", { class: "visually-hidden" }, caption),
-      el("colgroup", null, columns.map((column, i) =>
-        i === 0 ? el("col") : style(el("col"), { width: `${column.width}rem` }))),
-      el("thead", null, head), body),
-    { "min-width": `${width}rem`, "--row": `${options.rowHeight ?? 0}px` });
-  const element = el("div", { class: "table", role: "region", "aria-label": caption, tabindex: 0, id: options.id ?? null }, table);
+      el(
+        "colgroup",
+        null,
+        columns.map((column, i) => (i === 0 ? el("col") : style(el("col"), { width: `${column.width}rem` }))),
+      ),
+      el("thead", null, head),
+      body,
+    ),
+    { "min-width": `${width}rem`, "--row": `${options.rowHeight ?? 0}px` },
+  );
+  const element = el(
+    "div",
+    { class: "table", role: "region", "aria-label": caption, tabindex: 0, id: options.id ?? null },
+    table,
+  );
 
   const line = (row: Row, index: number): HTMLElement =>
-    el("tr", { class: options.chosen?.(row) ? "chosen" : null, "aria-rowindex": index + 2, "aria-selected": null },
-      columns.map((column, i) => i === 0
-        ? el("th", { scope: "row" }, column.cell(row))
-        : el("td", { class: column.numeric ? "n" : null }, column.cell(row))));
+    el(
+      "tr",
+      { class: options.chosen?.(row) ? "chosen" : null, "aria-rowindex": index + 2, "aria-selected": null },
+      columns.map((column, i) =>
+        i === 0
+          ? el("th", { scope: "row" }, column.cell(row))
+          : el("td", { class: column.numeric ? "n" : null }, column.cell(row)),
+      ),
+    );
 
   const space = (height: number): Child =>
-    height > 0 ? el("tr", { class: "space", "aria-hidden": "true" }, style(el("td", { colspan: columns.length }), { height: `${height}px` })) : null;
+    height > 0
+      ? el(
+          "tr",
+          { class: "space", "aria-hidden": "true" },
+          style(el("td", { colspan: columns.length }), { height: `${height}px` }),
+        )
+      : null;
 
   const draw = (force: boolean) => {
     const height = options.rowHeight;
@@ -83,9 +112,16 @@ export function dataTable<Row>(options: TableOptions<Row>): Table<Row> {
     const last = Math.min(rows.length, first + Math.ceil((element.clientHeight || 700) / height) + 2 * OVERSCAN);
     if (!force && drawn === `${first}:${last}`) return;
     drawn = `${first}:${last}`;
-    const focused = document.activeElement instanceof HTMLElement && body.contains(document.activeElement) ? document.activeElement.id : "";
-    replace(body, space(first * height), rows.slice(first, last).map((row, i) => line(row, first + i)),
-      space((rows.length - last) * height));
+    const focused =
+      document.activeElement instanceof HTMLElement && body.contains(document.activeElement)
+        ? document.activeElement.id
+        : "";
+    replace(
+      body,
+      space(first * height),
+      rows.slice(first, last).map((row, i) => line(row, first + i)),
+      space((rows.length - last) * height),
+    );
     if (focused) {
       const again = document.getElementById(focused);
       if (again) again.focus({ preventScroll: true });
@@ -104,34 +140,47 @@ export function dataTable<Row>(options: TableOptions<Row>): Table<Row> {
   };
 
   const header = () => {
-    replace(head, columns.map((column) => {
-      const current = column.id === sort;
-      const turn = () => {
-        // Figures start with the largest, names with the first.
-        descending = current ? !descending : Boolean(column.numeric);
-        sort = column.id;
-        header();
-        element.scrollTop = 0;
-        arrange();
-        options.onSort?.(sort, descending);
-        head.querySelector<HTMLElement>("th[aria-sort] button")?.focus();
-      };
-      return el("th", {
-        scope: "col", class: column.numeric ? "n" : null, title: column.describe ?? null,
-        "aria-sort": column.key && current ? (descending ? "descending" : "ascending") : null,
-      }, column.key ? el("button", { type: "button", onclick: turn }, column.label) : column.label);
-    }));
+    replace(
+      head,
+      columns.map((column) => {
+        const current = column.id === sort;
+        const turn = () => {
+          // Figures start with the largest, names with the first.
+          descending = current ? !descending : Boolean(column.numeric);
+          sort = column.id;
+          header();
+          element.scrollTop = 0;
+          arrange();
+          options.onSort?.(sort, descending);
+          head.querySelector<HTMLElement>("th[aria-sort] button")?.focus();
+        };
+        return el(
+          "th",
+          {
+            scope: "col",
+            class: column.numeric ? "n" : null,
+            title: column.describe ?? null,
+            "aria-sort": column.key && current ? (descending ? "descending" : "ascending") : null,
+          },
+          column.key ? el("button", { type: "button", onclick: turn }, column.label) : column.label,
+        );
+      }),
+    );
   };
 
   let waiting = false;
-  element.addEventListener("scroll", () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      draw(false);
-    });
-  }, { passive: true });
+  element.addEventListener(
+    "scroll",
+    () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        draw(false);
+      });
+    },
+    { passive: true },
+  );
 
   header();
   arrange();
@@ -146,4 +195,3 @@ export function dataTable<Row>(options: TableOptions<Row>): Table<Row> {
     },
   };
 }
-

@@ -116,7 +116,11 @@ export function bytes(value: number): string {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", {
-  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
 });
 
 export function time(text: string | null): string {
@@ -131,17 +135,23 @@ export function duration(start: string | null, end: string | null): string {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export function nameOf(analysis: { title: string; id: string }): string {
   return analysis.title ? displayName(analysis.title) : `analysis ${analysis.id.slice(0, 8)}`;
 }
 
-export function qparamsWords(qparams: { scales: number[]; zero_points: number[]; quant_min: number; quant_max: number } | null): string {
+export function qparamsWords(
+  qparams: { scales: number[]; zero_points: number[]; quant_min: number; quant_max: number } | null,
+): string {
   if (!qparams) return "not known";
   const one = qparams.scales.length === 1;
-  const scale = one ? `scale ${real(qparams.scales[0] ?? 0, 6)}` : `${counted(qparams.scales.length, "scale")}, one a channel`;
+  const scale = one
+    ? `scale ${real(qparams.scales[0] ?? 0, 6)}`
+    : `${counted(qparams.scales.length, "scale")}, one a channel`;
   const zero = one ? `, zero point ${integer(qparams.zero_points[0] ?? 0)}` : "";
   return `${scale}${zero}, codes ${integer(qparams.quant_min)} … ${integer(qparams.quant_max)}`;
 }

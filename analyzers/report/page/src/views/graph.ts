@@ -16,7 +16,10 @@ const LONGEST_NAME = 26;
 const ZOOMS = [0.4, 0.6, 0.8, 1, 1.3];
 
 const STEPS: { below: number; text: string }[] = [
-  { below: 0, text: "none" }, { below: 0.001, text: "below 0.1 %" }, { below: 0.01, text: "below 1 %" }, { below: 0.1, text: "below 10 %" },
+  { below: 0, text: "none" },
+  { below: 0.001, text: "below 0.1 %" },
+  { below: 0.01, text: "below 1 %" },
+  { below: 0.1, text: "below 10 %" },
   { below: Infinity, text: "10 % and more" },
 ];
 
@@ -28,7 +31,10 @@ const MEASURES: Record<string, { label: string; of: (row: LayerRow) => number | 
   total: { label: "changed codes, injected", of: (row) => row.causes.total?.changed_rate ?? null },
   bias: { label: "changed by the bias, injected", of: biasRate },
   accumulated: { label: "changed codes, accumulated", of: (row) => row.accumulated[DEPLOYED]?.changed_rate ?? null },
-  accumulated_bias: { label: "changed by the bias, accumulated", of: (row) => row.accumulated[BIAS]?.changed_rate ?? null },
+  accumulated_bias: {
+    label: "changed by the bias, accumulated",
+    of: (row) => row.accumulated[BIAS]?.changed_rate ?? null,
+  },
 };
 
 // The row with the largest difference stands for a layer that several inputs reach.
@@ -49,7 +55,8 @@ function shortened(name: string): string {
 
 function curve(points: { x: number; y: number }[]): string {
   const bent = points.map((point, i) => ({
-    x: point.x, y: point.y + (i === 0 ? NODE_HEIGHT / 2 : i === points.length - 1 ? -NODE_HEIGHT / 2 - 5 : 0),
+    x: point.x,
+    y: point.y + (i === 0 ? NODE_HEIGHT / 2 : i === points.length - 1 ? -NODE_HEIGHT / 2 - 5 : 0),
   }));
   const [start, ...rest] = bent;
   if (!start) return "";
@@ -84,51 +91,134 @@ function picture({ id, target, nodes, rows }: Drawing, measureName: string): SVG
     const words = rate === null ? displayName(node.kind) : `${displayName(node.kind)} · ${percent(rate)}`;
     const ink = heat === null ? "" : ` on${heat}`;
     const box = [
-      svg("title", null, `${displayName(node.name)}, ${words}${node.module ? `\n${displayName(node.module)}` : ""}`),
-      svg("rect", { x: place.x - NODE_WIDTH / 2, y: place.y - NODE_HEIGHT / 2, width: NODE_WIDTH, height: NODE_HEIGHT, rx: 8, class: `box ${heat === null ? "plain" : `heat${heat}`}` }),
+      svg(
+        "rect",
+        {
+          x: place.x - NODE_WIDTH / 2,
+          y: place.y - NODE_HEIGHT / 2,
+          width: NODE_WIDTH,
+          height: NODE_HEIGHT,
+          rx: 8,
+          class: `box ${heat === null ? "plain" : `heat${heat}`}`,
+        },
+        svg("title", null, `${displayName(node.name)}, ${words}${node.module ? `\n${displayName(node.module)}` : ""}`),
+      ),
       svg("text", { x: place.x - NODE_WIDTH / 2 + 12, y: place.y - 4, class: `name${ink}` }, shortened(node.name)),
       svg("text", { x: place.x - NODE_WIDTH / 2 + 12, y: place.y + 13, class: `kind${ink}` }, words),
     ];
     return row
-      ? svg("a", { href: links.layer(id, row.layer_index, target, row.input_index), "aria-label": `${displayName(node.name)}, ${words}` }, box)
+      ? svg("a", { href: links.layer(id, row.layer_index, target, row.input_index) }, box)
       : svg("g", null, box);
   });
-  return svg("svg", {
-    viewBox: `0 0 ${layout.width} ${layout.height}`, role: "group", "aria-label": `The network, coloured by ${measure?.label ?? ""}`,
-    "data-width": layout.width, "data-height": layout.height,
-  },
-  svg("defs", null, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 6, markerHeight: 6, orient: "auto" },
-    svg("path", { d: "M0 0L8 4L0 8Z", class: "arrowhead" }))),
-  layout.edges.map((edge) => svg("path", { d: curve(edge.points), class: "edge", "marker-end": "url(#arrow)" })), drawn);
+  return svg(
+    "svg",
+    {
+      viewBox: `0 0 ${layout.width} ${layout.height}`,
+      role: "group",
+      "aria-label": `The network, coloured by ${measure?.label ?? ""}`,
+      "data-width": layout.width,
+      "data-height": layout.height,
+    },
+    svg(
+      "defs",
+      null,
+      svg(
+        "marker",
+        { id: "arrow", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 6, markerHeight: 6, orient: "auto" },
+        svg("path", { d: "M0 0L8 4L0 8Z", class: "arrowhead" }),
+      ),
+    ),
+    layout.edges.map((edge) => svg("path", { d: curve(edge.points), class: "edge", "marker-end": "url(#arrow)" })),
+    drawn,
+  );
 }
 
 function legend(): HTMLElement {
-  return el("ul", { class: "legend", "aria-label": "Colours" }, STEPS.map((step, i) => el("li", null,
-    svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("rect", { width: 14, height: 14, rx: 3, class: `heat${i}` })), step.text)),
-  el("li", null, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, svg("rect", { x: 0.5, y: 0.5, width: 13, height: 13, rx: 3, class: "plain box" })), "not a measured layer"));
+  return el(
+    "ul",
+    { class: "legend", "aria-label": "Colours" },
+    STEPS.map((step, i) =>
+      el(
+        "li",
+        null,
+        svg(
+          "svg",
+          { viewBox: "0 0 14 14", "aria-hidden": "true" },
+          svg("rect", { width: 14, height: 14, rx: 3, class: `heat${i}` }),
+        ),
+        step.text,
+      ),
+    ),
+    el(
+      "li",
+      null,
+      svg(
+        "svg",
+        { viewBox: "0 0 14 14", "aria-hidden": "true" },
+        svg("rect", { x: 0.5, y: 0.5, width: 13, height: 13, rx: 3, class: "plain box" }),
+      ),
+      "not a measured layer",
+    ),
+  );
 }
 
 function nodesTable({ id, target, nodes, rows }: Drawing): HTMLElement {
   const byLayer = rowsByLayer(rows, (row) => row.causes.total?.changed_rate ?? null);
   const byId = new Map(nodes.map((node) => [node.id, node]));
-  const rowOf = (node: GraphNode): LayerRow | undefined => (node.layer_index === null ? undefined : byLayer.get(node.layer_index));
+  const rowOf = (node: GraphNode): LayerRow | undefined =>
+    node.layer_index === null ? undefined : byLayer.get(node.layer_index);
   const details = el("details", null, el("summary", null, "The network as a table"));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
-    details.append(dataTable<GraphNode>({
-      caption: "Operators in execution order", rows: nodes, rowHeight: 38,
-      columns: [
-        { id: "name", label: "Operator", width: 13, cell: (node) => {
-          const row = rowOf(node);
-          const name = displayName(node.name);
-          return row ? el("a", { href: links.layer(id, row.layer_index, target, row.input_index), class: "clip" }, name) : el("span", { class: "clip" }, name);
-        } },
-        { id: "kind", label: "Kind", width: 8, key: (node) => node.kind, cell: (node) => displayName(node.kind) },
-        { id: "inputs", label: "Takes", width: 14, cell: (node) => el("span", { class: "clip" }, node.inputs.map((input) => displayName(byId.get(input)?.name ?? String(input))).join(", ") || "–") },
-        { id: "injected", label: "Injected", numeric: true, width: 7, key: (node) => rowOf(node)?.causes.total?.changed_rate ?? null, cell: (node) => percent(rowOf(node)?.causes.total?.changed_rate) },
-        { id: "accumulated", label: "Accumulated", numeric: true, width: 8, key: (node) => rowOf(node)?.accumulated[DEPLOYED]?.changed_rate ?? null, cell: (node) => percent(rowOf(node)?.accumulated[DEPLOYED]?.changed_rate) },
-      ],
-    }).element);
+    details.append(
+      dataTable<GraphNode>({
+        caption: "Operators in execution order",
+        rows: nodes,
+        rowHeight: 38,
+        columns: [
+          {
+            id: "name",
+            label: "Operator",
+            width: 13,
+            cell: (node) => {
+              const row = rowOf(node);
+              const name = displayName(node.name);
+              return row
+                ? el("a", { href: links.layer(id, row.layer_index, target, row.input_index), class: "clip" }, name)
+                : el("span", { class: "clip" }, name);
+            },
+          },
+          { id: "kind", label: "Kind", width: 8, key: (node) => node.kind, cell: (node) => displayName(node.kind) },
+          {
+            id: "inputs",
+            label: "Takes",
+            width: 14,
+            cell: (node) =>
+              el(
+                "span",
+                { class: "clip" },
+                node.inputs.map((input) => displayName(byId.get(input)?.name ?? String(input))).join(", ") || "–",
+              ),
+          },
+          {
+            id: "injected",
+            label: "Injected",
+            numeric: true,
+            width: 7,
+            key: (node) => rowOf(node)?.causes.total?.changed_rate ?? null,
+            cell: (node) => percent(rowOf(node)?.causes.total?.changed_rate),
+          },
+          {
+            id: "accumulated",
+            label: "Accumulated",
+            numeric: true,
+            width: 8,
+            key: (node) => rowOf(node)?.accumulated[DEPLOYED]?.changed_rate ?? null,
+            cell: (node) => percent(rowOf(node)?.accumulated[DEPLOYED]?.changed_rate),
+          },
+        ],
+      }).element,
+    );
   });
   return details;
 }
@@ -140,13 +230,30 @@ export async function graphView({ route, signal }: Context): Promise<Page> {
   const name = nameOf(analysis);
   const nodes = graph?.nodes ?? [];
   const top: Child = [
-    trail(...(isStatic() ? [] : [["Analyses", links.analyses()] as [string, string]]), [name, links.analysis(id, target)], ["Network", null]),
+    trail(
+      ...(isStatic() ? [] : [["Analyses", links.analyses()] as [string, string]]),
+      [name, links.analysis(id, target)],
+      ["Network", null],
+    ),
     heading("Network"),
-    targetSwitch((analysis.report?.targets ?? []).map((one) => one.name), target, (other) => links.graph(id, other)),
+    targetSwitch(
+      (analysis.report?.targets ?? []).map((one) => one.name),
+      target,
+      (other) => links.graph(id, other),
+    ),
   ];
   if (nodes.length === 0) {
-    return { title: `Network · ${name}`, content: [top, notice("empty", "This report has no network graph.",
-      el("p", null, "It was measured by an older version; analyse the model again to get one."))] };
+    return {
+      title: `Network · ${name}`,
+      content: [
+        top,
+        notice(
+          "empty",
+          "This report has no network graph.",
+          el("p", null, "It was measured by an older version; analyse the model again to get one."),
+        ),
+      ],
+    };
   }
   const rows = await api.layers(id, target, () => undefined, signal);
   const drawing: Drawing = { id, target, nodes, rows };
@@ -156,7 +263,10 @@ export async function graphView({ route, signal }: Context): Promise<Page> {
   const scale = () => {
     const drawnGraph = frame.querySelector("svg");
     if (!drawnGraph) return;
-    style(drawnGraph, { width: `${Number(drawnGraph.dataset["width"]) * zoom}px`, height: `${Number(drawnGraph.dataset["height"]) * zoom}px` });
+    style(drawnGraph, {
+      width: `${Number(drawnGraph.dataset["width"]) * zoom}px`,
+      height: `${Number(drawnGraph.dataset["height"]) * zoom}px`,
+    });
   };
   const draw = () => {
     replace(frame, picture(drawing, measure));
@@ -167,24 +277,55 @@ export async function graphView({ route, signal }: Context): Promise<Page> {
     scale();
   };
   draw();
-  requestAnimationFrame(() => { frame.scrollLeft = (frame.scrollWidth - frame.clientWidth) / 2; });
+  requestAnimationFrame(() => {
+    frame.scrollLeft = (frame.scrollWidth - frame.clientWidth) / 2;
+  });
   return {
     title: `Network · ${name}`,
     content: [
       top,
-      section("The deployed network", {},
-        el("p", { class: "lead" }, "Quantize and dequantize are part of their operator. A layer is coloured by its difference; its figure stands beside its kind."),
-        el("div", { class: "controls" },
-          el("span", null, el("label", { for: "graph-measure" }, "Colour by"),
-            el("select", { id: "graph-measure", onchange: (event) => {
-              measure = (event.target as HTMLSelectElement).value;
-              history.replaceState(null, "", link(["analyses", id, "graph"], { target, by: measure }));
-              draw();
-            } }, Object.entries(MEASURES).map(([value, one]) => el("option", { value, selected: value === measure }, one.label)))),
-          el("span", { role: "group", "aria-label": "Size" },
+      section(
+        "The deployed network",
+        {},
+        el(
+          "p",
+          { class: "lead" },
+          "Quantize and dequantize are part of their operator. A layer is coloured by its difference; its figure stands beside its kind.",
+        ),
+        el(
+          "div",
+          { class: "controls" },
+          el(
+            "span",
+            null,
+            el("label", { for: "graph-measure" }, "Colour by"),
+            el(
+              "select",
+              {
+                id: "graph-measure",
+                onchange: (event) => {
+                  measure = (event.target as HTMLSelectElement).value;
+                  history.replaceState(null, "", link(["analyses", id, "graph"], { target, by: measure }));
+                  draw();
+                },
+              },
+              Object.entries(MEASURES).map(([value, one]) =>
+                el("option", { value, selected: value === measure }, one.label),
+              ),
+            ),
+          ),
+          el(
+            "span",
+            { role: "group", "aria-label": "Size" },
             el("button", { class: "button", type: "button", onclick: zoomBy(-1), "aria-label": "Smaller" }, "−"),
-            el("button", { class: "button", type: "button", onclick: zoomBy(1), "aria-label": "Larger" }, "+"))),
-        legend(), el("br"), frame, nodesTable(drawing)),
+            el("button", { class: "button", type: "button", onclick: zoomBy(1), "aria-label": "Larger" }, "+"),
+          ),
+        ),
+        legend(),
+        el("br"),
+        frame,
+        nodesTable(drawing),
+      ),
     ],
   };
 }

@@ -24,8 +24,9 @@ export function sharesOf(row: LayerRow): Shares | null {
 
 // Rounding and saturation may move the same code, so their counts are not added: the larger of the two.
 export function biasRate(row: LayerRow): number | null {
-  const rates = [row.causes.bias_rounding?.changed_rate, row.causes.bias_saturation?.changed_rate]
-    .filter((rate): rate is number => rate !== null && rate !== undefined);
+  const rates = [row.causes.bias_rounding?.changed_rate, row.causes.bias_saturation?.changed_rate].filter(
+    (rate): rate is number => rate !== null && rate !== undefined,
+  );
   return rates.length ? Math.max(...rates) : null;
 }
 
@@ -41,7 +42,13 @@ function findingsMark(row: LayerRow): Child {
   return null;
 }
 
-export function layersTable(id: string, target: string, rows: LayerRow[], sort: string, onSort: (sort: string, descending: boolean) => void) {
+export function layersTable(
+  id: string,
+  target: string,
+  rows: LayerRow[],
+  sort: string,
+  onSort: (sort: string, descending: boolean) => void,
+) {
   const several = new Set<number>();
   let largest = 1e-12;
   const survey = (all: LayerRow[]) => {
@@ -54,35 +61,97 @@ export function layersTable(id: string, target: string, rows: LayerRow[], sort: 
   const [id0 = "changed", direction = ""] = sort.split(" ");
   const columns: Column<LayerRow>[] = [
     {
-      id: "order", label: "Layer, in execution order", width: 13, key: (row) => row.layer_index * 1000 + row.input_index,
+      id: "order",
+      label: "Layer, in execution order",
+      width: 13,
+      key: (row) => row.layer_index * 1000 + row.input_index,
       cell: (row) => [
-        el("a", {
-          href: links.layer(id, row.layer_index, target, row.input_index), class: "clip", title: displayName(row.name),
-          id: `layer-${row.layer_index}-${row.input_index}`,
-        }, layerName(row, several.has(row.layer_index))),
-        el("span", { class: "under" }, `${displayName(row.kind)}, ${counted(row.channels, "channel")}`)],
+        el(
+          "a",
+          {
+            href: links.layer(id, row.layer_index, target, row.input_index),
+            class: "clip",
+            title: displayName(row.name),
+            id: `layer-${row.layer_index}-${row.input_index}`,
+          },
+          layerName(row, several.has(row.layer_index)),
+        ),
+        el("span", { class: "under" }, `${displayName(row.kind)}, ${counted(row.channels, "channel")}`),
+      ],
     },
     {
-      id: "changed", label: "Changed codes", numeric: true, width: 8, key: (row) => row.causes.total?.changed_rate ?? null,
+      id: "changed",
+      label: "Changed codes",
+      numeric: true,
+      width: 8,
+      key: (row) => row.causes.total?.changed_rate ?? null,
       describe: "Output codes of this layer that differ between the trained and the deployed model, injected",
-      cell: (row) => [percent(row.causes.total?.changed_rate), miniBar((row.causes.total?.changed_rate ?? 0) / largest)],
+      cell: (row) => [
+        percent(row.causes.total?.changed_rate),
+        miniBar((row.causes.total?.changed_rate ?? 0) / largest),
+      ],
     },
-    { id: "max", label: "Largest", numeric: true, width: 5.5, key: (row) => row.causes.total?.max_absolute ?? null, cell: (row) => lsb(row.causes.total?.max_absolute) },
     {
-      id: "cause", label: "Causes, by share", width: 16, key: (row) => sharesInWords(sharesOf(row)),
-      cell: (row) => [shareBar(sharesOf(row)), el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 3))],
+      id: "max",
+      label: "Largest",
+      numeric: true,
+      width: 5.5,
+      key: (row) => row.causes.total?.max_absolute ?? null,
+      cell: (row) => lsb(row.causes.total?.max_absolute),
     },
-    { id: "bias", label: "Changed by bias", numeric: true, width: 8, key: biasRate, cell: (row) => percent(biasRate(row)),
-      describe: "Codes that storing the bias as an integer changes: rounding or saturation, whichever changes more" },
-    { id: "sqnr", label: "SQNR", numeric: true, width: 6, key: (row) => row.causes.total?.sqnr_db ?? null,
-      cell: (row) => decibel(row.causes.total?.sqnr_db, row.causes.total?.changed === 0) },
-    { id: "accumulated", label: "Accumulated", numeric: true, width: 7.5, key: (row) => row.accumulated[DEPLOYED]?.changed_rate ?? null,
-      describe: "Changed codes when the whole network runs and errors travel", cell: (row) => percent(row.accumulated[DEPLOYED]?.changed_rate) },
-    { id: "findings", label: "Findings", width: 6.5, key: (row) => -(row.findings.error * 1000 + row.findings.warning), cell: findingsMark },
+    {
+      id: "cause",
+      label: "Causes, by share",
+      width: 16,
+      key: (row) => sharesInWords(sharesOf(row)),
+      cell: (row) => [
+        shareBar(sharesOf(row)),
+        el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 3)),
+      ],
+    },
+    {
+      id: "bias",
+      label: "Changed by bias",
+      numeric: true,
+      width: 8,
+      key: biasRate,
+      cell: (row) => percent(biasRate(row)),
+      describe: "Codes that storing the bias as an integer changes: rounding or saturation, whichever changes more",
+    },
+    {
+      id: "sqnr",
+      label: "SQNR",
+      numeric: true,
+      width: 6,
+      key: (row) => row.causes.total?.sqnr_db ?? null,
+      cell: (row) => decibel(row.causes.total?.sqnr_db, row.causes.total?.changed === 0),
+    },
+    {
+      id: "accumulated",
+      label: "Accumulated",
+      numeric: true,
+      width: 7.5,
+      key: (row) => row.accumulated[DEPLOYED]?.changed_rate ?? null,
+      describe: "Changed codes when the whole network runs and errors travel",
+      cell: (row) => percent(row.accumulated[DEPLOYED]?.changed_rate),
+    },
+    {
+      id: "findings",
+      label: "Findings",
+      width: 6.5,
+      key: (row) => -(row.findings.error * 1000 + row.findings.warning),
+      cell: findingsMark,
+    },
   ];
   const table = dataTable<LayerRow>({
-    caption: "Layers with their difference and its causes", columns, rows, rowHeight: 54, sort: id0, id: "layers-table",
-    descending: direction ? direction === "down" : id0 !== "order", onSort,
+    caption: "Layers with their difference and its causes",
+    columns,
+    rows,
+    rowHeight: 54,
+    sort: id0,
+    id: "layers-table",
+    descending: direction ? direction === "down" : id0 !== "order",
+    onSort,
   });
   return {
     element: table.element,
@@ -107,9 +176,26 @@ interface Measure {
 export const percentTick = (rate: number): string => `${Number((100 * rate).toPrecision(2))} %`;
 
 const MEASURES: Record<string, Measure> = {
-  changed: { label: "changed codes", of: (figures) => figures?.changed_rate ?? null, worst: (values) => Math.max(...values), format: percent, tick: percentTick, linearBelow: 1e-4 },
-  max: { label: "largest difference", of: (figures) => figures?.max_absolute ?? null, worst: (values) => Math.max(...values), format: lsb },
-  sqnr: { label: "SQNR", of: (figures) => figures?.sqnr_db ?? null, worst: (values) => Math.min(...values), format: (value) => decibel(value) },
+  changed: {
+    label: "changed codes",
+    of: (figures) => figures?.changed_rate ?? null,
+    worst: (values) => Math.max(...values),
+    format: percent,
+    tick: percentTick,
+    linearBelow: 1e-4,
+  },
+  max: {
+    label: "largest difference",
+    of: (figures) => figures?.max_absolute ?? null,
+    worst: (values) => Math.max(...values),
+    format: lsb,
+  },
+  sqnr: {
+    label: "SQNR",
+    of: (figures) => figures?.sqnr_db ?? null,
+    worst: (values) => Math.min(...values),
+    format: (value) => decibel(value),
+  },
 };
 
 // More points than a screen can show are drawn in groups of neighbours.
@@ -120,7 +206,9 @@ function grouped(rows: LayerRow[]): LayerRow[][] {
   const size = Math.ceil(rows.length / MOST_POINTS);
   const groups: LayerRow[][] = [];
   for (let i = 0; i < rows.length; i += size) {
-    groups.push(rows.slice(i, i + size).sort((a, b) => (b.causes.total?.changed_rate ?? 0) - (a.causes.total?.changed_rate ?? 0)));
+    groups.push(
+      rows.slice(i, i + size).sort((a, b) => (b.causes.total?.changed_rate ?? 0) - (a.causes.total?.changed_rate ?? 0)),
+    );
   }
   return groups;
 }
@@ -138,29 +226,66 @@ export function depthCurve(id: string, target: string, rows: LayerRow[]): HTMLEl
   const draw = (measureName: string) => {
     const measure = MEASURES[measureName] ?? MEASURES["changed"];
     if (!measure) return;
-    const line = (of: (row: LayerRow) => Figures | null | undefined): (number | null)[] => groups.map((group) => {
-      const values = group.map((row) => measure.of(of(row))).filter((value): value is number => value !== null);
-      return values.length === 0 ? null : measure.worst(values);
-    });
-    replace(place, chart({
-      title: `Injected against accumulated, ${measure.label}${size > 1 ? `; each point is the worst of ${size} neighbouring layers` : ""}`,
-      xLabel: size > 1 ? `groups of ${size} layers, in execution order` : "layer, in execution order",
-      names: groups.map((group) => group[0] ? layerName(group[0], several) : ""),
-      format: measure.format, ...(measure.tick ? { tick: measure.tick } : {}), ...(measure.linearBelow ? { linearBelow: measure.linearBelow } : {}),
-      height: 300,
-      series: [
-        { label: "injected: this layer alone", color: "accent", dash: [], values: line((row) => row.causes.total) },
-        { label: "accumulated: all before it too", color: "bias_saturation", dash: [9, 4], values: line((row) => row.accumulated[DEPLOYED]) },
-        ...(hasBias ? [{ label: "accumulated, by the bias alone", color: "line-bias", dash: [2, 4], values: line((row) => row.accumulated[BIAS]) }] : []),
-      ],
-      hrefOf: (i) => linkOf(groups[i]), onPick: (i) => { location.hash = linkOf(groups[i]); },
-    }));
+    const line = (of: (row: LayerRow) => Figures | null | undefined): (number | null)[] =>
+      groups.map((group) => {
+        const values = group.map((row) => measure.of(of(row))).filter((value): value is number => value !== null);
+        return values.length === 0 ? null : measure.worst(values);
+      });
+    replace(
+      place,
+      chart({
+        title: `Injected against accumulated, ${measure.label}${size > 1 ? `; each point is the worst of ${size} neighbouring layers` : ""}`,
+        xLabel: size > 1 ? `groups of ${size} layers, in execution order` : "layer, in execution order",
+        names: groups.map((group) => (group[0] ? layerName(group[0], several) : "")),
+        format: measure.format,
+        ...(measure.tick ? { tick: measure.tick } : {}),
+        ...(measure.linearBelow ? { linearBelow: measure.linearBelow } : {}),
+        height: 300,
+        series: [
+          { label: "injected: this layer alone", color: "accent", dash: [], values: line((row) => row.causes.total) },
+          {
+            label: "accumulated: all before it too",
+            color: "bias_saturation",
+            dash: [9, 4],
+            values: line((row) => row.accumulated[DEPLOYED]),
+          },
+          ...(hasBias
+            ? [
+                {
+                  label: "accumulated, by the bias alone",
+                  color: "line-bias",
+                  dash: [2, 4],
+                  values: line((row) => row.accumulated[BIAS]),
+                },
+              ]
+            : []),
+        ],
+        hrefOf: (i) => linkOf(groups[i]),
+        onPick: (i) => {
+          location.hash = linkOf(groups[i]);
+        },
+      }),
+    );
   };
-  const select = el("select", { id: "measure", onchange: (event) => draw((event.target as HTMLSelectElement).value) },
-    Object.entries(MEASURES).map(([name, measure]) => el("option", { value: name }, measure.label)));
+  const select = el(
+    "select",
+    { id: "measure", onchange: (event) => draw((event.target as HTMLSelectElement).value) },
+    Object.entries(MEASURES).map(([name, measure]) => el("option", { value: name }, measure.label)),
+  );
   draw("changed");
-  return el("div", null,
-    el("div", { class: "controls" }, el("span", null, el("label", { for: "measure" }, "Show"), select),
-      el("span", { class: "soft small" }, `${count(rows.length)} rows; arrow keys move along the network, Enter opens the layer`)),
-    place);
+  return el(
+    "div",
+    null,
+    el(
+      "div",
+      { class: "controls" },
+      el("span", null, el("label", { for: "measure" }, "Show"), select),
+      el(
+        "span",
+        { class: "soft small" },
+        `${count(rows.length)} rows; arrow keys move along the network, Enter opens the layer`,
+      ),
+    ),
+    place,
+  );
 }

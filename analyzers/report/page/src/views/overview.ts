@@ -4,41 +4,117 @@ import { append, el, section, type Child } from "../dom.ts";
 import { definitions, severityTag } from "../page.ts";
 import { links } from "../router.ts";
 import { dataTable } from "../table.ts";
-import { bytes, count, counted, decibel, displayName, duration, lsb, pathWords, percent, real, time } from "../words.ts";
+import {
+  bytes,
+  count,
+  counted,
+  decibel,
+  displayName,
+  duration,
+  lsb,
+  pathWords,
+  percent,
+  real,
+  time,
+} from "../words.ts";
 
 export function outputsSection(report: Report, target: TargetView): HTMLElement {
   const several = report.outputs.length > 1;
   const rows = target.paths.flatMap((path) => path.outputs.map((statistics, output) => ({ path, statistics, output })));
-  return section("Outputs of the model", {},
+  return section(
+    "Outputs of the model",
+    {},
     el("p", { class: "lead" }, "Whole networks held against each other, each on its own intermediate values."),
-    rows.length === 0 ? el("p", null, "Not measured.") : dataTable({
-      caption: "Outputs, path against path", rows,
-      columns: [
-        { id: "path", label: "Path, against", width: 11, cell: ({ path, output }) => [
-          el("b", null, pathWords(path.path)), el("span", { class: "under" }, `against ${pathWords(path.reference)}${several ? `, output ${output + 1}` : ""}`)] },
-        { id: "changed", label: "Changed", numeric: true, width: 5.5, key: (row) => row.statistics.changed_rate, cell: (row) => percent(row.statistics.changed_rate) },
-        { id: "max", label: "Largest", numeric: true, width: 5, key: (row) => row.statistics.max_absolute, cell: (row) => lsb(row.statistics.max_absolute) },
-        { id: "sqnr", label: "SQNR", numeric: true, width: 5.5, key: (row) => row.statistics.sqnr_db, cell: (row) => decibel(row.statistics.sqnr_db, row.statistics.bit_exact) },
-        { id: "answers", label: "Answers", numeric: true, width: 5, key: (row) => row.path.top1_changed, describe: "Samples whose largest output moved", cell: (row) => count(row.path.top1_changed) },
-      ],
-    }).element);
+    rows.length === 0
+      ? el("p", null, "Not measured.")
+      : dataTable({
+          caption: "Outputs, path against path",
+          rows,
+          columns: [
+            {
+              id: "path",
+              label: "Path, against",
+              width: 11,
+              cell: ({ path, output }) => [
+                el("b", null, pathWords(path.path)),
+                el(
+                  "span",
+                  { class: "under" },
+                  `against ${pathWords(path.reference)}${several ? `, output ${output + 1}` : ""}`,
+                ),
+              ],
+            },
+            {
+              id: "changed",
+              label: "Changed",
+              numeric: true,
+              width: 5.5,
+              key: (row) => row.statistics.changed_rate,
+              cell: (row) => percent(row.statistics.changed_rate),
+            },
+            {
+              id: "max",
+              label: "Largest",
+              numeric: true,
+              width: 5,
+              key: (row) => row.statistics.max_absolute,
+              cell: (row) => lsb(row.statistics.max_absolute),
+            },
+            {
+              id: "sqnr",
+              label: "SQNR",
+              numeric: true,
+              width: 5.5,
+              key: (row) => row.statistics.sqnr_db,
+              cell: (row) => decibel(row.statistics.sqnr_db, row.statistics.bit_exact),
+            },
+            {
+              id: "answers",
+              label: "Answers",
+              numeric: true,
+              width: 5,
+              key: (row) => row.path.top1_changed,
+              describe: "Samples whose largest output moved",
+              cell: (row) => count(row.path.top1_changed),
+            },
+          ],
+        }).element,
+  );
 }
 
 export function accuracySection(report: Report, target: TargetView): HTMLElement {
   const reference = target.accuracies.find((accuracy) => accuracy.path === "fake_quant");
-  return section("Accuracy", {},
+  return section(
+    "Accuracy",
+    {},
     target.accuracies.length === 0
-      ? el("p", { class: "soft" }, "No labels were given. With ", el("code", null, "--labels labels.npy"), " the report has the accuracy of each path.")
-      : [el("p", { class: "lead" }, `Over ${counted(report.labelled, "labelled sample")}.`),
-        dataTable({
-          caption: "Accuracy of each path", rows: target.accuracies,
-          columns: [
-            { id: "path", label: "Path", width: 9, cell: (row) => el("b", null, pathWords(row.path)) },
-            { id: "correct", label: "Correct", numeric: true, width: 5.5, cell: (row) => count(row.correct) },
-            { id: "rate", label: "Accuracy", numeric: true, width: 6, cell: (row) => percent(row.rate) },
-            { id: "gap", label: "Against fake-quant", numeric: true, width: 7, cell: (row) => gap(row.correct, reference?.correct) },
-          ],
-        }).element]);
+      ? el(
+          "p",
+          { class: "soft" },
+          "No labels were given. With ",
+          el("code", null, "--labels labels.npy"),
+          " the report has the accuracy of each path.",
+        )
+      : [
+          el("p", { class: "lead" }, `Over ${counted(report.labelled, "labelled sample")}.`),
+          dataTable({
+            caption: "Accuracy of each path",
+            rows: target.accuracies,
+            columns: [
+              { id: "path", label: "Path", width: 9, cell: (row) => el("b", null, pathWords(row.path)) },
+              { id: "correct", label: "Correct", numeric: true, width: 5.5, cell: (row) => count(row.correct) },
+              { id: "rate", label: "Accuracy", numeric: true, width: 6, cell: (row) => percent(row.rate) },
+              {
+                id: "gap",
+                label: "Against fake-quant",
+                numeric: true,
+                width: 7,
+                cell: (row) => gap(row.correct, reference?.correct),
+              },
+            ],
+          }).element,
+        ],
+  );
 }
 
 function gap(correct: number, reference: number | undefined): string {
@@ -56,22 +132,41 @@ function channelWords(channels: number[]): string {
 }
 
 export function findingEntry(finding: Finding, where: Child): HTMLElement {
-  return el("div", { class: "finding" },
-    el("h3", null, severityTag(finding.severity), el("span", { class: "soft" }, displayName(finding.id)), displayName(finding.title)),
-    el("p", { class: "small soft" }, where,
+  return el(
+    "div",
+    { class: "finding" },
+    el(
+      "h3",
+      null,
+      severityTag(finding.severity),
+      el("span", { class: "soft" }, displayName(finding.id)),
+      displayName(finding.title),
+    ),
+    el(
+      "p",
+      { class: "small soft" },
+      where,
       finding.target ? [where ? " · " : null, `target ${displayName(finding.target)}`] : null,
-      finding.channels.length ? ` · ${channelWords(finding.channels)}` : null),
+      finding.channels.length ? ` · ${channelWords(finding.channels)}` : null,
+    ),
     finding.detail ? el("p", null, displayName(finding.detail)) : null,
-    finding.advice ? el("p", null, el("b", null, "Advice: "), displayName(finding.advice)) : null);
+    finding.advice ? el("p", null, el("b", null, "Advice: "), displayName(finding.advice)) : null,
+  );
 }
 
 // Made when it is opened: there may be one for each of 1,000 layers.
 function places(group: Finding[], where: (finding: Finding) => Child): HTMLElement {
-  const first = group.slice(0, 4).map((one) => displayName(one.layer) || "the model").join(", ");
+  const first = group
+    .slice(0, 4)
+    .map((one) => displayName(one.layer) || "the model")
+    .join(", ");
   const details = el("details", null, el("summary", null, `Where: ${first}${group.length > 4 ? " …" : ""}`));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
-    append(details, group.map((one) => el("p", { class: "small" }, where(one), one.detail ? `: ${displayName(one.detail)}` : null)));
+    append(
+      details,
+      group.map((one) => el("p", { class: "small" }, where(one), one.detail ? `: ${displayName(one.detail)}` : null)),
+    );
   });
   return details;
 }
@@ -86,33 +181,55 @@ export function findingsSection(id: string, target: string, findings: Finding[])
   const where = (finding: Finding): Child => {
     if (!finding.layer) return "the model";
     const name = displayName(finding.layer);
-    return finding.layer_index === null ? `layer ${name}` : ["layer ", el("a", { href: links.layer(id, finding.layer_index, target, 0) }, name)];
+    return finding.layer_index === null
+      ? `layer ${name}`
+      : ["layer ", el("a", { href: links.layer(id, finding.layer_index, target, 0) }, name)];
   };
-  return section("Findings", { id: "findings" },
+  return section(
+    "Findings",
+    { id: "findings" },
     el("p", { class: "lead" }, "Found in the models themselves, without running data."),
-    findings.length === 0 ? el("p", null, "None.") : [...kinds.values()].map((group) => {
-      const [first, ...rest] = group;
-      if (!first) return null;
-      if (rest.length === 0) return findingEntry(first, where(first));
-      return el("div", { class: "finding" },
-        el("h3", null, severityTag(first.severity), el("span", { class: "soft" }, displayName(first.id)), displayName(first.title),
-          el("span", { class: "soft small" }, `${count(group.length)} times`)),
-        first.advice ? el("p", null, el("b", null, "Advice: "), displayName(first.advice)) : null,
-        places(group, where));
-    }));
+    findings.length === 0
+      ? el("p", null, "None.")
+      : [...kinds.values()].map((group) => {
+          const [first, ...rest] = group;
+          if (!first) return null;
+          if (rest.length === 0) return findingEntry(first, where(first));
+          return el(
+            "div",
+            { class: "finding" },
+            el(
+              "h3",
+              null,
+              severityTag(first.severity),
+              el("span", { class: "soft" }, displayName(first.id)),
+              displayName(first.title),
+              el("span", { class: "soft small" }, `${count(group.length)} times`),
+            ),
+            first.advice ? el("p", null, el("b", null, "Advice: "), displayName(first.advice)) : null,
+            places(group, where),
+          );
+        }),
+  );
 }
 
 export function unmeasuredSection(entries: Unmeasured[]): HTMLElement {
-  return section("Not measured", { id: "unmeasured" },
-    entries.length === 0 ? el("p", null, "Nothing was left out.") : dataTable<Unmeasured>({
-      caption: "What this report says nothing about, and why", rows: entries,
-      columns: [
-        { id: "name", label: "Name", width: 10, key: (row) => row.name, cell: (row) => displayName(row.name) },
-        { id: "what", label: "What", width: 9, key: (row) => row.what, cell: (row) => displayName(row.what) },
-        { id: "mac", label: "MAC layer", width: 6, cell: (row) => (row.is_mac_layer ? "yes" : "no") },
-        { id: "reason", label: "Reason", width: 24, cell: (row) => displayName(row.reason) },
-      ],
-    }).element);
+  return section(
+    "Not measured",
+    { id: "unmeasured" },
+    entries.length === 0
+      ? el("p", null, "Nothing was left out.")
+      : dataTable<Unmeasured>({
+          caption: "What this report says nothing about, and why",
+          rows: entries,
+          columns: [
+            { id: "name", label: "Name", width: 10, key: (row) => row.name, cell: (row) => displayName(row.name) },
+            { id: "what", label: "What", width: 9, key: (row) => row.what, cell: (row) => displayName(row.what) },
+            { id: "mac", label: "MAC layer", width: 6, cell: (row) => (row.is_mac_layer ? "yes" : "no") },
+            { id: "reason", label: "Reason", width: 24, cell: (row) => displayName(row.reason) },
+          ],
+        }).element,
+  );
 }
 
 function file(input: InputFile | null | undefined): Child {
@@ -129,7 +246,8 @@ export function provenanceSection(analysis: Analysis, report: Report): HTMLEleme
   ];
   if (report.converted_format) rows.push(["Its format", displayName(report.converted_format)]);
   if (inputs.sample_inputs?.length) {
-    for (const input of inputs.sample_inputs) rows.push([`Samples ${displayName(input.input_name ?? "")}`, file(input)]);
+    for (const input of inputs.sample_inputs)
+      rows.push([`Samples ${displayName(input.input_name ?? "")}`, file(input)]);
   } else {
     rows.push(["Samples", file(inputs.samples)]);
   }
@@ -145,6 +263,7 @@ export function provenanceSection(analysis: Analysis, report: Report): HTMLEleme
     ["Engines", (environment.engines ?? []).map(displayName).join(", ") || "none"],
     ["CPU features", (environment.cpu_features ?? []).map(displayName).join(", ") || "–"],
     ["Batch size, threads", `${real(environment.batch_size)}, ${real(environment.threads)}`],
-    ["Analysis", el("code", null, analysis.id)]);
+    ["Analysis", el("code", null, analysis.id)],
+  );
   return section("Where it comes from", { id: "provenance" }, definitions(rows));
 }

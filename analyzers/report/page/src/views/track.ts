@@ -17,12 +17,29 @@ export async function tracksView({ signal }: Context): Promise<Page> {
     content: [
       heading("Tracked models"),
       tracks.length === 0
-        ? notice("empty", "No model is tracked yet.", el("p", null, "Give the analyses of one model a name in common:"),
-          el("pre", { tabindex: 0, "aria-label": "Command" }, "qatgap analyze --track my-model …"))
-        : el("ul", { class: "cards" }, tracks.map((track) => el("li", { class: "card" },
-          el("h2", null, el("a", { href: links.track(track.name) }, displayName(track.name))),
-          el("p", { class: "soft small facts" }, el("span", null, track.analyses === 1 ? "1 analysis" : `${count(track.analyses)} analyses`),
-            track.last ? el("a", { href: links.analysis(track.last) }, "the last one") : null)))),
+        ? notice(
+            "empty",
+            "No model is tracked yet.",
+            el("p", null, "Give the analyses of one model a name in common:"),
+            el("pre", { tabindex: 0, "aria-label": "Command" }, "qatgap analyze --track my-model …"),
+          )
+        : el(
+            "ul",
+            { class: "cards" },
+            tracks.map((track) =>
+              el(
+                "li",
+                { class: "card" },
+                el("h2", null, el("a", { href: links.track(track.name) }, displayName(track.name))),
+                el(
+                  "p",
+                  { class: "soft small facts" },
+                  el("span", null, track.analyses === 1 ? "1 analysis" : `${count(track.analyses)} analyses`),
+                  track.last ? el("a", { href: links.analysis(track.last) }, "the last one") : null,
+                ),
+              ),
+            ),
+          ),
     ],
   };
 }
@@ -40,8 +57,17 @@ export async function trackView({ route, signal }: Context): Promise<Page> {
     targetSwitch(targets, target, (other) => links.track(name, other)),
   ];
   if (points.length === 0) {
-    return { title, content: [top, notice("empty", "No finished analysis of this model under this target.",
-      el("p", null, el("a", { href: links.analyses({ track: name }) }, "All analyses of the track")))] };
+    return {
+      title,
+      content: [
+        top,
+        notice(
+          "empty",
+          "No finished analysis of this model under this target.",
+          el("p", null, el("a", { href: links.analyses({ track: name }) }, "All analyses of the track")),
+        ),
+      ],
+    };
   }
   const last = points.length - 1;
   const before = (i: number): string => points[i - 1]?.id ?? "";
@@ -50,34 +76,112 @@ export async function trackView({ route, signal }: Context): Promise<Page> {
     content: [
       top,
       el("p", { class: "headline" }, trendWords(points)),
-      section("Over its analyses", {}, chart({
-        title: "Changed codes, of all layers, and changed answers", xLabel: "analysis, oldest first",
-        names: points.map((point) => `${nameOf(point)}, ${time(point.create_time)}`), format: percent, tick: percentTick, linearBelow: 1e-4, height: 300, start: last,
-        series: [
-          { label: "codes changed, all causes", color: "accent", dash: [], values: points.map((point) => point.changed_rate) },
-          { label: "codes changed by the bias", color: "line-bias", dash: [2, 4], values: points.map((point) => point.bias_changed_rate) },
-          { label: "answers changed", color: "bias_saturation", dash: [9, 4], values: points.map((point) => point.top1_changed_rate) },
-        ],
-        hrefOf: (i) => links.analysis(points[i]?.id ?? "", target), onPick: (i) => { location.hash = links.analysis(points[i]?.id ?? "", target); },
-      })),
-      section("Analyses", {}, dataTable<number>({
-        caption: "Analyses of this model", rows: points.map((_, i) => last - i), rowHeight: 54, id: "trend",
-        columns: [
-          { id: "analysis", label: "Analysis", width: 13, key: (i) => points[i]?.create_time ?? null, cell: (i) => row(points[i], target) },
-          { id: "changed", label: "Codes changed", numeric: true, width: 7.5, key: (i) => points[i]?.changed_rate ?? null, cell: (i) => percent(points[i]?.changed_rate) },
-          { id: "bias", label: "By the bias", numeric: true, width: 7, key: (i) => points[i]?.bias_changed_rate ?? null, cell: (i) => percent(points[i]?.bias_changed_rate) },
-          { id: "answers", label: "Answers", numeric: true, width: 6, key: (i) => points[i]?.top1_changed_rate ?? null, cell: (i) => percent(points[i]?.top1_changed_rate) },
-          { id: "shares", label: "Causes, by share", width: 16, cell: (i) => el("span", { class: "clip" }, sharesInWords(points[i]?.shares ?? null, 3)) },
-          { id: "compare", label: "Compare", width: 8, cell: (i) => before(i) ? el("a", { href: links.compare(before(i), points[i]?.id ?? "", target) }, "with the one before") : "" },
-        ],
-      }).element),
+      section(
+        "Over its analyses",
+        {},
+        chart({
+          title: "Changed codes, of all layers, and changed answers",
+          xLabel: "analysis, oldest first",
+          names: points.map((point) => `${nameOf(point)}, ${time(point.create_time)}`),
+          format: percent,
+          tick: percentTick,
+          linearBelow: 1e-4,
+          height: 300,
+          start: last,
+          series: [
+            {
+              label: "codes changed, all causes",
+              color: "accent",
+              dash: [],
+              values: points.map((point) => point.changed_rate),
+            },
+            {
+              label: "codes changed by the bias",
+              color: "line-bias",
+              dash: [2, 4],
+              values: points.map((point) => point.bias_changed_rate),
+            },
+            {
+              label: "answers changed",
+              color: "bias_saturation",
+              dash: [9, 4],
+              values: points.map((point) => point.top1_changed_rate),
+            },
+          ],
+          hrefOf: (i) => links.analysis(points[i]?.id ?? "", target),
+          onPick: (i) => {
+            location.hash = links.analysis(points[i]?.id ?? "", target);
+          },
+        }),
+      ),
+      section(
+        "Analyses",
+        {},
+        dataTable<number>({
+          caption: "Analyses of this model",
+          rows: points.map((_, i) => last - i),
+          rowHeight: 54,
+          id: "trend",
+          columns: [
+            {
+              id: "analysis",
+              label: "Analysis",
+              width: 13,
+              key: (i) => points[i]?.create_time ?? null,
+              cell: (i) => row(points[i], target),
+            },
+            {
+              id: "changed",
+              label: "Codes changed",
+              numeric: true,
+              width: 7.5,
+              key: (i) => points[i]?.changed_rate ?? null,
+              cell: (i) => percent(points[i]?.changed_rate),
+            },
+            {
+              id: "bias",
+              label: "By the bias",
+              numeric: true,
+              width: 7,
+              key: (i) => points[i]?.bias_changed_rate ?? null,
+              cell: (i) => percent(points[i]?.bias_changed_rate),
+            },
+            {
+              id: "answers",
+              label: "Answers",
+              numeric: true,
+              width: 6,
+              key: (i) => points[i]?.top1_changed_rate ?? null,
+              cell: (i) => percent(points[i]?.top1_changed_rate),
+            },
+            {
+              id: "shares",
+              label: "Causes, by share",
+              width: 16,
+              cell: (i) => el("span", { class: "clip" }, sharesInWords(points[i]?.shares ?? null, 3)),
+            },
+            {
+              id: "compare",
+              label: "Compare",
+              width: 8,
+              cell: (i) =>
+                before(i)
+                  ? el("a", { href: links.compare(before(i), points[i]?.id ?? "", target) }, "with the one before")
+                  : "",
+            },
+          ],
+        }).element,
+      ),
     ],
   };
 }
 
 function row(point: TrackPoint | undefined, target: string): Child {
   if (!point) return null;
-  return [el("a", { href: links.analysis(point.id, target), class: "clip" }, nameOf(point)), el("span", { class: "under" }, time(point.create_time))];
+  return [
+    el("a", { href: links.analysis(point.id, target), class: "clip" }, nameOf(point)),
+    el("span", { class: "under" }, time(point.create_time)),
+  ];
 }
 
 function trendWords(points: TrackPoint[]): string {
@@ -91,4 +195,3 @@ function trendWords(points: TrackPoint[]): string {
     ? `${now}, exactly as in the one before; the bias changes ${percent(last.bias_changed_rate)}.`
     : `${now}, ${percent(previous.changed_rate)} in the one before; the bias changes ${percent(last.bias_changed_rate)}, ${percent(previous.bias_changed_rate)} before.`;
 }
-
