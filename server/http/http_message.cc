@@ -1,7 +1,8 @@
 #include "server/http/http_message.h"
 
+#include <string>
+
 #include "analyzers/report/views/views.h"
-#include "analyzers/status/string_view.h"
 
 namespace qatgap::server {
 namespace {
@@ -30,7 +31,7 @@ int HttpStatusOf(absl::StatusCode code) {
 }  // namespace
 
 HttpAnswer ErrorAnswer(const absl::Status& status) {
-  return ErrorAnswer(HttpStatusOf(status.code()), absl::StatusCodeToString(status.code()), Text(status.message()));
+  return ErrorAnswer(HttpStatusOf(status.code()), absl::StatusCodeToString(status.code()), std::string(status.message()));
 }
 
 HttpAnswer ErrorAnswer(int http_status, std::string_view code, std::string_view message) {

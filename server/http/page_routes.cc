@@ -15,6 +15,7 @@
 #include "analyzers/report/page/page_assets.h"
 #include "analyzers/report/views/views.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 #include "server/http/analysis_json.h"
 #include "server/services/page_token.h"
 #include "server/services/report_rendering.h"
@@ -221,7 +222,7 @@ absl::StatusOr<std::string> PageRoutes::Tracks() const {
     std::string last;
   };
   std::map<std::string, Entry> entries;
-  QATGAP_RETURN_IF_ERROR(ForEach(jobs_, {.limit = kScannedAtOnce}, [&](const StoredAnalysis& row) {
+  QATGAP_RETURN_IF_ERROR(ForEach(jobs_, {.limit = kScannedAtOnce, .before_sequence = 0, .state = {}}, [&](const StoredAnalysis& row) {
     const std::string track = TrackOf(row.analysis.spec);
     if (track.empty()) return true;
     Entry& entry = entries[track];
@@ -239,7 +240,7 @@ absl::StatusOr<std::string> PageRoutes::Track(const std::string& name, const Htt
   const std::string target = QueryOr(request, "target");
   std::vector<Json> points;
   bool known = false;
-  QATGAP_RETURN_IF_ERROR(ForEach(jobs_, {.limit = kScannedAtOnce}, [&](const StoredAnalysis& row) {
+  QATGAP_RETURN_IF_ERROR(ForEach(jobs_, {.limit = kScannedAtOnce, .before_sequence = 0, .state = {}}, [&](const StoredAnalysis& row) {
     if (name.empty() || TrackOf(row.analysis.spec) != name) return true;
     known = true;
     if (auto point = TrendPoint(row.analysis, target)) points.push_back(*std::move(point));

@@ -29,7 +29,9 @@ report::NetworkGraph Summarize(const graph::Graph& graph) {
   const auto found = graph::FindMacLayers(graph);
   EXPECT_TRUE(found.ok()) << found.status();
   std::vector<report::LayerInfo> infos;
-  for (const graph::MacLayer& layer : found->layers) infos.push_back({.name = layer.name, .kind = "conv2d", .output = {}});
+  for (const graph::MacLayer& layer : found->layers) {
+    infos.push_back({.name = layer.name, .kind = "conv2d", .weight_shape = {}, .output = {}, .inputs = {}});
+  }
   std::vector<DeployedLayer> layers;
   for (std::size_t i = 0; i < infos.size(); ++i) {
     layers.push_back({.layer = &found->layers[i], .info = &infos[i], .index = static_cast<std::int64_t>(i)});
