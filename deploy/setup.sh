@@ -25,8 +25,11 @@ packages=(
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
   libonnx-dev libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
   libflatbuffers-dev flatbuffers-compiler
-  libgtest-dev libgmock-dev libbenchmark-dev curl
+  libcpp-httplib-dev libgtest-dev libgmock-dev libbenchmark-dev curl
 )
+# A Node.js of another origin brings its own npm, which Debian's package conflicts with.
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
 test_packages=(sqlite3)
 [ "$with_tests" = 1 ] && packages+=("${test_packages[@]}")
 
@@ -123,7 +126,19 @@ PYTHON
   rm -f "$constraints"
 }
 
+# The packages of the web page, at the versions of its lock file; the build itself makes no request.
+install_page_packages() {
+  local page=analyzers/report/page
+  if [ -d "$page/node_modules/esbuild" ] && [ ! "$page/package-lock.json" -nt "$page/node_modules/.package-lock.json" ]; then
+    say "npm packages of the web page are all here"
+    return
+  fi
+  say "installing the npm packages of the web page"
+  (cd "$page" && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in $page; is the network up?"
+}
+
 install_packages
+install_page_packages
 install_torch
 [ "$with_tests" = 0 ] || install_test_requirements
 say "done"

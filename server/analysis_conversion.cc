@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
 #include "server/samples_conversion.h"
+#include "server/summary_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -83,6 +84,7 @@ v1::Analysis ToProto(const Analysis& analysis) {
     for (const std::string& sentence : verdict.sentences) part.add_sentences(sentence);
   }
   message.set_runner_peak_bytes(analysis.runner_peak_bytes);
+  for (const report::TargetSummary& summary : analysis.summaries) Fill(summary, *message.add_summaries());
   return message;
 }
 
@@ -141,6 +143,7 @@ absl::StatusOr<Analysis> FromProto(const v1::Analysis& message) {
          .sentences = {verdict.sentences().begin(), verdict.sentences().end()}});
   }
   analysis.runner_peak_bytes = message.runner_peak_bytes();
+  for (const v1::TargetSummary& summary : message.summaries()) analysis.summaries.push_back(FromProto(summary));
   return analysis;
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "server/network_conversion.h"
 #include "server/target_conversion.h"
 
 namespace qatgap::server {
@@ -322,6 +323,7 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result) {
   message.set_samples(result.samples);
   message.set_labelled(result.labelled);
   for (const auto& output : result.outputs) *message.add_outputs() = ToMessage(output);
+  Fill(result.network, *message.mutable_network());
   return message;
 }
 
@@ -363,6 +365,7 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   result.samples = message.samples();
   result.labelled = message.labelled();
   for (const auto& output : message.outputs()) result.outputs.push_back(FromMessage(output));
+  QATGAP_ASSIGN_OR_RETURN(result.network, ReadNetwork(message.network(), result.layers.size()));
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include "analyzers/attribution/float_islands.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
+#include "analyzers/attribution/network_summary.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
@@ -151,6 +152,7 @@ struct AnalysisSession::Impl {
     QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, qat_layers.layers,
                                                                          execution::ExecutionMode::kFakeQuant));
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
+    DrawNetwork();
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
                                                         models.has_labels, result.targets));
     return absl::OkStatus();
@@ -241,6 +243,17 @@ struct AnalysisSession::Impl {
     findings::CheckTarget(facts, target, layer, result.findings);
   }
 
+  // Once result.layers is whole.
+  void DrawNetwork() {
+    std::vector<DeployedLayer> drawn;
+    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+      drawn.push_back({.layer = &deployed_layers.layers[pairing.pairs[i].deployed],
+                       .info = &result.layers[i],
+                       .index = static_cast<std::int64_t>(i)});
+    }
+    result.network = SummarizeNetwork(deployed, drawn);
+  }
+
   void InspectLayers() {
     for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
       const findings::LayerFacts facts = StartPair(i);
@@ -315,6 +328,7 @@ absl::StatusOr<report::AnalysisResult> AnalysisSession::Inspect(AnalysisModels m
   impl.result.converted_given = impl.models.converted.has_value();
   QATGAP_RETURN_IF_ERROR(impl.PairModels());
   impl.InspectLayers();
+  impl.DrawNetwork();
   return std::move(impl.result);
 }
 

@@ -105,7 +105,7 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
   if (options.detach && options.files.any()) {
     return client::WithRemedy(
         absl::InvalidArgumentError("--detach does not wait, so no report can be written"),
-        "drop --json, --html and --markdown; `qatgap get ID` writes them later");
+        "drop --json, --html, --markdown and --csv; `qatgap get ID` writes them later");
   }
   return CheckReportFiles(options.files, inputs);
 }

@@ -1,4 +1,4 @@
-// The report files a user asks for: --json, --html, --markdown.
+// The report files a user asks for: --json, --html, --markdown, --csv.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,8 +15,9 @@ struct ReportFiles {
   std::string json;
   std::string html;
   std::string markdown;
+  std::string csv;
 
-  bool any() const { return !json.empty() || !html.empty() || !markdown.empty(); }
+  bool any() const { return !json.empty() || !html.empty() || !markdown.empty() || !csv.empty(); }
 };
 
 void AddReportOptions(CLI::App& command, ReportFiles* files);

@@ -320,6 +320,7 @@ void JobManager::Finish(const std::shared_ptr<Job>& job) {
   for (const report::TargetResult& target : result->targets) {
     analysis.verdicts.push_back(report::VerdictOf(report, target));
   }
+  analysis.summaries = report::SummariesOf(*result);
   const absl::Status stored = parts_.store.UpdateWithResult(analysis, SerializeResult(*result));
   const std::scoped_lock lock(mutex_);
   if (!stored.ok()) {

@@ -114,8 +114,8 @@ grpc::Status AnalysisServiceImpl::GetReport(grpc::ServerContext* /*context*/,
   return Handle(metrics_, Rpc::kGetReport, [&]() -> absl::Status {
     QATGAP_RETURN_IF_ERROR(ValidateId(request->id()));
     QATGAP_RETURN_IF_ERROR(ValidateFormat(request->format()));
-    QATGAP_ASSIGN_OR_RETURN(const report::Report report, results_.ReadReport(request->id()));
-    return WriteChunks(Render(report, request->format()), *writer);
+    QATGAP_ASSIGN_OR_RETURN(const auto report, results_.ReadReport(request->id()));
+    return WriteChunks(Render(*report, request->format()), *writer);
   });
 }
 

@@ -1,6 +1,7 @@
 #include "server/services/report_rendering.h"
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/report/static_report/static_report.h"
 
 namespace qatgap::server {
 
@@ -8,7 +9,7 @@ absl::Status ValidateFormat(v1::ReportFormat format) {
   if (format != v1::REPORT_FORMAT_UNSPECIFIED && v1::ReportFormat_IsValid(format)) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("format: must be JSON, HTML or MARKDOWN, is ",
+  return absl::InvalidArgumentError(absl::StrCat("format: must be JSON, HTML, MARKDOWN or CSV, is ",
                                                  static_cast<int>(format)));
 }
 
@@ -18,6 +19,8 @@ std::string Render(const report::Report& report, v1::ReportFormat format) {
       return report::WriteHtml(report);
     case v1::REPORT_FORMAT_MARKDOWN:
       return report::WriteMarkdown(report);
+    case v1::REPORT_FORMAT_CSV:
+      return report::WriteCsv(report);
     default:
       return report::WriteJson(report);
   }
