@@ -1,5 +1,7 @@
 #include "server/result_conversion.h"
 
+#include <google/protobuf/arena.h>
+
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -372,7 +374,9 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
 std::string SerializeResult(const report::AnalysisResult& r) { return ToProto(r).SerializeAsString(); }
 
 absl::StatusOr<report::AnalysisResult> ParseResult(const std::string& bytes) {
-  v1::AnalysisResult message;
+  // Half a million messages of statistics in a large result: freed as one.
+  google::protobuf::Arena arena;
+  auto& message = *google::protobuf::Arena::CreateMessage<v1::AnalysisResult>(&arena);
   if (!message.ParseFromString(bytes)) return Malformed("the bytes are no AnalysisResult");
   return FromProto(message);
 }

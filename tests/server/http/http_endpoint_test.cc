@@ -189,7 +189,7 @@ TEST(HttpEndpointStartTest, ATakenPortIsNamedWithWhatHelps) {
   const int port = std::stoi(address.substr(address.find(':') + 1));
   EXPECT_THAT(HttpEndpoint::Start({.port = port}, handler).status(),
               StatusIs(absl::StatusCode::kUnavailable, AllOf(HasSubstr("--http-listen"), HasSubstr(address))));
-  EXPECT_THAT(HttpEndpoint::Start({.host = "no.such.host.invalid"}, handler).status(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(HttpEndpoint::Start({.host = "no.such.host.invalid"}, handler).status(), StatusIs(absl::StatusCode::kUnavailable, ::testing::_));
 }
 
 TEST(HttpEndpointStartTest, EndsAtOnce) {

@@ -236,7 +236,7 @@ TEST(StaticReportTest, AMobileNetUnderFourTargetsHasThreeMegabytes) {
   const nlohmann::json data = DataOf(html);
   std::size_t channels = 0, layers_held = 0;
   for (const auto& [path, answer] : data.items()) {
-    channels += path.find("/channels?") != std::string::npos ? 1 : 0;
+    if (path.find("/channels?") != std::string::npos) ++channels;
     if (path.find("/layers/") != std::string::npos && path.find("/channels") == std::string::npos) ++layers_held;
   }
   EXPECT_EQ(layers_held, 53U * 4);
