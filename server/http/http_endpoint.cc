@@ -193,7 +193,8 @@ class Listener final : public httplib::Server {
                          {"Referrer-Policy", "no-referrer"},
                          {"Cross-Origin-Resource-Policy", "same-origin"},
                          {"Cross-Origin-Opener-Policy", "same-origin"}});
-    set_expect_100_continue_handler([](const httplib::Request&, httplib::Response&) { return 417; });
+    set_keep_alive_max_count(kRequestsAConnection);  // these two: only for the header that tells them
+    set_keep_alive_timeout(kIdleTime.count());
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       Set(Answer(request), response);
       if (response.status == 405) response.set_header("Allow", "GET, HEAD");
@@ -217,10 +218,13 @@ class Listener final : public httplib::Server {
     Connection connection(socket, stopping_.get());
     bool closed = Threads::TurnsAway();
     for (int left = kRequestsAConnection; !closed && left > 0 && connection.AwaitRequest(); --left) {
+      bool parsed = false;
       const bool served = process_request(connection, left == 1, closed, [&](httplib::Request& request) {
+        parsed = true;
         // Answers are whole and as they are: the client is near, and brotli at its best quality is slow.
         request.ranges.clear();
         request.headers.erase("Accept-Encoding");
+        request.headers.erase("Expect");  // no body is waited for
         // A body is not read, so nothing can be read behind it either.
         if (request.method == "GET" || request.method == "HEAD") {
           if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding")) return;
@@ -228,7 +232,8 @@ class Listener final : public httplib::Server {
         request.set_header("Connection", "close");
         closed = true;
       });
-      closed = closed || !served;
+      // Behind what could not be parsed nobody knows where the next request starts.
+      closed = closed || !served || !parsed;
     }
     ::shutdown(socket, SHUT_RDWR);
     ::close(socket);

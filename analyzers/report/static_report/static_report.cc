@@ -98,8 +98,9 @@ std::string DataOf(const IndexedReport& report, std::size_t max_bytes) {
   }
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.difference > b.difference; });
   for (const Entry& entry : entries) {
-    data.AddWithin(max_bytes, absl::StrCat(entry.path, "/channels", entry.query),
-                   views::Dump(*views::ChannelsOf(report, entry.address)));
+    const std::string path = absl::StrCat(entry.path, "/channels", entry.query);
+    // The first that does not fit ends it: no layer is left out for one of smaller differences.
+    if (!data.AddWithin(max_bytes, path, views::Dump(*views::ChannelsOf(report, entry.address)))) break;
   }
   return data.Finish();
 }
