@@ -30,7 +30,7 @@ packages=(
 # A Node.js of another origin brings its own npm, which Debian's package conflicts with.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-test_packages=(sqlite3)
+test_packages=(sqlite3 chromium fonts-inter)
 [ "$with_tests" = 1 ] && packages+=("${test_packages[@]}")
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
@@ -126,19 +126,22 @@ PYTHON
   rm -f "$constraints"
 }
 
-# The packages of the web page, at the versions of its lock file; the build itself makes no request.
-install_page_packages() {
-  local page=analyzers/report/page
-  if [ -d "$page/node_modules/esbuild" ] && [ ! "$page/package-lock.json" -nt "$page/node_modules/.package-lock.json" ]; then
-    say "npm packages of the web page are all here"
+# The npm packages of a folder, at the versions of its lock file; neither build nor tests make a request.
+install_npm_packages() {
+  local folder=$1 what=$2
+  if [ ! "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
+    say "npm packages of $what are all here"
     return
   fi
-  say "installing the npm packages of the web page"
-  (cd "$page" && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in $page; is the network up?"
+  say "installing the npm packages of $what"
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in $folder; is the network up?"
 }
 
 install_packages
-install_page_packages
+install_npm_packages analyzers/report/page "the web page"
 install_torch
-[ "$with_tests" = 0 ] || install_test_requirements
+if [ "$with_tests" = 1 ]; then
+  install_test_requirements
+  install_npm_packages tests/page "the browser tests"
+fi
 say "done"

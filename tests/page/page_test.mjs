@@ -224,6 +224,42 @@ describe("analyses", () => {
     });
   });
 
+  it("shows a tracked model over its analyses", async () => {
+    const point = (analysis, rate) => ({
+      id: idOf(analysis),
+      title: analysis.report.analysis.title,
+      create_time: analysis.report.analysis.create_time,
+      changed_rate: rate,
+      bias_changed_rate: rate / 100,
+      top1_changed_rate: null,
+      shares: targetOf(analysis, "pytorch-qnnpack").shares,
+    });
+    await withPage(browser, {}, async (page) => {
+      const name = "team/model 1";
+      await page.route("**/api/v1/tracks", (route) => route.fulfill({ json: { tracks: [{ name, analyses: 2, last: idOf(second) }] } }));
+      await page.route("**/api/v1/tracks/*", (route) => {
+        assert.equal(decodeURIComponent(new URL(route.request().url()).pathname.split("/").pop()), name);
+        return route.fulfill({ json: { points: [point(first, 0.25), point(second, 0.125)] } });
+      });
+      await page.route("**/api/v1/analyses?*", async (route) => {
+        const answer = await (await route.fetch({ url: `${server.page}api/v1/analyses` })).json();
+        await route.fulfill({ json: answer });
+      });
+      await open(page, address("#/tracks"));
+      await page.getByRole("link", { name }).click();
+      await page.locator("h1", { hasText: name }).waitFor();
+      assert.equal(
+        await text(page, ".headline"),
+        "12.5 % of all codes differ in the last of 2 analyses, 25.0 % in the one before; the bias changes 0.13 %, 0.25 % before.",
+      );
+      const trend = page.getByRole("slider", { name: /Changed codes, of all layers/ });
+      assert.ok((await trend.getAttribute("aria-valuetext")).startsWith("second"));
+      await page.getByRole("link", { name: "with the one before" }).click();
+      await page.locator("#compared-layers").waitFor();
+      assert.match(page.url(), new RegExp(`before=${idOf(first)}&after=${idOf(second)}`));
+    });
+  });
+
   it("shows names from models as text", async () => {
     await withPage(
       browser,

@@ -82,7 +82,7 @@ export function lsb(value: number | null | undefined): string {
 
 export function decibel(value: number | null | undefined, exact = false): string {
   if (value === null || value === undefined) return exact ? "bit exact" : "–";
-  return `${value.toFixed(1)} dB`;
+  return `${value.toFixed(1).replace("-", "−")} dB`;
 }
 
 // A real number with up to `digits` significant digits, without the noise of binary fractions.

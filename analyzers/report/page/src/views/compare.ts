@@ -14,26 +14,34 @@ import { dataTable } from "../table.ts";
 import { causeWords, count, displayName, isSucceeded, nameOf, percent, real, signed, time } from "../words.ts";
 
 function metricWords(metric: string): string {
-  return displayName(metric).replaceAll("_", " ").replaceAll(".", " · ");
+  return displayName(metric)
+    .replaceAll("_", " ")
+    .replaceAll(".", " · ")
+    .replace(/\bsqnr db\b/, "SQNR")
+    .replace(/\blsb\b/, "LSB");
 }
 
 function figure(metric: string, value: number | null): string {
   if (value === null) return "–";
-  if (/rate|share/.test(metric)) return percent(value);
-  if (/db$/.test(metric)) return `${value.toFixed(2)} dB`;
+  if (/rate$|^accuracy|^coverage$/.test(metric)) return percent(value);
+  if (/db$/.test(metric)) return `${real(value, 4)} dB`;
+  if (/max_absolute$|_lsb$/.test(metric)) return `${real(value)} LSB`;
   return Number.isInteger(value) ? count(value) : real(value);
 }
+
+// The difference of two percentages is in percentage points.
+const difference = (metric: string, value: number): string => figure(metric, value).replace(/ %$/, " pp");
 
 // An arrow and a sign beside the colour.
 function change(metric: string, before: number | null, after: number | null): Child {
   if (before === null || after === null) return before === after ? "–" : before === null ? "new" : "gone";
-  const difference = after - before;
-  if (difference === 0) return el("span", { class: "soft" }, "equal");
-  const better = /db$|accuracy|correct|cosine/.test(metric) ? difference > 0 : difference < 0;
+  const moved = after - before;
+  if (moved === 0) return el("span", { class: "soft" }, "equal");
+  const better = /sqnr_db$|cosine$|^accuracy\.|^coverage$/.test(metric) ? moved > 0 : moved < 0;
   return el(
     "span",
     { class: better ? "down" : "up" },
-    `${difference > 0 ? "▲" : "▼"} ${signed(difference, (value) => figure(metric, value))}`,
+    `${moved > 0 ? "▲" : "▼"} ${signed(moved, (value) => difference(metric, value))}`,
   );
 }
 
@@ -44,7 +52,7 @@ function movementsSection(comparison: Comparison): HTMLElement {
   return section(
     "What moved",
     {},
-    el("p", { class: "lead" }, "Every figure that is not the same in both, the largest movement first."),
+    el("p", { class: "lead" }, "Every figure that is not the same in both, the largest movement first. pp: percentage points."),
     comparison.movements.length === 0
       ? el("p", null, "Nothing: all figures are equal.")
       : dataTable<Movement>({
@@ -94,7 +102,7 @@ function layersSection(comparison: Comparison, after: string, target: string): H
   return section(
     "Layers",
     {},
-    el("p", { class: "lead" }, "Changed codes of each layer, injected; below them the causes that moved."),
+    el("p", { class: "lead" }, "Changed codes of each layer, injected, then the causes that moved. pp: percentage points."),
     dataTable<Pair>({
       caption: "Layers before and after",
       rows: comparison.layers,

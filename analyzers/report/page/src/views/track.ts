@@ -163,7 +163,7 @@ export async function trackView({ route, signal }: Context): Promise<Page> {
             {
               id: "compare",
               label: "Compare",
-              width: 8,
+              width: 9.5,
               cell: (i) =>
                 before(i)
                   ? el("a", { href: links.compare(before(i), points[i]?.id ?? "", target) }, "with the one before")
