@@ -13,7 +13,7 @@ using qatgap::testing::StatusIs;
 
 ResultCache::Entry MakeEntry(std::size_t channels) {
   report::Report report;
-  report.result.layers.emplace_back().name = "a";
+  report.result.layers.emplace_back();
   report.result.targets.emplace_back().layers.emplace_back().channels.resize(channels);
   return std::make_shared<const report::IndexedReport>(std::move(report));
 }
