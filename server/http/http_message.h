@@ -26,7 +26,7 @@ struct HttpAnswer {
 
 using HttpHandler = std::function<HttpAnswer(const HttpRequest&)>;
 
-// {"error":{"code":"NOT_FOUND","message":"..."}} under the HTTP status of the code; docs/errors.md has the table.
+// {"error":{"code":"NOT_FOUND","message":"..."}} under the HTTP status of the code; docs/web.md has the table.
 HttpAnswer ErrorAnswer(const absl::Status& status);
 HttpAnswer ErrorAnswer(int http_status, std::string_view code, std::string_view message);
 
