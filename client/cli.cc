@@ -15,9 +15,11 @@ namespace {
 
 constexpr char kFooter[] = R"(Exit codes:
   0    done; a large gap is a result, not an error
-  1    `target verify`: something is not exact; `target identify`: nothing found is
+  1    `target verify`: something is not exact; `target identify`: nothing found is; `gate`: a limit is
+       broken
   2    usage or bad input: a wrong option, a missing or unreadable file, a model that cannot be
        analysed, an unknown target or analysis
+  3    `gate`: the report cannot be judged: another model, other samples, a figure that is missing
   4    the service cannot be reached, the analysis failed inside it, or someone else cancelled it
   130  interrupted; the analysis that `analyze` had created is cancelled
 
@@ -113,6 +115,9 @@ int RunCli(const std::vector<std::string>& arguments, Environment& environment) 
   AddTarget(app, &chosen);
   AddInspect(app, &chosen);
   AddHandoff(app, &chosen);
+  AddGate(app, &chosen);
+  AddCompare(app, &chosen);
+  AddBaseline(app, &chosen);
 
   try {
     // CLI11 takes the last argument first.

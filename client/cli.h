@@ -17,7 +17,9 @@ namespace qatgap::cli {
 
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitNotExact = 1;
+inline constexpr int kExitGateFailed = 1;
 inline constexpr int kExitBadInput = 2;
+inline constexpr int kExitNotComparable = 3;
 inline constexpr int kExitFailed = 4;
 inline constexpr int kExitInterrupted = 130;
 
@@ -29,7 +31,7 @@ struct Environment {
   client::Cancellation* cancellation = nullptr;
   // The qatgapd of private servers.
   std::string qatgapd;
-  // Set by a command that is done and compares: kExitDone or kExitNotExact.
+  // Set by a command that is done and compares: kExitDone, kExitNotExact, kExitGateFailed or kExitNotComparable.
   int verdict = kExitDone;
 };
 

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "client/temporary_archive.h"
 
 namespace qatgap::cli {
 
@@ -22,19 +24,15 @@ class VectorsArchive {
   // when they lead to a file below `directory`. NOT_FOUND; INVALID_ARGUMENT without a case.json, for a link that leads
   // out, and beyond the limits.
   static absl::StatusOr<VectorsArchive> Pack(const std::string& directory, const VectorsLimits& limits = {});
-  VectorsArchive(VectorsArchive&& other) noexcept;
-  VectorsArchive& operator=(VectorsArchive&&) = delete;
-  ~VectorsArchive();
 
   // Its name is that of the directory with ".zip".
-  std::string path() const { return temporary_ + "/" + name_; }
+  std::string path() const { return archive_.path(); }
   std::size_t cases() const { return cases_; }
 
  private:
-  VectorsArchive(std::string temporary, std::string name) : temporary_(std::move(temporary)), name_(std::move(name)) {}
+  VectorsArchive(TemporaryArchive archive, std::size_t cases) : archive_(std::move(archive)), cases_(cases) {}
 
-  std::string temporary_;
-  std::string name_;
+  TemporaryArchive archive_;
   std::size_t cases_ = 0;
 };
 

@@ -23,7 +23,8 @@ packages=(
   g++ cmake ninja-build ccache pkg-config python3 python3-venv
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
-  libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
+  libonnx-dev libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
+  libflatbuffers-dev flatbuffers-compiler
   libgtest-dev libgmock-dev libbenchmark-dev curl
 )
 test_packages=(sqlite3)
@@ -81,6 +82,48 @@ install_torch() {
   [ -f "$(echo .venv/lib/python3*/site-packages/torch/share/cmake/Torch/TorchConfig.cmake)" ] || fail "the torch wheel has no CMake files"
 }
 
+# The Python packages of tests/requirements.txt that are missing; torch and numpy stay as they are.
+install_test_requirements() {
+  local python=.venv/bin/python
+  if [ ! -x "$python" ]; then
+    python3 -m venv .venv || fail "cannot make a virtual environment in .venv"
+  fi
+  local missing alone
+  missing=$("$python" - tests/requirements.txt <<'PYTHON'
+import importlib.metadata as metadata
+import sys
+
+for line in open(sys.argv[1]):
+    requirement, _, comment = line.partition("#")
+    if requirement := requirement.strip():
+        name, version = requirement.split("==")
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found = None
+        if found != version:
+            print("alone" if comment.strip().startswith("no-deps") else "whole", requirement)
+PYTHON
+  ) || fail "cannot read tests/requirements.txt"
+  if [ -z "$missing" ]; then
+    say "Python packages for the tests are all here"
+    return
+  fi
+  alone=$(sed -n 's/^alone //p' <<<"$missing")
+  missing=$(sed -n 's/^whole //p' <<<"$missing")
+  say "installing Python packages for the tests:" $missing $alone
+  # What is installed constrains pip, so that no package brings another torch or numpy.
+  local constraints pip=("$python" -m pip install --quiet --disable-pip-version-check)
+  constraints=$(mktemp)
+  "$python" -m pip freeze --disable-pip-version-check 2>/dev/null | grep -E '^(torch|numpy)==' >"$constraints" || true
+  # The lists are split into words on purpose.
+  { [ -z "$missing" ] || "${pip[@]}" --constraint "$constraints" $missing; } 2> >(grep -v '^WARNING: Location' >&2) &&
+    { [ -z "$alone" ] || "${pip[@]}" --no-deps $alone; } 2> >(grep -v '^WARNING: Location' >&2) ||
+    fail "pip could not install the packages of tests/requirements.txt"
+  rm -f "$constraints"
+}
+
 install_packages
 install_torch
+[ "$with_tests" = 0 ] || install_test_requirements
 say "done"

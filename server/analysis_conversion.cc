@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "server/samples_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -18,9 +19,17 @@ absl::Time FromMessage(const google::protobuf::Timestamp& message) {
 }
 
 void Fill(const AnalysisSpec& spec, v1::AnalysisSpec& message) {
-  Fill(spec.qat_model, *message.mutable_qat_model());
+  if (spec.qat_model.given()) Fill(spec.qat_model, *message.mutable_qat_model());
   if (spec.converted_model.given()) Fill(spec.converted_model, *message.mutable_converted_model());
-  Fill(spec.samples, *message.mutable_samples());
+  if (spec.samples.given()) Fill(spec.samples, *message.mutable_samples());
+  for (const SampleInput& input : spec.sample_inputs) {
+    v1::SampleInput& part = *message.add_sample_inputs();
+    part.set_input_name(input.input_name);
+    Fill(input.file, *part.mutable_file());
+  }
+  for (const samples::Normalization& normalization : spec.normalizations) {
+    *message.add_normalizations() = ToProto(normalization);
+  }
   if (spec.labels.given()) Fill(spec.labels, *message.mutable_labels());
   for (const std::string& target : spec.targets) message.add_targets(target);
   for (const std::string& description : spec.target_descriptions) message.add_target_descriptions(description);
@@ -82,6 +91,12 @@ ArtifactRef FromProto(const v1::ArtifactRef& message) {
 }
 
 AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
+  std::vector<SampleInput> inputs;
+  for (const v1::SampleInput& input : message.sample_inputs()) {
+    inputs.push_back({.input_name = input.input_name(), .file = FromProto(input.file())});
+  }
+  std::vector<samples::Normalization> normalizations;
+  for (const v1::Normalization& part : message.normalizations()) normalizations.push_back(FromProto(part));
   return {.qat_model = FromProto(message.qat_model()),
           .converted_model = FromProto(message.converted_model()),
           .samples = FromProto(message.samples()),
@@ -91,7 +106,9 @@ AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
           .batch_size = message.batch_size(),
           .max_samples = message.max_samples(),
           .parallel_units = message.parallel_units(),
-          .title = message.title()};
+          .title = message.title(),
+          .sample_inputs = std::move(inputs),
+          .normalizations = std::move(normalizations)};
 }
 
 absl::StatusOr<AnalysisState> FromProto(v1::AnalysisState state) {

@@ -21,6 +21,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/services/analysis_service.h"
 #include "server/services/artifact_service.h"
+#include "server/services/gate_service.h"
 #include "server/services/model_service.h"
 #include "server/services/target_service.h"
 #include "server/store/sqlite_store.h"
@@ -49,6 +50,7 @@ struct Server::Parts {
   std::unique_ptr<AnalysisServiceImpl> analysis_service;
   std::unique_ptr<TargetServiceImpl> target_service;
   std::unique_ptr<ModelServiceImpl> model_service;
+  std::unique_ptr<GateServiceImpl> gate_service;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
   std::unique_ptr<grpc::Server> grpc_server;
   std::string address;
@@ -95,6 +97,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
       std::make_unique<AnalysisServiceImpl>(*parts->jobs, *parts->results, parts->metrics);
   parts->target_service = std::make_unique<TargetServiceImpl>(*parts->units, parts->metrics);
   parts->model_service = std::make_unique<ModelServiceImpl>(*parts->units, parts->metrics);
+  parts->gate_service =
+      std::make_unique<GateServiceImpl>(*parts->results, *parts->blobs, *parts->clock, parts->metrics);
   if (!options.metrics_listen.empty()) {
     QATGAP_ASSIGN_OR_RETURN(parts->metrics_endpoint,
                             MetricsEndpoint::Start(options.metrics_listen, parts->metrics));
@@ -111,6 +115,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   builder.RegisterService(parts->analysis_service.get());
   builder.RegisterService(parts->target_service.get());
   builder.RegisterService(parts->model_service.get());
+  builder.RegisterService(parts->gate_service.get());
   parts->grpc_server = builder.BuildAndStart();
   if (parts->grpc_server == nullptr || port == 0) {
     return absl::UnavailableError(absl::StrCat(
@@ -121,7 +126,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   for (const char* service : {v1::ArtifactService::service_full_name(),
                               v1::AnalysisService::service_full_name(),
                               v1::TargetService::service_full_name(),
-                              v1::ModelService::service_full_name()}) {
+                              v1::ModelService::service_full_name(),
+                              v1::GateService::service_full_name()}) {
     health.SetServingStatus(service, true);
   }
   return std::unique_ptr<Server>(new Server(std::move(parts)));

@@ -128,6 +128,8 @@ v1::LayerInfo ToMessage(const report::LayerInfo& layer) {
   message.set_input_off_grid(layer.input_off_grid);
   message.set_weights(layer.weights);
   message.set_weight_codes_changed(layer.weight_codes_changed);
+  message.set_source_line(layer.source_line);
+  message.set_module_stack(layer.module_stack);
   return message;
 }
 
@@ -145,6 +147,8 @@ absl::StatusOr<report::LayerInfo> FromMessage(const v1::LayerInfo& message) {
   layer.input_off_grid = message.input_off_grid();
   layer.weights = message.weights();
   layer.weight_codes_changed = message.weight_codes_changed();
+  layer.source_line = message.source_line();
+  layer.module_stack = message.module_stack();
   return layer;
 }
 
@@ -291,6 +295,8 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result) {
   environment.set_batch_size(result.environment.batch_size);
   environment.set_threads(result.environment.threads);
   message.set_qat_format(result.qat_format);
+  message.set_converted_format(result.converted_format);
+  Assign(*message.mutable_notes(), result.notes);
   message.set_converted_given(result.converted_given);
   message.set_mac_layers(result.mac_layers);
   for (const auto& layer : result.layers) *message.add_layers() = ToMessage(layer);
@@ -326,6 +332,8 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
                         {e.cpu_features().begin(), e.cpu_features().end()},
                         {e.engines().begin(), e.engines().end()}, e.batch_size(), e.threads()};
   result.qat_format = message.qat_format();
+  result.converted_format = message.converted_format();
+  result.notes = {message.notes().begin(), message.notes().end()};
   result.converted_given = message.converted_given();
   result.mac_layers = message.mac_layers();
   for (const auto& part : message.layers()) {

@@ -1,12 +1,19 @@
 #include "analyzers/attribution/analysis_session.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/float_islands.h"
 #include "analyzers/attribution/layer_analysis.h"
+#include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/findings/findings.h"
+#include "analyzers/graph/passes/fake_quant_twin.h"
 #include "analyzers/graph/passes/lower.h"
+#include "analyzers/graph/passes/rebase_codes.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::attribution {
@@ -29,6 +36,23 @@ void DropOffGrid(const graph::MacLayers& deployed, Pairing& pairing, const graph
   pairing.pairs = std::move(kept);
 }
 
+// What integer biases of the deployed model were rounded from is the paired layer's bias.
+void TakeRealBiases(const graph::MacLayers& qat, const Pairing& pairing, graph::MacLayers& deployed) {
+  for (const LayerPair& pair : pairing.pairs) {
+    graph::MacLayer& layer = deployed.layers[pair.deployed];
+    if (layer.stored_bias.empty()) continue;
+    layer.bias = qat.layers[pair.qat].bias;
+    layer.bias.resize(layer.stored_bias.size(), 0.0);  // a QAT layer without a bias
+  }
+}
+
+// Whether lowering rounds the layer's weights as convert() would; else it keeps the QAT model's.
+bool KnowsOrigin(const graph::Graph& qat, const graph::MacLayer& layer) {
+  const graph::Node& product = qat.nodes[static_cast<std::size_t>(layer.product_node)];
+  const graph::ConstantAttributes* codes = graph::CodeConstantBehind(qat, product.inputs[1]);
+  return qat.convert_style == graph::ConvertStyle::kAsIs || (codes != nullptr && codes->origin != nullptr);
+}
+
 }  // namespace
 
 struct AnalysisSession::Impl {
@@ -36,6 +60,7 @@ struct AnalysisSession::Impl {
   std::vector<numerics::TargetDescription> targets;
   graph::Graph deployed;
   graph::MacLayers qat_layers, deployed_layers;
+  graph::MacLayers lowered_layers;  // of the QAT model, where a converted one is there to be compared with them
   Pairing pairing;
   std::optional<execution::GraphExecutor> fake_quant;
   std::vector<LayerAnalysis> layers;  // per pair
@@ -45,10 +70,14 @@ struct AnalysisSession::Impl {
 
   absl::Status PairModels() {
     batch_limit = models.batch_limit();  // before the converted graph moves
-    if (models.converted) {
-      deployed = *std::move(models.converted);
+    absl::StatusOr<graph::Graph> lowered = absl::FailedPreconditionError("the reference was rebuilt");
+    if (!models.reference_rebuilt) lowered = graph::Lower(models.qat);
+    const bool lower = !models.converted;
+    if (lower) {
+      if (!lowered.ok()) return lowered.status();
+      deployed = *std::move(lowered);
     } else {
-      QATGAP_ASSIGN_OR_RETURN(deployed, graph::Lower(models.qat));
+      deployed = *std::move(models.converted);
     }
     QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
     QATGAP_ASSIGN_OR_RETURN(deployed_layers, graph::FindMacLayers(deployed));
@@ -60,6 +89,14 @@ struct AnalysisSession::Impl {
           "; export the model after prepare_qat"));
     }
     QATGAP_ASSIGN_OR_RETURN(pairing, PairLayers(qat_layers, deployed_layers));
+    if (pairing.by_order) {
+      models.qat.notices.push_back({graph::NoticeKind::kPairedByOrder, "",
+                                    absl::StrCat("the ", pairing.pairs.size(), " layers of the two models have other names: "
+                                                 "they were paired in execution order")});
+    }
+    QATGAP_RETURN_IF_ERROR(MatchCodeBases());
+    if (!lower && !models.reference_rebuilt) QATGAP_RETURN_IF_ERROR(KeepLowered(lowered));
+    TakeRealBiases(qat_layers, pairing, deployed_layers);
     DropOffGrid(deployed_layers, pairing, qat_layers);
     if (models.qat.body.outputs.size() != deployed.body.outputs.size()) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -68,6 +105,45 @@ struct AnalysisSession::Impl {
     }
     StartResult();
     return absl::OkStatus();
+  }
+
+  // Codes are subtracted from codes: where the deployed layers are all signed and QAT trained unsigned ones, or the other
+  // way round, the QAT model's codes are shifted. No real changes by it.
+  absl::Status MatchCodeBases() {
+    using graph::CodeBase;
+    for (const CodeBase base : {CodeBase::kSigned, CodeBase::kUnsigned}) {
+      const CodeBase other = base == CodeBase::kSigned ? CodeBase::kUnsigned : CodeBase::kSigned;
+      bool deployed_on_base = true, qat_on_other = false;
+      for (const LayerPair& pair : pairing.pairs) {
+        deployed_on_base &= graph::IsOnBase(deployed_layers.layers[pair.deployed].output, base);
+        qat_on_other |= graph::IsOnBase(qat_layers.layers[pair.qat].output, other);
+      }
+      if (!deployed_on_base || !qat_on_other) continue;
+      graph::RebaseCodes(models.qat, base);
+      QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
+      return absl::OkStatus();
+    }
+    return absl::OkStatus();
+  }
+
+  // A model that cannot be lowered can still be compared with its converted one.
+  absl::Status KeepLowered(const absl::StatusOr<graph::Graph>& lowered) {
+    if (lowered.ok()) {
+      QATGAP_ASSIGN_OR_RETURN(lowered_layers, graph::FindMacLayers(*lowered));
+      return absl::OkStatus();
+    }
+    pairing.unmeasured.push_back({.name = "conversion",
+                                  .what = "constants of the converted model against convert()'s",
+                                  .reason = std::string(lowered.status().message()),
+                                  .is_mac_layer = false});
+    return absl::OkStatus();
+  }
+
+  const graph::MacLayer* LoweredAs(const std::string& name) const {
+    for (const graph::MacLayer& layer : lowered_layers.layers) {
+      if (layer.name == name) return &layer;
+    }
+    return nullptr;
   }
 
   absl::Status Prepare() {
@@ -82,8 +158,15 @@ struct AnalysisSession::Impl {
 
   void StartResult() {
     result.qat_format = models.qat_format;
+    result.converted_format = models.converted_format;
+    for (const graph::Notice& notice : models.qat.notices) {
+      const bool of_model = notice.module_path.empty();  // those of a module are findings alone
+      const bool known = std::find(result.notes.begin(), result.notes.end(), notice.detail) != result.notes.end();
+      if (of_model && !known) result.notes.push_back(notice.detail);
+    }
     result.mac_layers = static_cast<std::int64_t>(qat_layers.layers.size() + qat_layers.unmatched.size());
     result.unmeasured = pairing.unmeasured;
+    for (report::Unmeasured& island : FloatIslands(deployed)) result.unmeasured.push_back(std::move(island));
     for (const numerics::TargetDescription& target : targets) {
       report::TargetResult target_result;
       target_result.name = target.name;
@@ -103,7 +186,13 @@ struct AnalysisSession::Impl {
                                    .reason = "it is not fake-quantized, so it has no codes; top-1 is still compared",
                                    .is_mac_layer = false});
     }
-    findings::CheckNotices(models.qat, result.findings);
+    findings::CheckNotices(models.qat.notices, result.findings);
+    if (!result.converted_given) {
+      std::vector<graph::Notice> own;  // of the lowering; it passes on those of the QAT model
+      std::copy_if(deployed.notices.begin(), deployed.notices.end(), std::back_inserter(own),
+                   [](const graph::Notice& notice) { return notice.kind == graph::NoticeKind::kWeightsKept; });
+      findings::CheckNotices(own, result.findings);
+    }
   }
 
   // Starts the results of a pair. The facts hold as long as result.layers does not grow.
@@ -111,7 +200,16 @@ struct AnalysisSession::Impl {
     const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
     const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
     result.layers.push_back(DescribeLayer(qat, shipped));
-    const findings::LayerFacts facts{qat, shipped, result.layers.back(), result.converted_given};
+    const graph::Node& trained = models.qat.nodes[static_cast<std::size_t>(qat.product_node)];
+    const graph::Node& run = deployed.nodes[static_cast<std::size_t>(shipped.product_node)];
+    result.layers.back().source_line = trained.source_line.empty() ? run.source_line : trained.source_line;
+    result.layers.back().module_stack = trained.module_stack.empty() ? run.module_stack : trained.module_stack;
+    const findings::LayerFacts facts{.qat = qat,
+                                     .deployed = shipped,
+                                     .info = result.layers.back(),
+                                     .converted_given = result.converted_given,
+                                     .lowered = LoweredAs(qat.name),
+                                     .weights_lowered = KnowsOrigin(models.qat, qat)};
     findings::CheckPair(facts, result.findings);
     return facts;
   }
@@ -184,8 +282,9 @@ struct AnalysisSession::Impl {
       }
       return absl::OkStatus();
     };
-    QATGAP_ASSIGN_OR_RETURN(run.outputs, fake_quant->Run(inputs, observe));
-    QATGAP_RETURN_IF_ERROR(paths->Add(inputs, labels, run, result.targets));
+    const std::vector<graph::Tensor> qat_inputs = InputsInLayoutOf(models.qat, inputs);
+    QATGAP_ASSIGN_OR_RETURN(run.outputs, fake_quant->Run(qat_inputs, observe));
+    QATGAP_RETURN_IF_ERROR(paths->Add(InputsInLayoutOf(deployed, inputs), labels, run, result.targets));
     result.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
     result.labelled += labels.size();
     return absl::OkStatus();

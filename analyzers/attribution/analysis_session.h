@@ -2,30 +2,18 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "analyzers/attribution/models.h"
 #include "analyzers/graph/graph.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/report/analysis_result.h"
 
 namespace qatgap::attribution {
-
-struct AnalysisModels {
-  graph::Graph qat;
-  std::string qat_format;                  // "TorchScript, traced"
-  std::optional<graph::Graph> converted;   // without it the QAT graph is lowered (graph/passes/lower.h)
-  bool has_labels = false;                 // every batch comes with labels
-
-  // Samples that one batch may hold: 1 where a model branches on its data, else no limit (0).
-  std::int64_t batch_limit() const {
-    return qat.has_control_flow() || (converted && converted->has_control_flow()) ? 1 : 0;
-  }
-};
 
 class AnalysisSession {
  public:

@@ -42,9 +42,18 @@ numerics::MacConstants QatConstants(const graph::MacLayer& layer, const numerics
   return constants;
 }
 
-numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input) {
+numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input,
+                                         const numerics::TargetDescription& target) {
   numerics::MacConstants constants = Constants(layer, input);
   constants.bias.assign(layer.shipped_bias.begin(), layer.shipped_bias.end());
+  if (layer.stored_bias.empty()) return constants;
+  const auto rules = numerics::ResolveTarget(target, constants.traits);
+  if (!rules.ok()) return constants;  // LayerArithmetic::Create says why
+  if (rules->bias.mode != numerics::BiasMode::kInteger || rules->bias.scale == numerics::BiasScale::kOwnPowerOfTwo) {
+    return constants;
+  }
+  constants.bias = layer.bias;
+  constants.stored_bias = layer.stored_bias;
   return constants;
 }
 
@@ -56,7 +65,7 @@ absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target
                                        const graph::MacLayer& deployed, std::size_t index,
                                        const std::optional<graph::MacLayer>& adjusted) {
   return LayerLadder::Create(target, QatConstants(qat, QatInput(qat, deployed, index)),
-                             DeployedConstants(deployed, deployed.input_grids[index]),
+                             DeployedConstants(deployed, deployed.input_grids[index], target),
                              adjusted ? adjusted->weight_params.scales : std::vector<double>{});
 }
 

@@ -17,7 +17,10 @@ namespace qatgap::attribution {
 
 // Constants of a layer for one reaching input. The QAT model's bias is exact, the deployed one what is shipped.
 numerics::MacConstants QatConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
-numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input);
+// Where the model holds its bias as integers, a target that stores biases at s_x * s_w is given them as they are, and
+// layer.bias as the real they were rounded from; any other target gets the reals they stand for.
+numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const numerics::QuantParams& input,
+                                         const numerics::TargetDescription& target);
 
 // What the QAT model feeds the layer where the deployed one feeds deployed.input_grids[index].
 const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::MacLayer& deployed, std::size_t index);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "analyzers/attribution/layer_analysis.h"
+#include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/status/status_macros.h"
@@ -40,11 +41,21 @@ std::vector<std::int64_t> Top1(const PathRun& run) {
   return winners;
 }
 
+// `value` with its second axis last, or its last one second, where that is the reference's shape: channels of images.
+graph::Tensor InLayoutOf(const graph::Tensor& reference, const graph::Tensor& value) {
+  if (reference.shape() == value.shape() || reference.shape().size() < 3) return value;
+  for (const ChannelMove move : {ChannelMove::kToEnd, ChannelMove::kToFront}) {
+    if (MovedShape(value.shape(), move) == reference.shape()) return MoveChannels(value, move);
+  }
+  return value;
+}
+
 void Compare(const PathRun& value, const PathRun& reference, report::PathComparison& comparison) {
   for (std::size_t i = 0; i < comparison.outputs.size(); ++i) {
     const graph::Tensor& a = reference.outputs[i].codes;
-    const graph::Tensor& b = value.outputs[i].codes;
-    if (!a.defined() || !b.defined() || a.elements() != b.elements()) continue;
+    if (!a.defined() || !value.outputs[i].codes.defined()) continue;
+    const graph::Tensor b = InLayoutOf(a, value.outputs[i].codes);
+    if (a.elements() != b.elements()) continue;
     comparison.outputs[i].Add(a.data<std::int32_t>(), b.data<std::int32_t>());
   }
   const std::vector<std::int64_t> before = Top1(reference), after = Top1(value);
@@ -122,7 +133,7 @@ absl::StatusOr<const numerics::LayerArithmetic*> PathAnalysis::Arithmetic(std::s
     const std::vector<graph::MacLayer>& layers = adjusted ? *adjusted_.at(target).layers : *layers_;
     QATGAP_ASSIGN_OR_RETURN(
         numerics::LayerArithmetic arithmetic,
-        numerics::LayerArithmetic::Create(targets_[target], DeployedConstants(layers[layer], input)));
+        numerics::LayerArithmetic::Create(targets_[target], DeployedConstants(layers[layer], input, targets_[target])));
     it = arithmetic_.emplace(key, std::move(arithmetic)).first;
   }
   return &it->second;

@@ -10,7 +10,8 @@ namespace qatgap::attribution {
 
 std::optional<graph::MacLayer> AdjustWeights(const graph::MacLayer& layer, const numerics::TargetDescription& target,
                                              const numerics::QuantParams& input) {
-  const numerics::MacConstants constants = DeployedConstants(layer, input);
+  const numerics::MacConstants constants = DeployedConstants(layer, input, target);
+  if (!constants.stored_bias.empty()) return std::nullopt;  // stored already: what was adjusted is in the weights
   const absl::StatusOr<numerics::TargetDescription> rules = numerics::ResolveTarget(target, constants.traits);
   if (!rules.ok()) return std::nullopt;  // LayerArithmetic::Create says why
   const std::vector<double> scales = numerics::AdjustedWeightScales(rules->bias, constants);

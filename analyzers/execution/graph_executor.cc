@@ -10,6 +10,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
@@ -175,13 +176,14 @@ struct GraphExecutor::Impl {
     return &it->second;
   }
 
-  absl::StatusOr<RuntimeValue> Quantize(const at::Tensor& reals, const numerics::QuantParams& params) {
+  absl::StatusOr<RuntimeValue> Quantize(const at::Tensor& reals, const numerics::QuantParams& params,
+                                        numerics::StepRule rule = numerics::StepRule::kMultiplyReciprocal) {
     if (mode == ExecutionMode::kEngine && !params.per_channel() && params.quant_min >= 0 && params.quant_max <= 255) {
       const at::Tensor quantized = at::quantize_per_tensor(reals, params.scale(), params.zero_point(), at::kQUInt8);
       return RuntimeValue{at::int_repr(quantized).to(at::kInt), &params};
     }
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor contiguous, FromTorch(reals));
-    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, ToCodes(contiguous, params));
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, ToCodes(contiguous, params, rule));
     return RuntimeValue{ToTorch(codes), &params};
   }
 
@@ -197,9 +199,10 @@ struct GraphExecutor::Impl {
   // A node that is neither a whole layer nor an If.
   absl::StatusOr<RuntimeValue> RunNode(const graph::Node& current) {
     switch (current.kind) {
-      case OpKind::kQuantize:
-        return Quantize(value(current.inputs[0]).tensor,
-                        std::get<graph::QuantizeAttributes>(current.attributes).qparams);
+      case OpKind::kQuantize: {
+        const auto& quantize = std::get<graph::QuantizeAttributes>(current.attributes);
+        return Quantize(value(current.inputs[0]).tensor, quantize.qparams, quantize.rule);
+      }
       case OpKind::kQuantizeLike:
         return Quantize(value(current.inputs[0]).tensor, *value(current.inputs[1]).params);
       case OpKind::kDequantize:
@@ -392,8 +395,12 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     const absl::Status status = TorchError(error, "running the model");
     // The model's own operators take what the model was made for: the input is something else.
     if (!absl::IsInternal(status) || impl_->mode != ExecutionMode::kFakeQuant || inputs.empty()) return status;
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take an input of shape ",
-                                                   graph::ToString(inputs[0].shape()), " (", std::string(status.message()),
+    const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
+      absl::StrAppend(out, graph::ToString(input.shape()));
+    });
+    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
+    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
+                                                   std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
   return outputs;

@@ -62,6 +62,7 @@ class GraphExecutor {
 };
 
 // Codes of reals that lie on `grid` (exact), or that are rounded to it. FAILED_PRECONDITION for NaN and Inf.
-absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid);
+absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics::QuantParams& grid,
+                                      numerics::StepRule rule = numerics::StepRule::kMultiplyReciprocal);
 
 }  // namespace qatgap::execution

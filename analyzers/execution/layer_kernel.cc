@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/linear.h>
@@ -138,7 +139,13 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
     const at::NoGradGuard no_grad;
     const EngineScope scope(engine);
     const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
-    return FromTorch(ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt)));
+    at::Tensor rows = ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt));
+    // The engine knows quint8 and ReLU alone; a narrower range (0..127 in an ONNX file) and ReLU6 are clamps of codes behind
+    // it, as quantized::relu6 is.
+    const numerics::OutputRange range = numerics::MakeOutputRange(impl_->layer.output, impl_->layer.activation,
+                                                                  numerics::ActivationLimit::kReciprocalHalfToEven);
+    if (range.min > 0 || range.max < 255) rows = at::clamp(rows, range.min, range.max);
+    return FromTorch(rows);
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "the engine");
     return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());

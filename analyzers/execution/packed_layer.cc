@@ -11,8 +11,7 @@ namespace qatgap::execution {
 namespace {
 
 std::string WhyNot(const graph::MacLayer& layer) {
-  if (layer.activation == numerics::Activation::kRelu6) return "PyTorch's engines have no fused ReLU6";
-  if (layer.convolution.transposed && layer.activation != numerics::Activation::kNone) {
+  if (layer.convolution.transposed && layer.activation == numerics::Activation::kRelu) {
     return "PyTorch's engines have no transposed convolution with a fused activation";
   }
   if (layer.output.quant_min < 0 || layer.output.quant_max > 255) {

@@ -11,7 +11,9 @@ std::span<const FindingKind> Catalogue() {
       kInputOffGrid,    kSharedBias,        kOutputDiffers,    kBiasCoarse,
       kBiasDiffers,     kSumOverflows,      kBiasRounding,     kTinyWeightScale,
       kScaleSpread,     kMultiplierOutOfRange, kMultiplierCoarse, kNoPowersOfTwo,
-      kInt16Pairs,      kRefused,           kWeightsAdjusted};
+      kInt16Pairs,      kRefused,           kWeightsAdjusted,  kConversionDiffers,
+      kStoredBiasDiffers, kStoredBiasScale, kReferenceRebuilt, kWeightsNotLowered,
+      kPairedByOrder};
   return kAll;
 }
 

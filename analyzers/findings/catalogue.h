@@ -51,6 +51,17 @@ inline constexpr FindingKind kInt16Pairs{"QG021", report::Severity::kWarning,
 inline constexpr FindingKind kRefused{"QG022", report::Severity::kError, "The target refuses the layer"};
 inline constexpr FindingKind kWeightsAdjusted{"QG023", report::Severity::kWarning,
                                               "Target gives up weight precision so that the bias fits"};
+inline constexpr FindingKind kConversionDiffers{"QG024", report::Severity::kInfo,
+                                                "Constants are not those that convert() makes"};
+inline constexpr FindingKind kStoredBiasDiffers{"QG025", report::Severity::kWarning,
+                                                "Stored bias is not the rounded bias of the model"};
+inline constexpr FindingKind kStoredBiasScale{"QG026", report::Severity::kWarning,
+                                              "Stored bias has a scale of its own"};
+inline constexpr FindingKind kReferenceRebuilt{"QG027", report::Severity::kInfo,
+                                               "Reference was rebuilt from the converted model"};
+inline constexpr FindingKind kWeightsNotLowered{"QG028", report::Severity::kInfo,
+                                                "Weights could not be lowered as convert() would"};
+inline constexpr FindingKind kPairedByOrder{"QG029", report::Severity::kInfo, "Layers were paired in execution order"};
 
 // All of the above, by id.
 std::span<const FindingKind> Catalogue();

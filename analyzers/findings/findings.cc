@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "analyzers/findings/accumulator_bound.h"
 #include "analyzers/findings/catalogue.h"
+#include "analyzers/findings/conversion_checks.h"
 #include "analyzers/findings/layer_check.h"
 #include "analyzers/numerics/rounding.h"
 
@@ -24,11 +25,6 @@ using report::Finding;
 
 // Half a step of the output: an error of this size moves a typical code.
 constexpr double kHalfStep = 0.5;
-// Both models form the scale from one range, (max - min) / codes in binary32, in different orders: two roundings each,
-// so healthy pairs differ by up to 4 * 2^-24 (0.100211911 and 0.100211918 in one of the demo models).
-constexpr double kScaleNoise = 0x1p-22;
-
-bool SameScale(double a, double b) { return std::abs(a - b) <= kScaleNoise * std::max(std::abs(a), std::abs(b)); }
 
 Finding Make(const LayerFacts& facts, const FindingKind& kind) { return MakeFinding(kind, facts.info.name); }
 
@@ -113,20 +109,33 @@ void CheckBias(const LayerFacts& facts, std::vector<Finding>& findings) {
   findings.push_back(std::move(finding));
 }
 
+std::pair<FindingKind, std::string> MeaningOf(graph::NoticeKind kind) {
+  switch (kind) {
+    case graph::NoticeKind::kObserverFrozen:
+      return {kObserverOn, "call torch.ao.quantization.disable_observer before exporting: with the observer on, the model "
+                           "changes its scales while it runs; qatgap froze them as they were saved"};
+    case graph::NoticeKind::kFakeQuantDisabled:
+      return {kFakeQuantOff, "call torch.ao.quantization.enable_fake_quant before exporting, or the trained model does not "
+                             "round here and the deployed one does"};
+    case graph::NoticeKind::kTwinRebuilt:
+    case graph::NoticeKind::kFloatBiases:
+      return {kReferenceRebuilt, "give the QAT model as well to see what conversion did"};
+    case graph::NoticeKind::kWeightsKept:
+      return {kWeightsNotLowered, "give the converted model, or export the QAT model with its observers"};
+    case graph::NoticeKind::kPairedByOrder:
+      break;
+  }
+  return {kPairedByOrder, "look at the pairs; layers that one converter reorders or merges would be paired wrongly"};
+}
+
 }  // namespace
 
-void CheckNotices(const graph::Graph& qat, std::vector<Finding>& findings) {
-  for (const graph::Notice& notice : qat.notices) {
-    const bool observer = notice.kind == graph::NoticeKind::kObserverFrozen;
-    Finding finding = MakeFinding(observer ? kObserverOn : kFakeQuantOff, notice.module_path);
+void CheckNotices(std::span<const graph::Notice> notices, std::vector<Finding>& findings) {
+  for (const graph::Notice& notice : notices) {
+    const auto [kind, advice] = MeaningOf(notice.kind);
+    Finding finding = MakeFinding(kind, notice.module_path);
     finding.detail = notice.detail;
-    if (observer) {
-      finding.advice = "call torch.ao.quantization.disable_observer before exporting: with the observer on, the model "
-                       "changes its scales while it runs; qatgap froze them as they were saved";
-    } else {
-      finding.advice = "call torch.ao.quantization.enable_fake_quant before exporting, or the trained model does not "
-                       "round here and the deployed one does";
-    }
+    finding.advice = advice;
     findings.push_back(std::move(finding));
   }
 }
@@ -151,6 +160,8 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
     findings.push_back(std::move(finding));
   }
   CheckBias(facts, findings);
+  CheckConversion(facts, findings);
+  CheckStoredIntegers(facts, findings);
 }
 
 void CheckTarget(const LayerFacts& facts, const numerics::TargetDescription& target,

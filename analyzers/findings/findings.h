@@ -1,6 +1,7 @@
 // Checks that need no data: what the constants of the models and a target already say. docs/findings.md lists them.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -20,13 +21,18 @@ struct LayerFacts {
   bool converted_given = false;
   // `deployed` as the target runs it, if it raises weight scales so that the bias fits; CheckTarget alone reads it.
   const graph::MacLayer* adjusted = nullptr;
+  // What convert() makes of the QAT layer, where a converted model was given that can be held against it.
+  const graph::MacLayer* lowered = nullptr;
+  bool weights_lowered = false;  // of known origin; else `lowered` has the QAT layer's
 };
 
-// QG005 observer left on, QG006 fake-quant switched off.
-void CheckNotices(const graph::Graph& qat, std::vector<report::Finding>& findings);
+// QG005 observer left on, QG006 fake-quant switched off, QG027 reference rebuilt, QG028 weights not lowered, QG029 paired
+// by order.
+void CheckNotices(std::span<const graph::Notice> notices, std::vector<report::Finding>& findings);
 
 // QG004 dead channel, QG007 weight codes differ, QG008 narrower activation range in training, QG009 input not
-// fake-quantized, QG011 qparams differ, QG013 bias differs.
+// fake-quantized, QG011 qparams differ, QG013 bias differs, QG024 constants are not convert()'s, QG025 and QG026 the stored
+// integer bias.
 void CheckPair(const LayerFacts& facts, std::vector<report::Finding>& findings);
 
 // What the layer's constants say about the target's arithmetic; `result` holds the stored biases and multipliers of

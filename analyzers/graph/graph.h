@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "analyzers/graph/tensor.h"
+#include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/numerics/quant_params.h"
 
 namespace qatgap::graph {
@@ -55,6 +56,9 @@ struct ObservedRange {
   bool symmetric = false;
   std::int64_t quant_min = 0, quant_max = 255;  // of the observer
   bool is_signed = false;       // qint8, not quint8
+  // Of a weight's observer that is still on: eager and FX convert() show it the weight once more and move the range by
+  // this share of the way (the observer's averaging constant). 0: it is off.
+  float averaging = 0;
   friend bool operator==(const ObservedRange&, const ObservedRange&) = default;
 };
 // What fake-quantized weight codes were made of, as far as the file tells: what convert() starts from.
@@ -76,6 +80,7 @@ struct ConstantAttributes {
 struct QuantizeAttributes {
   numerics::QuantParams qparams;
   std::shared_ptr<const ObservedRange> observed{};  // of a fake-quant with an observer, where known
+  numerics::StepRule rule = numerics::StepRule::kMultiplyReciprocal;
 };
 struct ConvolutionAttributes {
   std::vector<std::int64_t> stride, padding, dilation;  // one entry per spatial axis
@@ -158,6 +163,10 @@ struct Value {
 enum class NoticeKind {
   kObserverFrozen,     // an observer was left on in eval mode; its running range was frozen
   kFakeQuantDisabled,  // a fake-quant module was switched off: the value passes unrounded
+  kTwinRebuilt,        // the fake-quant graph was rebuilt from a converted one
+  kFloatBiases,        // its biases come from a float model
+  kWeightsKept,        // the file does not tell what weights were quantized from: lowering kept the QAT model's codes
+  kPairedByOrder,      // layers of two models were paired in execution order, since their names do not match
 };
 struct Notice {
   NoticeKind kind;
@@ -167,7 +176,8 @@ struct Notice {
 
 // Whose conversion an integer model follows where none was given: PyTorch's two converters do not compute alike.
 enum class ConvertStyle {
-  kEager,  // torch.ao.quantization.convert, convert_fx
+  kEager,  // torch.ao.quantization.convert
+  kFx,     // convert_fx: as kEager, but it does not clamp weight codes to the observer's range
   kPt2e,   // convert_pt2e
   kAsIs,   // the fake-quants are the integer grids (ONNX QDQ)
 };
@@ -176,6 +186,8 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
   std::vector<ValueId> inputs;
+  // By input, where the file declares them; -1: an extent that is not fixed. Axis 0 is -1 where the graph takes any batch.
+  std::vector<Shape> input_shapes{};
   Block body;                       // body.outputs are the model's outputs, flattened
   std::vector<std::string> output_names;
   std::vector<Notice> notices;

@@ -7,7 +7,8 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "analyzers/graph/operator_names.h"
+#include "analyzers/graph/passes/convert_arithmetic.h"
+#include "analyzers/graph/passes/fake_quant_twin.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
@@ -46,6 +47,8 @@ std::optional<std::vector<double>> PerChannel(const Graph& graph, ValueId value,
   return result;
 }
 
+std::vector<float> InBinary32(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
 // How often each value is read, and by which node (the last one found).
 struct Uses {
   std::vector<int> count;
@@ -76,12 +79,30 @@ struct Fold {
   std::vector<double> gain, offset;
   std::vector<float> shipped;
   std::vector<BatchNormFold> batch_norms;
+  std::vector<std::int64_t> stored;     // a bias that came as integers; none once an affine operator is behind it
+  std::vector<double> stored_scales;
   bool biased = false;
 };
 
+// Codes behind a dequantize, one per output channel; false when they are not that.
+bool TakeIntegers(const ConstantAttributes& constant, std::int64_t channels, Fold& fold) {
+  const numerics::QuantParams& params = *constant.qparams;
+  const auto codes = constant.value.data<std::int32_t>();
+  const auto count = static_cast<std::size_t>(channels);
+  if (codes.size() != count || (params.per_channel() && params.scales.size() != count)) return false;
+  for (std::size_t c = 0; c < count; ++c) {
+    fold.stored.push_back(codes[c] - params.zero_point(c));
+    fold.stored_scales.push_back(params.scale(c));
+    fold.offset[c] = static_cast<double>(fold.stored[c]) * params.scale(c);
+    fold.shipped[c] = static_cast<float>(fold.offset[c]);
+  }
+  return true;
+}
+
 class Matcher {
  public:
-  explicit Matcher(const Graph& graph) : graph_(graph), uses_(graph) {}
+  // Of a float model products with real weights are layers, and their output needs no codes.
+  Matcher(const Graph& graph, bool float_model) : graph_(graph), uses_(graph), float_model_(float_model) {}
 
   MacLayers Run() {
     Walk(graph_.body);
@@ -126,28 +147,31 @@ class Matcher {
     if (const auto* attributes = std::get_if<ConvolutionAttributes>(&product.attributes)) {
       layer.convolution = *attributes;
     }
-    const Node* weight = graph_.producer(product.inputs[1]);
-    const Node* codes = weight != nullptr && weight->kind == OpKind::kDequantize
-                            ? graph_.producer(weight->inputs[0])
-                            : nullptr;
-    if (codes == nullptr || codes->kind != OpKind::kConstant) {
-      return "its weight is not a quantized constant";
+    if (!TakeWeight(product, layer)) {
+      return float_model_ ? "its weight is not a constant" : "its weight is not a quantized constant";
     }
-    const auto& constant = std::get<ConstantAttributes>(codes->attributes);
-    layer.weight = constant.value;
-    layer.weight_params = *constant.qparams;
     if (layer.weight.shape().size() < 2) return "its weight has fewer than two axes";
     layer.output_channels = layer.convolution.transposed
                                 ? layer.weight.dim(1) * layer.convolution.groups
                                 : layer.weight.dim(0);
     if (layer.weight_params.per_channel() &&
-        (layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels) ||
-         layer.weight_params.axis != (layer.convolution.transposed ? 1 : 0))) {
+        layer.weight_params.scales.size() != static_cast<std::size_t>(layer.output_channels)) {
       return "its weight scales are not one per output channel";
+    }
+    const int channel_axis = layer.convolution.transposed ? 1 : 0;
+    if (layer.weight_params.per_channel() && layer.weight_params.axis != channel_axis) {
+      // PT2E quantizes the weight [in, out / groups, ...] of a transposed convolution along axis 0.
+      return absl::StrCat("its weight scales lie along axis ", layer.weight_params.axis,
+                          ", which is not that of its output channels");
     }
     Fold fold;
     if (std::string reason = InitialBias(product, layer.output_channels, fold); !reason.empty()) return reason;
-    if (std::string reason = FollowToQuantize(layer, fold); !reason.empty()) return reason;
+    std::string reason = FollowToQuantize(layer, fold);
+    if (float_model_) {
+      TakeBias(layer, fold);
+      return "";
+    }
+    if (!reason.empty()) return reason;
     for (std::size_t c = 0; c < fold.gain.size(); ++c) {
       if (!(fold.gain[c] > 0) || std::isinf(fold.gain[c])) {
         return absl::StrCat("its output is scaled by ", fold.gain[c], " in channel ", c,
@@ -159,12 +183,30 @@ class Matcher {
     return "";
   }
 
+  bool TakeWeight(const Node& product, MacLayer& layer) const {
+    if (float_model_) {
+      const Node* weight = graph_.producer(product.inputs[1]);
+      if (weight == nullptr || weight->kind != OpKind::kConstant) return false;
+      layer.weight = std::get<ConstantAttributes>(weight->attributes).value;
+      return true;
+    }
+    const ConstantAttributes* codes = CodeConstantBehind(graph_, product.inputs[1]);
+    if (codes == nullptr) return false;
+    layer.weight = codes->value;
+    layer.weight_params = *codes->qparams;
+    return true;
+  }
+
   std::string InitialBias(const Node& product, std::int64_t channels, Fold& fold) {
     const auto count = static_cast<std::size_t>(channels);
     fold.gain.assign(count, 1.0);
     fold.offset.assign(count, 0.0);
     fold.shipped.assign(count, 0.0F);
     if (product.inputs.size() < 3) return "";
+    if (const ConstantAttributes* codes = CodeConstantBehind(graph_, product.inputs[2])) {
+      fold.biased = true;
+      return TakeIntegers(*codes, channels, fold) ? "" : "its integer bias is not one code per output channel";
+    }
     const auto bias = PerChannel(graph_, product.inputs[2], channels);
     if (!bias) return "its bias is not a constant";
     fold.biased = true;
@@ -209,7 +251,7 @@ class Matcher {
       layer.activation = numerics::Activation::kRelu6;
       return true;
     }
-    if (next.kind == OpKind::kBatchNorm) return AbsorbBatchNorm(next, channels, fold);
+    if (next.kind == OpKind::kBatchNorm) return AbsorbBatchNorm(next, layer, fold);
     if (next.inputs.size() != 2) return false;
     const bool current_first = next.inputs[0] == current;
     const ValueId constant = next.inputs[current_first ? 1 : 0];
@@ -236,6 +278,7 @@ class Matcher {
       }
     }
     fold.biased = fold.biased || next.kind == OpKind::kAdd || next.kind == OpKind::kSub;
+    fold.stored.clear();
     return true;
   }
 
@@ -249,7 +292,8 @@ class Matcher {
     return shape.size() > behind && shape[shape.size() - 1 - behind] == layer.output_channels;
   }
 
-  bool AbsorbBatchNorm(const Node& next, std::int64_t channels, Fold& fold) {
+  bool AbsorbBatchNorm(const Node& next, const MacLayer& layer, Fold& fold) {
+    const std::int64_t channels = layer.output_channels;
     std::array<std::vector<double>, 4> constants;  // gamma, beta, mean, variance
     for (std::size_t i = 0; i < constants.size(); ++i) {
       auto operand = PerChannel(graph_, next.inputs[i + 1], channels);
@@ -265,26 +309,33 @@ class Matcher {
       fold.gain[c] *= factor;
       fold.offset[c] = (fold.offset[c] - mean[c]) * factor + beta[c];
       parts.factor.push_back(factor);
-      // convert(): (conv_b - mean) * rsqrt(var + eps) * gamma + beta, each operation rounded to binary32
-      // (torch.nn.utils.fusion.fuse_conv_bn_weights, PyTorch 2.13).
-      const float reciprocal_root =
-          1.0F / std::sqrt(static_cast<float>(variance[c]) + static_cast<float>(epsilon));
-      fold.shipped[c] = (fold.shipped[c] - static_cast<float>(mean[c])) * reciprocal_root *
-                            static_cast<float>(gamma[c]) +
-                        static_cast<float>(beta[c]);
     }
+    // As convert() folds it; the constants of the file are binary32.
+    fold.shipped = FoldBatchNormBias(fold.shipped,
+                                     {.gamma = InBinary32(gamma), .beta = InBinary32(beta), .mean = InBinary32(mean),
+                                      .variance = InBinary32(variance), .epsilon = static_cast<float>(epsilon)},
+                                     layer.kind == OpKind::kLinear);
+    fold.stored.clear();
     parts.folded_bias = fold.offset;
     fold.batch_norms.push_back(std::move(parts));
     fold.biased = true;
     return true;
   }
 
-  static void Finish(MacLayer& layer, Fold& fold) {
+  static void TakeBias(MacLayer& layer, Fold& fold) {
     if (fold.biased) {
       layer.bias = std::move(fold.offset);
       layer.shipped_bias = std::move(fold.shipped);
     }
+    if (!fold.stored.empty()) {
+      layer.stored_bias = std::move(fold.stored);
+      layer.stored_bias_scales = std::move(fold.stored_scales);
+    }
     layer.batch_norms = std::move(fold.batch_norms);
+  }
+
+  static void Finish(MacLayer& layer, Fold& fold) {
+    TakeBias(layer, fold);
     const bool unit = std::all_of(fold.gain.begin(), fold.gain.end(), [](double gain) {
       return std::abs(gain - 1.0) <= kUnitGainTolerance;
     });
@@ -303,89 +354,21 @@ class Matcher {
 
   const Graph& graph_;
   Uses uses_;
+  bool float_model_;
   MacLayers found_;
   std::map<std::string, int> names_;
 };
-
-// Appends the grids of a value that holds codes.
-void AppendCodeGrids(const Graph& graph, ValueId codes, std::vector<numerics::QuantParams>& grids, bool& off_grid);
-
-void AppendRealGrids(const Graph& graph, ValueId value, std::vector<numerics::QuantParams>& grids, bool& off_grid) {
-  const Node* node = graph.producer(value);
-  if (node == nullptr) {
-    off_grid = true;
-    return;
-  }
-  switch (node->kind) {
-    case OpKind::kDequantize:
-      AppendCodeGrids(graph, node->inputs[0], grids, off_grid);
-      return;
-    // These move or select elements, and ReLU maps the grid onto itself since 0 is on every grid.
-    case OpKind::kFlatten:
-    case OpKind::kReshape:
-    case OpKind::kPermute:
-    case OpKind::kMaxPool2d:
-    case OpKind::kRelu:
-      AppendRealGrids(graph, node->inputs[0], grids, off_grid);
-      return;
-    case OpKind::kOperator: {
-      const auto& call = std::get<OperatorAttributes>(node->attributes);
-      if (!MovesElements(call.name) || node->inputs.empty()) break;
-      AppendRealGrids(graph, node->inputs[0], grids, off_grid);
-      return;
-    }
-    case OpKind::kIf: {
-      const auto& branch = std::get<IfAttributes>(node->attributes);
-      const auto index = static_cast<std::size_t>(
-          std::find(node->outputs.begin(), node->outputs.end(), value) - node->outputs.begin());
-      AppendRealGrids(graph, branch.then_block.outputs[index], grids, off_grid);
-      AppendRealGrids(graph, branch.else_block.outputs[index], grids, off_grid);
-      return;
-    }
-    default:
-      break;
-  }
-  off_grid = true;
-}
-
-void AppendCodeGrids(const Graph& graph, ValueId codes, std::vector<numerics::QuantParams>& grids, bool& off_grid) {
-  const Node* node = graph.producer(codes);
-  if (node == nullptr) {
-    off_grid = true;
-    return;
-  }
-  if (const auto* quantize = std::get_if<QuantizeAttributes>(&node->attributes)) {
-    grids.push_back(quantize->qparams);
-  } else if (node->kind == OpKind::kQuantizeLike) {
-    AppendCodeGrids(graph, node->inputs[1], grids, off_grid);
-  } else if (const auto* constant = std::get_if<ConstantAttributes>(&node->attributes)) {
-    grids.push_back(*constant->qparams);
-  } else if (const auto* branch = std::get_if<IfAttributes>(&node->attributes)) {
-    const auto index = static_cast<std::size_t>(
-        std::find(node->outputs.begin(), node->outputs.end(), codes) - node->outputs.begin());
-    AppendCodeGrids(graph, branch->then_block.outputs[index], grids, off_grid);
-    AppendCodeGrids(graph, branch->else_block.outputs[index], grids, off_grid);
-  }
-}
 
 }  // namespace
 
 absl::StatusOr<MacLayers> FindMacLayers(const Graph& graph) {
   QATGAP_RETURN_IF_ERROR(Verify(graph));
-  return Matcher(graph).Run();
+  return Matcher(graph, /*float_model=*/false).Run();
 }
 
-std::vector<numerics::QuantParams> ReachingGrids(const Graph& graph, ValueId value) {
-  std::vector<numerics::QuantParams> grids;
-  bool off_grid = false;
-  AppendRealGrids(graph, value, grids, off_grid);
-  if (off_grid) return {};
-  // Two producers with one grid are one input of the layer.
-  std::vector<numerics::QuantParams> distinct;
-  for (numerics::QuantParams& grid : grids) {
-    if (std::find(distinct.begin(), distinct.end(), grid) == distinct.end()) distinct.push_back(std::move(grid));
-  }
-  return distinct;
+absl::StatusOr<MacLayers> FindFloatLayers(const Graph& graph) {
+  QATGAP_RETURN_IF_ERROR(Verify(graph));
+  return Matcher(graph, /*float_model=*/true).Run();
 }
 
 }  // namespace qatgap::graph

@@ -29,6 +29,10 @@ struct MacLayer {
   numerics::QuantParams weight_params; // scale includes the affine gain behind the product; axis = output channel
   std::vector<double> bias;            // real, folded exactly in binary64, one per output channel; empty: none
   std::vector<float> shipped_bias;     // the float32 bias convert() would ship: stored, or batch norm folded in float32
+  // A bias that the model holds as integers behind a dequantize, one per output channel, zero point subtracted, and their
+  // scales: `bias` and `shipped_bias` are then the reals they stand for. Empty: the model holds reals.
+  std::vector<std::int64_t> stored_bias;
+  std::vector<double> stored_bias_scales;
   std::vector<BatchNormFold> batch_norms;  // in their order; empty in a converted model, which no longer has the parts
   numerics::Activation activation = numerics::Activation::kNone;
   numerics::QuantParams output;
@@ -68,6 +72,10 @@ struct MacLayers {
 
 // INTERNAL if the graph does not Verify.
 absl::StatusOr<MacLayers> FindMacLayers(const Graph& graph);
+
+// The same of a model without quantization: `weight` holds reals as they are in front of batch norm, `bias` is folded; there
+// are no qparams, grids and output codes. INTERNAL if the graph does not Verify.
+absl::StatusOr<MacLayers> FindFloatLayers(const Graph& graph);
 
 // Qparams of the grids that a real value can lie on, in branch order; empty if some producer leaves every grid
 // (average pool, add, a graph input).

@@ -64,6 +64,7 @@ vectors::Case CaseOf(const graph::MacLayer& layer, const numerics::QuantParams& 
 // The integers that an integer-bias target makes of the bias, in the width it stores them in.
 void SetIntegerBias(const numerics::LayerArithmetic& arithmetic, vectors::Case& golden) {
   const numerics::BiasRule& rule = arithmetic.target().bias;
+  golden.bias_integer.clear();
   if (golden.bias.empty() || rule.mode != numerics::BiasMode::kInteger) return;
   for (std::int64_t c = 0; c < arithmetic.constants().channels; ++c) {
     golden.bias_integer.push_back(arithmetic.stored_bias(c).stored);
@@ -174,8 +175,12 @@ absl::StatusOr<LayerHandoff> MakeLayer(const graph::MacLayer& layer, std::size_t
   const numerics::MacConstants constants = vectors::ConstantsOf(golden, /*host_has_vnni=*/true);
   const auto resolved = numerics::ResolveTarget(target, constants.traits);
   if (!resolved.ok()) return Named(layer, resolved.status());
-  std::vector<std::int64_t> adjusted =
-      AdjustWeights(numerics::AdjustedWeightScales(resolved->bias, constants), shipped);
+  // Integers that the model holds are shipped as they are, with the weights they were made for.
+  const bool stored = !layer.stored_bias.empty() && resolved->bias.mode == numerics::BiasMode::kInteger &&
+                      resolved->bias.scale != numerics::BiasScale::kOwnPowerOfTwo;
+  if (stored) golden.bias_integer = layer.stored_bias;
+  std::vector<std::int64_t> adjusted;
+  if (!stored) adjusted = AdjustWeights(numerics::AdjustedWeightScales(resolved->bias, constants), shipped);
   golden.weight = shipped.weight_params;
   golden.weight_codes = shipped.weight;
   auto arithmetic = numerics::LayerArithmetic::Create(target, vectors::ConstantsOf(golden, /*host_has_vnni=*/true));

@@ -17,10 +17,11 @@ namespace {
 // Past this many steps every code is at a limit of its range, and RoundHalfToEvenSmall is exact up to it.
 constexpr double kFarOutside = 0x1p40;
 
-void QuantizeRun(std::span<const float> x, float inverse_scale, float zero_point, double quant_min,
+void QuantizeRun(std::span<const float> x, float scale, StepRule rule, float zero_point, double quant_min,
                  double quant_max, std::span<std::int32_t> codes) {
+  const float inverse_scale = 1.0f / scale;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const float steps = x[i] * inverse_scale;
+    const float steps = rule == StepRule::kDivide ? x[i] / scale : x[i] * inverse_scale;
     const double near = std::clamp(static_cast<double>(steps), -kFarOutside, kFarOutside);
     // PyTorch adds the zero point in binary32; it matters only for ranges beyond 2^24.
     const float code = zero_point + static_cast<float>(RoundHalfToEvenSmall(near));
@@ -46,7 +47,7 @@ ChannelExtents ExtentsAlong(std::span<const std::int64_t> shape, const QuantPara
 }
 
 absl::Status QuantizeReals(std::span<const float> x, const QuantParams& params, std::int64_t outer,
-                           std::int64_t channels, std::int64_t inner, std::span<std::int32_t> codes) {
+                           std::int64_t channels, std::int64_t inner, std::span<std::int32_t> codes, StepRule rule) {
   if (absl::Status status = Validate(params, "quantize"); !status.ok()) return status;
   if (outer < 0 || channels < 1 || inner < 0 ||
       static_cast<std::uint64_t>(outer) * static_cast<std::uint64_t>(channels) *
@@ -69,7 +70,7 @@ absl::Status QuantizeReals(std::span<const float> x, const QuantParams& params, 
   for (std::size_t o = 0; o < static_cast<std::size_t>(outer); ++o) {
     for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
       const std::size_t start = (o * static_cast<std::size_t>(channels) + c) * run;
-      QuantizeRun(x.subspan(start, run), 1.0f / static_cast<float>(params.scale(c)),
+      QuantizeRun(x.subspan(start, run), static_cast<float>(params.scale(c)), rule,
                   static_cast<float>(params.zero_point(c)), static_cast<double>(params.quant_min),
                   static_cast<double>(params.quant_max), codes.subspan(start, run));
     }

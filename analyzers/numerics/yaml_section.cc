@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 
 namespace qatgap::numerics {
 namespace {
@@ -80,6 +81,43 @@ absl::StatusOr<double> YamlSection::Positive(std::string_view key) const {
   return value;
 }
 
+absl::StatusOr<double> YamlSection::Number(std::string_view key) const {
+  QATGAP_ASSIGN_OR_RETURN(const std::string text, String(key));
+  double value = 0;
+  if (!absl::SimpleAtod(text, &value) || !std::isfinite(value)) {
+    return Error(key, absl::StrCat("is ", Quoted(text), "; accepted: a finite number"));
+  }
+  return value;
+}
+
+absl::StatusOr<std::vector<std::string>> YamlSection::Strings(std::string_view key, std::size_t max) const {
+  const YAML::Node value = node_[std::string(key)];
+  if (value.IsDefined() && value.IsScalar()) {
+    QATGAP_ASSIGN_OR_RETURN(std::string text, String(key));
+    return std::vector<std::string>{std::move(text)};
+  }
+  if (!value.IsDefined() || !value.IsSequence() || value.size() == 0 || value.size() > max) {
+    return Error(key, absl::StrCat("must be a list of 1 to ", max, " texts"));
+  }
+  std::vector<std::string> texts;
+  for (const YAML::Node& entry : value) {
+    if (!entry.IsScalar() || entry.Scalar().empty() || !IsText(entry.Scalar())) {
+      return Error(absl::StrCat(Text(key), "[", texts.size(), "]"), "must be a non-empty text without control characters");
+    }
+    texts.push_back(entry.Scalar());
+  }
+  return texts;
+}
+
+absl::StatusOr<std::vector<std::string>> YamlSection::Keys() const {
+  std::vector<std::string> keys;
+  for (const auto& entry : node_) {
+    if (!entry.first.IsScalar()) return Error("<key>", "must be a word");
+    keys.push_back(entry.first.Scalar());
+  }
+  return keys;
+}
+
 absl::StatusOr<bool> YamlSection::Bool(std::string_view key) const {
   QATGAP_ASSIGN_OR_RETURN(const std::string text, String(key));
   if (text == "true") return true;
@@ -131,7 +169,7 @@ absl::Status ReadYaml(std::string_view yaml, std::string_view where, std::size_t
           absl::StrCat(Text(where), ": ", documents.size(), " YAML documents; give one a file"));
     }
     if (documents.empty() || !documents.front().IsMap()) {
-      return absl::InvalidArgumentError(absl::StrCat(Text(where), ": a target must be a YAML mapping"));
+      return absl::InvalidArgumentError(absl::StrCat(Text(where), ": must be a YAML mapping"));
     }
     return read(YamlSection(documents.front(), std::string(where), ""));
   } catch (const YAML::Exception& error) {

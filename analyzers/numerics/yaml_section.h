@@ -35,6 +35,12 @@ class YamlSection {
   absl::StatusOr<int> Integer(std::string_view key, int min, int max) const;
   // Finite and above 0.
   absl::StatusOr<double> Positive(std::string_view key) const;
+  // Finite.
+  absl::StatusOr<double> Number(std::string_view key) const;
+  // A list of 1..`max` non-empty texts, or one text.
+  absl::StatusOr<std::vector<std::string>> Strings(std::string_view key, std::size_t max) const;
+  // Every key, in the file's order.
+  absl::StatusOr<std::vector<std::string>> Keys() const;
   absl::StatusOr<bool> Bool(std::string_view key) const;
 
   // One of a table of target_names.h.

@@ -126,6 +126,8 @@ absl::Status CheckTarget(const AnalysisResult& analysis, const TargetResult& one
 absl::Status CheckStatic(const AnalysisResult& total, const AnalysisResult& unit) {
   QATGAP_RETURN_IF_ERROR(CheckEnvironment(total.environment, unit.environment));
   QATGAP_RETURN_IF_ERROR(CheckValue("model format", total.qat_format, unit.qat_format));
+  QATGAP_RETURN_IF_ERROR(CheckValue("converted model's format", total.converted_format, unit.converted_format));
+  if (total.notes != unit.notes) return Differs("the notes on the models");
   QATGAP_RETURN_IF_ERROR(
       CheckValue("converted model given", total.converted_given, unit.converted_given));
   QATGAP_RETURN_IF_ERROR(CheckValue("number of MAC layers", total.mac_layers, unit.mac_layers));

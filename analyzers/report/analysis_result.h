@@ -48,6 +48,8 @@ struct LayerInfo {
   bool input_off_grid = false;         // the QAT model feeds it reals that were not fake-quantized
   std::uint64_t weights = 0;
   std::uint64_t weight_codes_changed = 0;  // codes that differ between the QAT and the converted model
+  std::string source_line = {};        // "model.py:42", where the model's file tells
+  std::string module_stack = {};       // "Net > layer1: Sequential > layer1.0: Conv2d", where the model's file tells
   friend bool operator==(const LayerInfo&, const LayerInfo&) = default;
 };
 
@@ -139,7 +141,7 @@ struct Environment {
 
 struct AnalysisResult {
   Environment environment;
-  std::string qat_format;              // "TorchScript, traced"
+  std::string qat_format;              // "TorchScript, traced"; says so where the QAT model was rebuilt
   bool converted_given = false;
   std::int64_t mac_layers = 0;         // of the QAT model, for coverage
   std::vector<LayerInfo> layers;
@@ -149,6 +151,8 @@ struct AnalysisResult {
   std::uint64_t samples = 0;
   std::uint64_t labelled = 0;          // samples with a label
   std::vector<numerics::QuantParams> outputs;  // grids of the model's outputs; SQNR at the outputs needs them
+  std::string converted_format = {};   // "ONNX, QDQ"; empty when no converted model was given
+  std::vector<std::string> notes = {};  // what a reader must know of how the models were come by
   friend bool operator==(const AnalysisResult&, const AnalysisResult&) = default;
 };
 

@@ -24,6 +24,11 @@ std::string Decibel(std::optional<double> value) {
   return value ? absl::StrCat(Significant(*value, 3), " dB") : "-";
 }
 
+std::string SourceLine(const LayerInfo& layer) {
+  if (layer.source_line.empty()) return "";
+  return absl::StrCat(" <span class=\"soft small\">", Escape(DisplayName(layer.source_line)), "</span>");
+}
+
 std::string LayerTable(const std::vector<LayerView>& layers) {
   std::vector<std::vector<std::string>> rows;
   for (const LayerView& layer : layers) {
@@ -36,7 +41,7 @@ std::string LayerTable(const std::vector<LayerView>& layers) {
                            Escape(ShareWords(shares.share, 3)), "</div>")
             : "<span class=\"good\">bit exact</span>";
     rows.push_back({absl::StrCat(Escape(layer.Title()), "<span class=\"kind\">",
-                                 Escape(DisplayName(layer.info->kind)), "</span>"),
+                                 Escape(DisplayName(layer.info->kind)), "</span>", SourceLine(*layer.info)),
                     PercentOf(total.changed, total.count), Grouped(total.max_absolute),
                     Decibel(statistics::SqnrDecibel(total, layer.zero_point())), mix,
                     worst == Cause::kTotal ? "-" : std::string(Words(worst))});
@@ -144,6 +149,7 @@ std::string LayerDetails(const LayerView& layer, bool integer_bias) {
   std::string facts = absl::StrCat(Counted(layer.result->samples, "sample"), ", ",
                                    Grouped(total.changed), " of ", Counted(total.count, "output"),
                                    " changed; output ", numerics::ToString(info.output));
+  if (!info.module_stack.empty()) absl::StrAppend(&facts, "; ", DisplayText(info.module_stack));
   if (layer.input() != nullptr) {
     absl::StrAppend(&facts, "; input ", numerics::ToString(*layer.input()));
   }

@@ -112,7 +112,13 @@ std::string Provenance(const Report& report) {
   row("QAT model", Blob(report.qat_model));
   row("format", Escape(report.result.qat_format));
   row("converted model", Blob(report.converted_model));
-  row("samples", Blob(report.samples));
+  if (!report.result.converted_format.empty()) row("its format", Escape(report.result.converted_format));
+  if (report.sample_inputs.empty()) row("samples", Blob(report.samples));
+  for (const SampleInputInfo& input : report.sample_inputs) {
+    row(input.input_name.empty() ? "samples" : absl::StrCat("samples of ", Escape(DisplayName(input.input_name))),
+        Blob(input.file));
+  }
+  for (const std::string& normalization : report.normalizations) row("normalisation", Escape(normalization));
   row("labels", Blob(report.labels));
   row("qatgap", Escape(environment.tool_version));
   row("LibTorch", Escape(environment.libtorch_version));

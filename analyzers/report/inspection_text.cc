@@ -52,6 +52,7 @@ Row LayerRow(const AnalysisResult& result, const LayerResult& layer) {
     largest = std::max(largest, channel.multiplier);
   }
   std::string name = DisplayName(info.name);
+  if (!info.source_line.empty()) absl::StrAppend(&name, " ", DisplayName(info.source_line));
   if (info.inputs.size() > 1) absl::StrAppend(&name, " (input ", layer.input_index + 1, " of ", info.inputs.size(), ")");
   return {name,
           DisplayText(info.kind),
@@ -91,7 +92,11 @@ std::string WriteInspection(const AnalysisResult& result) {
   std::string text = absl::StrCat(
       "model: ", DisplayText(result.qat_format), "; ", result.layers.size(), " of ", result.mac_layers,
       " layers that carry a bias inspected\n", "converted model: ",
-      result.converted_given ? "given" : "not given, the QAT model was lowered", "\n");
+      !result.converted_given           ? "not given, the QAT model was lowered"
+      : result.converted_format.empty() ? "given"
+                                        : DisplayText(result.converted_format),
+      "\n");
+  for (const std::string& note : result.notes) absl::StrAppend(&text, "note: ", DisplayText(note), "\n");
   for (const TargetResult& target : result.targets) AppendTarget(result, target, text);
   if (!result.unmeasured.empty()) absl::StrAppend(&text, "\nnot inspected\n");
   for (const Unmeasured& unmeasured : result.unmeasured) {

@@ -80,7 +80,9 @@ Json ToJson(const LayerInfo& layer) {
           {"inputs", std::move(inputs)},
           {"input_off_grid", layer.input_off_grid},
           {"weights", layer.weights},
-          {"weight_codes_changed", layer.weight_codes_changed}};
+          {"weight_codes_changed", layer.weight_codes_changed},
+          {"source_line", layer.source_line},
+          {"module_stack", layer.module_stack}};
 }
 
 bool HasCause(const LayerView& layer, std::size_t cause) {
@@ -242,7 +244,9 @@ Json StatisticsJson(AnalysisResult result) {
   }
   return {{"batch_size", result.environment.batch_size},
           {"qat_format", result.qat_format},
+          {"converted_format", result.converted_format},
           {"converted_given", result.converted_given},
+          {"notes", result.notes},
           {"samples", result.samples},
           {"labelled", result.labelled},
           {"mac_layers", result.mac_layers},
@@ -256,6 +260,15 @@ Json StatisticsJson(AnalysisResult result) {
 Json ToJson(const BlobInfo& blob) {
   if (blob.sha256.empty()) return nullptr;
   return {{"name", blob.name}, {"sha256", blob.sha256}, {"bytes", blob.bytes}};
+}
+
+Json ToJson(const std::vector<SampleInputInfo>& inputs) {
+  Json json = Json::array();
+  for (const SampleInputInfo& input : inputs) {
+    json.push_back(ToJson(input.file));
+    json.back()["input_name"] = input.input_name;
+  }
+  return json;
 }
 
 // Names come from models: bytes that are not UTF-8 become U+FFFD instead of an exception.
@@ -290,6 +303,8 @@ std::string WriteJson(const Report& report) {
                 {{"qat_model", ToJson(report.qat_model)},
                  {"converted_model", ToJson(report.converted_model)},
                  {"samples", ToJson(report.samples)},
+                 {"sample_inputs", ToJson(report.sample_inputs)},
+                 {"normalizations", report.normalizations},
                  {"labels", ToJson(report.labels)}}},
                {"environment",
                 {{"tool_version", environment.tool_version},

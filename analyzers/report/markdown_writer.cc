@@ -85,7 +85,8 @@ std::string LayerTable(const std::vector<LayerView>& layers) {
     const statistics::DifferenceStatistics& total = layer.of(Cause::kTotal);
     const statistics::DifferenceStatistics& rounding = layer.of(Cause::kBiasRounding);
     const statistics::DifferenceStatistics& saturation = layer.of(Cause::kBiasSaturation);
-    rows.push_back({Code(layer.Title()), Escaped(layer.info->kind),
+    const std::string source = layer.info->source_line.empty() ? "" : absl::StrCat(" ", Code(layer.info->source_line));
+    rows.push_back({absl::StrCat(Code(layer.Title()), source), Escaped(layer.info->kind),
                     PercentOf(total.changed, total.count), Grouped(total.max_absolute),
                     DecibelText(statistics::SqnrDecibel(total, layer.zero_point())),
                     PercentOf(rounding.changed, rounding.count),
@@ -137,7 +138,10 @@ std::string WriteMarkdown(const Report& report) {
   std::string text = absl::StrCat(
       "# ", Escaped(report.title.empty() ? "QAT gap" : DisplayName(report.title)), "\n\n",
       Counted(result.samples, "sample"), ", ", Counted(result.layers.size(), "layer"), ", ",
-      Counted(result.targets.size(), "target"), ".\n");
+      Counted(result.targets.size(), "target"), ". QAT model: ", Escaped(result.qat_format), ".",
+      result.converted_format.empty() ? ""
+                                      : absl::StrCat(" Converted model: ", Escaped(result.converted_format), "."),
+      "\n");
   for (const TargetResult& target : result.targets) {
     const TargetVerdict verdict = VerdictOf(report, target);
     absl::StrAppend(&text, "\n## Target ", Code(target.name), "\n\n**", Escaped(verdict.headline),

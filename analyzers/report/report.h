@@ -15,6 +15,12 @@ struct BlobInfo {
   std::uint64_t bytes = 0;
 };
 
+// A file of samples for one input of the model, or for those that its arrays are named after.
+struct SampleInputInfo {
+  std::string input_name;              // may be empty
+  BlobInfo file;
+};
+
 struct Report {
   std::string analysis_id;
   std::string title;                   // the user's name for the analysis; may be empty
@@ -23,6 +29,8 @@ struct Report {
   std::uint64_t runner_peak_bytes = 0; // largest peak resident memory of its runners
   std::int64_t units = 1;              // units of work it was split into
   BlobInfo qat_model, converted_model, samples, labels;  // sha256 empty: not given
+  std::vector<SampleInputInfo> sample_inputs = {};       // instead of `samples`, where there are several files
+  std::vector<std::string> normalizations = {};          // "x: (x * 0.00392157 - [0.5]) / [0.5], channel axis 1"
   AnalysisResult result;
 };
 

@@ -342,6 +342,7 @@ TargetVerdict VerdictOf(const Report& report, const TargetResult& target) {
   say(CoverageSentence(result, target));
   // Once in a report, with its first target.
   if (result.targets.empty() || result.targets.front().name == target.name) {
+    for (const std::string& note : result.notes) say(absl::StrCat("Note: ", DisplayText(note), "."));
     say("Bias quantization error is the effect of storing the bias as an integer; it is not \"bias "
         "correction\", a technique against weight error.");
   }

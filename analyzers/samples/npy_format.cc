@@ -1,20 +1,24 @@
 #include "analyzers/samples/npy_format.h"
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "analyzers/samples/byte_source.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::samples {
 namespace {
 
+constexpr std::size_t kMaxHeader = 1U << 16;
 constexpr std::size_t kMaxAxes = 8;
 constexpr std::size_t kMaxElementSize = 16;  // complex128
 
@@ -61,6 +65,28 @@ absl::StatusOr<NpyHeader> ParseNpyHeader(const std::string& dict, const std::str
   return NpyHeader{.descriptor = quoted ? descriptor->substr(1, descriptor->size() - 2) : *descriptor,
                    .shape = *parsed,
                    .fortran_order = *order != "False"};
+}
+
+absl::StatusOr<NpyStart> ReadNpyStart(ByteSource& source, const std::string& label) {
+  const auto bad = [&](const std::string& what) { return absl::InvalidArgumentError(absl::StrCat(label, " ", what)); };
+  std::array<char, 12> start{};
+  QATGAP_ASSIGN_OR_RETURN(const std::size_t got, source.Read(std::span<char>(start).first(10)));
+  if (got < 10 || std::string_view(start.data(), 6) != "\x93NUMPY") {
+    return bad("is not a NumPy array; save it with numpy.save");
+  }
+  const std::size_t preamble = start[6] >= 2 ? 12 : 10;
+  if (preamble == 12) {
+    QATGAP_ASSIGN_OR_RETURN(const std::size_t more, source.Read(std::span<char>(start).subspan(10, 2)));
+    if (more < 2) return bad("ends inside its header");
+  }
+  const std::size_t size = LittleEndian(std::string_view(start.data(), preamble).substr(8));
+  if (size > kMaxHeader) return bad(absl::StrCat("has a header of ", size, " bytes"));
+  std::string dict(size, '\0');
+  QATGAP_ASSIGN_OR_RETURN(const std::size_t dict_got, source.Read(dict));
+  if (dict_got < size) return bad("ends inside its header");
+  NpyStart result{.header = {}, .bytes = preamble + size};
+  QATGAP_ASSIGN_OR_RETURN(result.header, ParseNpyHeader(dict, label));
+  return result;
 }
 
 absl::StatusOr<NpyView> ViewNpy(std::string_view bytes, const std::string& label) {

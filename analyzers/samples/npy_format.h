@@ -1,6 +1,7 @@
 // The .npy format: magic, version, a Python dict that tells dtype and shape, then the elements.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,18 @@ struct NpyHeader {
 
 // The dict behind magic, version and length. INVALID_ARGUMENT naming `label`: a key is missing, a shape that is none.
 absl::StatusOr<NpyHeader> ParseNpyHeader(const std::string& dict, const std::string& label);
+
+class ByteSource;
+
+// What stands in front of the elements.
+struct NpyStart {
+  NpyHeader header;
+  std::uint64_t bytes = 0;  // of magic, version, length and dict
+};
+
+// Reads it from the beginning of `source`. INVALID_ARGUMENT naming `label`: not such a file, truncated, a header of
+// more than 64 KiB.
+absl::StatusOr<NpyStart> ReadNpyStart(ByteSource& source, const std::string& label);
 
 // A whole array in memory.
 struct NpyView {

@@ -9,11 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/commands/commands.h"
+#include "client/commands/gate_options.h"
+#include "client/commands/model_options.h"
 #include "client/commands/report_files.h"
 #include "client/commands/results.h"
 #include "client/commands/upload.h"
 #include "client/lib/error_details.h"
 #include "client/lib/local_file.h"
+#include "client/samples_argument.h"
 #include "client/target_argument.h"
 #include "client/terminal/text.h"
 
@@ -25,11 +28,13 @@ constexpr std::size_t kLongestTitle = 200;
 struct AnalyzeOptions {
   std::string qat;
   std::string converted;
-  std::string samples;
+  std::vector<std::string> samples;
+  std::vector<std::string> normalize;
   std::string labels;
   std::vector<std::string> targets;
   std::string server;
   ReportFiles files;
+  GateOptions gate;
   std::string title;
   std::int64_t batch_size = 0;
   std::uint64_t max_samples = 0;
@@ -38,29 +43,46 @@ struct AnalyzeOptions {
   bool quiet = false;
 };
 
-absl::Status CheckArray(const std::string& what, const std::string& path) {
-  if (absl::Status readable = client::CheckReadable(what, path); !readable.ok()) return readable;
-  if (absl::EndsWithIgnoreCase(path, ".npy") || absl::EndsWithIgnoreCase(path, ".npz")) {
-    return absl::OkStatus();
+// What --samples and --normalize say.
+struct Samples {
+  std::vector<SamplesArgument> files;
+  std::vector<v1::Normalization> normalizations;
+};
+
+absl::StatusOr<Samples> ReadSamples(const AnalyzeOptions& options) {
+  Samples samples;
+  for (const std::string& value : options.samples) {
+    auto argument = ReadSamplesArgument(value);
+    if (!argument.ok()) return argument.status();
+    samples.files.push_back(*std::move(argument));
+  }
+  for (const std::string& value : options.normalize) {
+    auto normalization = ReadNormalization(value);
+    if (!normalization.ok()) return normalization.status();
+    samples.normalizations.push_back(*std::move(normalization));
+  }
+  return samples;
+}
+
+absl::Status CheckLabels(const std::string& path) {
+  if (absl::Status readable = client::CheckReadable("labels", path); !readable.ok()) return readable;
+  for (const char* ending : {".npy", ".npz", ".safetensors"}) {
+    if (absl::EndsWithIgnoreCase(path, ending)) return absl::OkStatus();
   }
   return client::WithRemedy(
-      absl::InvalidArgumentError(absl::StrCat("not a .npy or .npz file: ", what, " (", path, ")")),
+      absl::InvalidArgumentError(absl::StrCat("not a .npy, .npz or .safetensors file: labels (", path, ")")),
       "save it with numpy.save or numpy.savez");
 }
 
 // Everything that can be known before there is a service.
-absl::Status Check(const AnalyzeOptions& options) {
-  std::vector<std::string> inputs = {options.qat, options.samples};
-  if (absl::Status s = client::CheckReadable("QAT model", options.qat); !s.ok()) return s;
-  if (!options.converted.empty()) {
-    if (absl::Status s = client::CheckReadable("converted model", options.converted); !s.ok()) {
-      return s;
-    }
-    inputs.push_back(options.converted);
-  }
-  if (absl::Status s = CheckArray("samples", options.samples); !s.ok()) return s;
+absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
+  if (absl::Status s = CheckModels(options.qat, options.converted); !s.ok()) return s;
+  std::vector<std::string> inputs;
+  for (const SamplesArgument& file : samples.files) inputs.push_back(file.path);
+  if (!options.qat.empty()) inputs.push_back(options.qat);
+  if (!options.converted.empty()) inputs.push_back(options.converted);
   if (!options.labels.empty()) {
-    if (absl::Status s = CheckArray("labels", options.labels); !s.ok()) return s;
+    if (absl::Status s = CheckLabels(options.labels); !s.ok()) return s;
     inputs.push_back(options.labels);
   }
   if (options.title.size() > kLongestTitle) {
@@ -73,6 +95,13 @@ absl::Status Check(const AnalyzeOptions& options) {
                                    "the call"),
         "pass --server ADDR or set QATGAP_SERVER");
   }
+  if (options.gate.wanted()) {
+    if (absl::Status s = CheckGateOptions(options.gate, "--gate-"); !s.ok()) return s;
+    if (options.detach) {
+      return client::WithRemedy(absl::InvalidArgumentError("--detach does not wait, so no gate can be evaluated"),
+                                "drop --detach, or run qatgap gate later");
+    }
+  }
   if (options.detach && options.files.any()) {
     return client::WithRemedy(
         absl::InvalidArgumentError("--detach does not wait, so no report can be written"),
@@ -82,18 +111,33 @@ absl::Status Check(const AnalyzeOptions& options) {
 }
 
 absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const terminal::Output& err,
-                                           const AnalyzeOptions& options,
+                                           const AnalyzeOptions& options, const Samples& samples,
                                            const std::vector<v1::TargetRef>& targets) {
   v1::AnalysisSpec spec;
   const auto upload = [&](const std::string& path, v1::ArtifactRef* artifact) {
     return Upload(client, err, options.quiet, path, artifact);
   };
-  if (absl::Status s = upload(options.qat, spec.mutable_qat_model()); !s.ok()) return s;
+  if (!options.qat.empty()) {
+    if (absl::Status s = upload(options.qat, spec.mutable_qat_model()); !s.ok()) return s;
+  }
   if (!options.converted.empty()) {
     absl::Status s = upload(options.converted, spec.mutable_converted_model());
     if (!s.ok()) return s;
   }
-  if (absl::Status s = upload(options.samples, spec.mutable_samples()); !s.ok()) return s;
+  const bool one = samples.files.size() == 1 && samples.files.front().input_name.empty();
+  for (const SamplesArgument& file : samples.files) {
+    v1::SampleInput* input = one ? nullptr : spec.add_sample_inputs();
+    if (input != nullptr) input->set_input_name(file.input_name);
+    v1::ArtifactRef* artifact = one ? spec.mutable_samples() : input->mutable_file();
+    if (!file.folder) {
+      if (absl::Status s = upload(file.path, artifact); !s.ok()) return s;
+      continue;
+    }
+    const auto packed = PackSamples(file.path);
+    if (!packed.ok()) return packed.status();
+    if (absl::Status s = upload(packed->path(), artifact); !s.ok()) return s;
+  }
+  for (const v1::Normalization& normalization : samples.normalizations) *spec.add_normalizations() = normalization;
   if (!options.labels.empty()) {
     if (absl::Status s = upload(options.labels, spec.mutable_labels()); !s.ok()) return s;
   }
@@ -122,13 +166,14 @@ absl::Status Abandon(client::Client& client, const std::string& id) {
 }
 
 absl::Status AnalyzeIn(client::Client& client, Environment& environment,
-                       const AnalyzeOptions& options, const std::vector<v1::TargetRef>& targets) {
+                       const AnalyzeOptions& options, const Samples& samples,
+                       const std::vector<v1::TargetRef>& targets) {
   // Unknown and malformed targets are told before anything large is sent.
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto known = AskForTarget(client, options.targets[i], targets[i]);
     if (!known.ok()) return known.status();
   }
-  const auto spec = UploadAll(client, environment.err, options, targets);
+  const auto spec = UploadAll(client, environment.err, options, samples, targets);
   if (!spec.ok()) return spec.status();
   const auto created = client.Create(*spec);
   if (!created.ok()) return created.status();
@@ -145,16 +190,24 @@ absl::Status AnalyzeIn(client::Client& client, Environment& environment,
   if (absl::Status s = PrintResults(environment.out, client, *ended, options.quiet); !s.ok()) {
     return s;
   }
-  return WriteReportFiles(options.files, client, id, environment.err, options.quiet);
+  if (absl::Status written = WriteReportFiles(options.files, client, id, environment.err, options.quiet); !written.ok()) {
+    return written;
+  }
+  if (!options.gate.wanted()) return absl::OkStatus();
+  v1::ReportSource report;
+  report.set_analysis_id(id);
+  return RunGate(client, environment, options.gate, std::move(report), options.files.json, options.quiet);
 }
 
 absl::Status Analyze(Environment& environment, const AnalyzeOptions& options) {
-  if (absl::Status checked = Check(options); !checked.ok()) return checked;
+  const auto samples = ReadSamples(options);
+  if (!samples.ok()) return samples.status();
+  if (absl::Status checked = Check(options, *samples); !checked.ok()) return checked;
   const auto targets = ReadTargets(options.targets);
   if (!targets.ok()) return targets.status();
   auto session = Session::Open(environment, options.server, options.parallel);
   if (!session.ok()) return session.status();
-  return session->Explain(AnalyzeIn(session->client(), environment, options, *targets));
+  return session->Explain(AnalyzeIn(session->client(), environment, options, *samples, *targets));
 }
 
 }  // namespace
@@ -163,17 +216,30 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
   auto options = std::make_shared<AnalyzeOptions>();
   CLI::App* command = app.add_subcommand(
       "analyze", "Measure the gap between a QAT model and what runs on a target");
-  command->add_option("--qat", options->qat, "The QAT model")->type_name("FILE")->required();
+  command
+      ->add_option("--qat", options->qat,
+                   "The QAT model, or a float one beside --converted; without it qatgap rebuilds it from --converted")
+      ->type_name("FILE");
   command
       ->add_option("--converted", options->converted,
                    "The converted model; without it qatgap lowers the QAT model itself")
       ->type_name("FILE");
-  command->add_option("--samples", options->samples, "Calibration samples, .npy or .npz")
-      ->type_name("FILE")
-      ->required();
+  command
+      ->add_option("--samples", options->samples,
+                   "Calibration samples: .npy, .npz, .safetensors or a folder of .npy; may be repeated, an input each")
+      ->type_name("[INPUT=]PATH")
+      ->required()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--normalize", options->normalize,
+                   "What is done to uint8 or float samples: mean=...,std=...,scale=1/255[,axis=1]; may be repeated")
+      ->type_name("[INPUT:]KEY=N,...")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command
       ->add_option("--labels", options->labels,
-                   "Labels, .npy or .npz of integers: adds the accuracy of every path")
+                   "Labels, one array of integers: adds the accuracy of every path")
       ->type_name("FILE");
   command
       ->add_option("--target", options->targets,
@@ -184,6 +250,7 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddServerOption(*command, &options->server);
   AddReportOptions(*command, &options->files);
+  AddGateOptions(*command, &options->gate, "--gate-");
   command->add_option("--title", options->title, "A name for the analysis, at most 200 bytes")
       ->type_name("TEXT");
   command
@@ -210,6 +277,11 @@ Examples:
   qatgap analyze --qat model_qat.pt --samples calib.npy --labels labels.npy \
       --target pytorch-fbgemm --target pytorch-qnnpack --html report.html --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target my_accelerator.yaml
+  qatgap analyze --converted model_int8.tflite --samples images/ --target tflite-reference \
+      --normalize mean=0.485,0.456,0.406,std=0.229,0.224,0.225,scale=1/255,axis=3
+  qatgap analyze --qat encoder_qat.pt2 --samples ids=ids.npy --samples mask=mask.npy --target generic-int32
+  qatgap analyze --qat model_qat.pt --samples calib.npz --target pytorch-qnnpack --rules gate.yaml \
+      --baseline baseline.json --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
       --server 127.0.0.1:50551 --detach)");
   command->callback([chosen, options] {

@@ -21,6 +21,9 @@ void AddDelete(CLI::App& app, Command* chosen);
 void AddTarget(CLI::App& app, Command* chosen);
 void AddInspect(CLI::App& app, Command* chosen);
 void AddHandoff(CLI::App& app, Command* chosen);
+void AddGate(CLI::App& app, Command* chosen);
+void AddCompare(CLI::App& app, Command* chosen);
+void AddBaseline(CLI::App& app, Command* chosen);
 // Below `qatgap target`:
 void AddVerify(CLI::App& group, Command* chosen);
 void AddIdentify(CLI::App& group, Command* chosen);

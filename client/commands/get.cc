@@ -34,6 +34,10 @@ void PrintFacts(const terminal::Output& out, const v1::Analysis& analysis) {
   print("qat", spec.qat_model().name());
   print("converted", spec.converted_model().name());
   print("data", spec.samples().name());
+  for (const v1::SampleInput& input : spec.sample_inputs()) {
+    print("data", input.input_name().empty() ? input.file().name()
+                                             : absl::StrCat(input.input_name(), "=", input.file().name()));
+  }
   print("labels", spec.labels().name());
   print("targets", TargetsText(spec, ", "));
   if (analysis.state() == v1::ANALYSIS_STATE_FAILED) print("error", analysis.error().message());

@@ -4,8 +4,8 @@
 
 #include "client/commands/answer.h"
 #include "client/commands/commands.h"
+#include "client/commands/model_options.h"
 #include "client/commands/upload.h"
-#include "client/lib/local_file.h"
 #include "client/output_file.h"
 #include "client/target_argument.h"
 
@@ -32,7 +32,9 @@ absl::Status InspectIn(client::Client& client, Environment& environment, const I
   const auto upload = [&](const std::string& path, v1::ArtifactRef* artifact) {
     return Upload(client, environment.err, options.quiet, path, artifact);
   };
-  if (absl::Status s = upload(options.qat, request.mutable_qat_model()); !s.ok()) return s;
+  if (!options.qat.empty()) {
+    if (absl::Status s = upload(options.qat, request.mutable_qat_model()); !s.ok()) return s;
+  }
   if (!options.converted.empty()) {
     if (absl::Status s = upload(options.converted, request.mutable_converted_model()); !s.ok()) return s;
   }
@@ -42,10 +44,7 @@ absl::Status InspectIn(client::Client& client, Environment& environment, const I
 }
 
 absl::Status Inspect(Environment& environment, const InspectOptions& options) {
-  if (absl::Status s = client::CheckReadable("QAT model", options.qat); !s.ok()) return s;
-  if (!options.converted.empty()) {
-    if (absl::Status s = client::CheckReadable("converted model", options.converted); !s.ok()) return s;
-  }
+  if (absl::Status s = CheckModels(options.qat, options.converted); !s.ok()) return s;
   if (!options.json.empty()) {
     if (absl::Status writable = CheckWritable("--json", options.json); !writable.ok()) return writable;
   }
@@ -61,7 +60,10 @@ absl::Status Inspect(Environment& environment, const InspectOptions& options) {
 void AddInspect(CLI::App& app, Command* chosen) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* command = app.add_subcommand("inspect", "Look at a model's biases and multipliers without data");
-  command->add_option("--qat", options->qat, "The QAT model")->type_name("FILE")->required();
+  command
+      ->add_option("--qat", options->qat,
+                   "The QAT model, or a float one beside --converted; without it qatgap rebuilds it from --converted")
+      ->type_name("FILE");
   command
       ->add_option("--converted", options->converted,
                    "The converted model; without it qatgap lowers the QAT model itself")
@@ -83,6 +85,7 @@ a result: the exit code is 0 with and without them.
 
 Examples:
   qatgap inspect --qat model_qat.pt
+  qatgap inspect --converted model_int8.tflite --target tflite-reference
   qatgap inspect --qat model_qat.pt --converted model_int8.pt --target cmsis-nn \
       --target my_accelerator.yaml --json inspection.json)");
   command->callback([chosen, options] {

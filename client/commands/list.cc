@@ -13,6 +13,11 @@
 namespace qatgap::cli {
 namespace {
 
+// Of the model that was given first.
+std::string ModelName(const v1::AnalysisSpec& spec) {
+  return spec.has_qat_model() ? spec.qat_model().name() : spec.converted_model().name();
+}
+
 struct ListOptions {
   std::string server;
   std::size_t limit = 0;
@@ -46,7 +51,7 @@ absl::Status List(Environment& environment, const ListOptions& options) {
     created.set_nanos(0);
     table.AddRow({analysis.id(), std::string(client::StateName(analysis.state())),
                   google::protobuf::util::TimeUtil::ToString(created),
-                  ProgressText(analysis.progress()), analysis.spec().qat_model().name(),
+                  ProgressText(analysis.progress()), ModelName(analysis.spec()),
                   TargetsText(analysis.spec(), ","), analysis.spec().title()});
   }
   for (const std::string& line :

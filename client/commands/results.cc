@@ -64,6 +64,7 @@ terminal::Table LayerTable(const std::vector<v1::LayerSummary>& layers) {
                          {"causes", Align::kLeft, 14}});
   for (const v1::LayerSummary& layer : layers) {
     std::string name = layer.info().name();
+    if (!layer.info().source_line().empty()) absl::StrAppend(&name, " ", layer.info().source_line());
     if (layer.info().inputs_size() > 1)
       absl::StrAppend(&name, " (input ", layer.input_index() + 1, " of ", layer.info().inputs_size(), ")");
     const v1::DifferenceStatistics total =

@@ -73,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ConnectOptions options) 
   impl->analyses = v1::AnalysisService::NewStub(impl->channel);
   impl->targets = v1::TargetService::NewStub(impl->channel);
   impl->models = v1::ModelService::NewStub(impl->channel);
+  impl->gates = v1::GateService::NewStub(impl->channel);
   impl->options = std::move(options);
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "client/lib/cancellation.h"
 #include "qatgap/v1/analysis.pb.h"
+#include "qatgap/v1/gate.pb.h"
 #include "qatgap/v1/model.pb.h"
 #include "qatgap/v1/target.pb.h"
 
@@ -80,6 +82,15 @@ class Client {
 
   // Hands the report's bytes to `sink` in order; stops at its first error and returns it.
   absl::Status DownloadReport(const std::string& id, v1::ReportFormat format,
+                              const std::function<absl::Status(std::string_view)>& sink);
+
+  // The verdict; the surfaces that the request names are put into `surfaces`.
+  absl::StatusOr<v1::GateSummary> EvaluateGate(const v1::EvaluateGateRequest& request,
+                                               std::map<v1::GateSurface, std::string>* surfaces);
+  // These hand the answer's bytes to `sink` in order; they stop at its first error and return it.
+  absl::Status CompareReports(const v1::CompareReportsRequest& request,
+                              const std::function<absl::Status(std::string_view)>& sink);
+  absl::Status CreateBaseline(const v1::CreateBaselineRequest& request,
                               const std::function<absl::Status(std::string_view)>& sink);
 
  private:

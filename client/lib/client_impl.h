@@ -13,6 +13,7 @@
 #include "client/lib/local_file.h"
 #include "qatgap/v1/analysis.grpc.pb.h"
 #include "qatgap/v1/artifact.grpc.pb.h"
+#include "qatgap/v1/gate.grpc.pb.h"
 #include "qatgap/v1/model.grpc.pb.h"
 #include "qatgap/v1/target.grpc.pb.h"
 
@@ -25,6 +26,7 @@ struct Client::Impl {
   std::unique_ptr<v1::AnalysisService::Stub> analyses;
   std::unique_ptr<v1::TargetService::Stub> targets;
   std::unique_ptr<v1::ModelService::Stub> models;
+  std::unique_ptr<v1::GateService::Stub> gates;
 
   [[nodiscard]] Cancellation::Registration StopUponRequest(grpc::ClientContext& context) const {
     if (options.cancellation == nullptr) return {};

@@ -25,7 +25,7 @@ std::string NewId() {
 }
 
 // `field` is "qat_model": the message names what the client sent.
-absl::Status CheckArtifact(const BlobStore& blobs, const ArtifactRef& ref, const char* field) {
+absl::Status CheckArtifact(const BlobStore& blobs, const ArtifactRef& ref, const std::string& field) {
   if (!ref.given()) return absl::OkStatus();
   const absl::Status status = blobs.Find(ref.sha256).status();
   return absl::Status(status.code(),
@@ -84,6 +84,10 @@ absl::StatusOr<Analysis> JobManager::Create(AnalysisSpec spec, const std::string
   QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.qat_model, "qat_model"));
   QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.converted_model, "converted_model"));
   QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.samples, "samples"));
+  for (std::size_t i = 0; i < spec.sample_inputs.size(); ++i) {
+    QATGAP_RETURN_IF_ERROR(
+        CheckArtifact(parts_.blobs, spec.sample_inputs[i].file, absl::StrCat("sample_inputs[", i, "].file")));
+  }
   QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.labels, "labels"));
   const auto queued = counts_[static_cast<std::size_t>(AnalysisState::kQueued)];
   if (queued >= static_cast<std::int64_t>(options_.max_queued)) {
@@ -236,6 +240,12 @@ absl::StatusOr<UnitOfWork> JobManager::MakeUnit(const Task& task) const {
   QATGAP_RETURN_IF_ERROR(blobs.Open(spec.qat_model, unit.qat_model));
   QATGAP_RETURN_IF_ERROR(blobs.Open(spec.converted_model, unit.converted_model));
   QATGAP_RETURN_IF_ERROR(blobs.Open(spec.samples, unit.samples));
+  for (const SampleInput& input : spec.sample_inputs) {
+    SampleBlob& blob = unit.sample_inputs.emplace_back();
+    blob.input_name = input.input_name;
+    QATGAP_RETURN_IF_ERROR(blobs.Open(input.file, blob.file));
+  }
+  unit.normalizations = spec.normalizations;
   QATGAP_RETURN_IF_ERROR(blobs.Open(spec.labels, unit.labels));
   return unit;
 }

@@ -33,6 +33,12 @@ report::Report MakeReport(const Analysis& analysis, report::AnalysisResult resul
   report.qat_model = Describe(analysis.spec.qat_model, blobs);
   report.converted_model = Describe(analysis.spec.converted_model, blobs);
   report.samples = Describe(analysis.spec.samples, blobs);
+  for (const SampleInput& input : analysis.spec.sample_inputs) {
+    report.sample_inputs.push_back({.input_name = input.input_name, .file = Describe(input.file, blobs)});
+  }
+  for (const samples::Normalization& normalization : analysis.spec.normalizations) {
+    report.normalizations.push_back(samples::Describe(normalization));
+  }
   report.labels = Describe(analysis.spec.labels, blobs);
   report.result = std::move(result);
   return report;

@@ -25,12 +25,16 @@ enum class Rpc {
   kIdentifyTarget,
   kInspectModel,
   kCreateHandoff,
+  kEvaluateGate,
+  kCompareReports,
+  kCreateBaseline,
 };
 
-inline constexpr std::array<std::string_view, 17> kRpcNames = {
+inline constexpr std::array<std::string_view, 20> kRpcNames = {
     "UploadArtifact", "GetArtifact",    "CreateAnalysis",   "GetAnalysis", "ListAnalyses", "WatchAnalysis",
     "CancelAnalysis", "DeleteAnalysis", "ListLayerResults", "GetReport",   "ListTargets",  "GetTarget",
-    "DescribeTarget", "VerifyTarget",   "IdentifyTarget",   "InspectModel", "CreateHandoff"};
+    "DescribeTarget", "VerifyTarget",   "IdentifyTarget",   "InspectModel", "CreateHandoff",
+    "EvaluateGate",   "CompareReports", "CreateBaseline"};
 
 constexpr std::string_view ToString(Rpc rpc) { return kRpcNames[static_cast<std::size_t>(rpc)]; }
 

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "analyzers/execution/host.h"
 #include "analyzers/status/status_macros.h"
@@ -17,6 +18,7 @@
 #include "server/runner/event_writer.h"
 #include "server/runner/short_units.h"
 #include "server/runner/unit_of_work.h"
+#include "server/samples_conversion.h"
 
 namespace qatgap::runner {
 namespace {
@@ -26,11 +28,21 @@ Blob FromProto(const v1::BlobDescriptor& blob, bool given) {
 }
 
 UnitOfWork FromProto(const v1::WorkUnit& message) {
+  std::vector<SampleBlob> samples;
+  if (message.samples().fd() >= 0 && message.has_samples()) {
+    samples.push_back({.input_name = "", .file = FromProto(message.samples(), true)});
+  }
+  for (const v1::SampleBlob& input : message.sample_inputs()) {
+    samples.push_back({.input_name = input.input_name(), .file = FromProto(input.file(), true)});
+  }
+  std::vector<samples::Normalization> normalizations;
+  for (const auto& part : message.normalizations()) normalizations.push_back(server::FromProto(part));
   return {.qat_model = FromProto(message.qat_model(), message.has_qat_model()),
           .converted_model = FromProto(message.converted_model(), message.has_converted_model()),
-          .samples = FromProto(message.samples(), message.has_samples()),
           .labels = FromProto(message.labels(), message.has_labels()),
           .vectors = FromProto(message.vectors(), message.has_vectors()),
+          .samples = std::move(samples),
+          .normalizations = std::move(normalizations),
           .targets = {message.targets().begin(), message.targets().end()},
           .target_descriptions = {message.target_descriptions().begin(), message.target_descriptions().end()},
           .batch_size = message.analysis().batch_size(),

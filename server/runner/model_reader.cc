@@ -4,16 +4,40 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/host.h"
+#include "analyzers/frontends/import.h"
 #include "analyzers/status/status_macros.h"
 #include "server/version.h"
 
 namespace qatgap::runner {
 
-namespace torchscript = frontends::torchscript;
+namespace {
+
+attribution::GivenKind KindOf(frontends::ModelKind kind) {
+  switch (kind) {
+    case frontends::ModelKind::kQat:
+      return attribution::GivenKind::kQat;
+    case frontends::ModelKind::kConverted:
+      return attribution::GivenKind::kConverted;
+    case frontends::ModelKind::kFloat:
+      break;
+  }
+  return attribution::GivenKind::kFloat;
+}
+
+absl::StatusOr<attribution::GivenModel> Read(const Blob& blob) {
+  QATGAP_ASSIGN_OR_RETURN(frontends::Model model, ReadModel(blob));
+  return attribution::GivenModel{.graph = std::move(model.graph),
+                                 .kind = KindOf(model.kind),
+                                 .format = std::move(model.format),
+                                 .name = blob.name};
+}
+
+}  // namespace
 
 absl::StatusOr<std::string> ReadAll(const Blob& blob) {
   std::string bytes;
@@ -28,33 +52,25 @@ absl::StatusOr<std::string> ReadAll(const Blob& blob) {
   }
 }
 
-absl::StatusOr<frontends::Model> ReadModel(const Blob& blob, frontends::ModelKind wanted) {
+absl::StatusOr<frontends::Model> ReadModel(const Blob& blob) {
   QATGAP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(blob));
-  QATGAP_ASSIGN_OR_RETURN(frontends::Model model, torchscript::Import(bytes, blob.name));
-  if (model.kind == wanted) return model;
-  return absl::InvalidArgumentError(
-      wanted == frontends::ModelKind::kQat
-          ? absl::StrCat("'", blob.name, "' was given as the QAT model but is a converted one; give the model as it was "
-                         "trained, before convert()")
-          : absl::StrCat("'", blob.name, "' was given as the converted model but still has fake-quants; give the output "
-                         "of convert()"));
+  return frontends::ImportModel(bytes, blob.name);
 }
 
 absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit) {
-  attribution::AnalysisModels models;
-  QATGAP_ASSIGN_OR_RETURN(frontends::Model qat, ReadModel(unit.qat_model, frontends::ModelKind::kQat));
-  models.qat = std::move(qat.graph);
-  models.qat_format = std::move(qat.format);
+  std::optional<attribution::GivenModel> reference, converted;
+  std::string converted_format;
+  if (unit.qat_model.fd >= 0) {
+    QATGAP_ASSIGN_OR_RETURN(reference, Read(unit.qat_model));
+  }
   if (unit.converted_model.fd >= 0) {
-    QATGAP_ASSIGN_OR_RETURN(frontends::Model converted,
-                            ReadModel(unit.converted_model, frontends::ModelKind::kConverted));
-    models.converted = std::move(converted.graph);
+    QATGAP_ASSIGN_OR_RETURN(converted, Read(unit.converted_model));
+    converted_format = converted->format;
   }
+  QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models,
+                          attribution::CombineModels(std::move(reference), std::move(converted)));
+  models.converted_format = std::move(converted_format);
   models.has_labels = unit.labels.fd >= 0;
-  if (models.qat.inputs.size() != 1) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the QAT model has ", models.qat.inputs.size(), " inputs; models of one input are analysed so far"));
-  }
   return models;
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "analyzers/attribution/analysis_session.h"
-#include "analyzers/frontends/torchscript/torchscript_frontend.h"
+#include "analyzers/attribution/models.h"
+#include "analyzers/frontends/model.h"
 #include "analyzers/report/analysis_result.h"
 #include "server/runner/unit_of_work.h"
 
@@ -15,10 +15,10 @@ namespace qatgap::runner {
 // INTERNAL when the descriptor cannot be read.
 absl::StatusOr<std::string> ReadAll(const Blob& blob);
 
-// INVALID_ARGUMENT for a model of the other kind; the frontend's errors.
-absl::StatusOr<frontends::Model> ReadModel(const Blob& blob, frontends::ModelKind wanted);
+// The errors of frontends::ImportModel.
+absl::StatusOr<frontends::Model> ReadModel(const Blob& blob);
 
-// The models of an analysis or inspection. FAILED_PRECONDITION for a QAT model of several inputs.
+// The models of an analysis or inspection. Errors: as above, and those of attribution::CombineModels.
 absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit);
 
 report::Environment DescribeEnvironment(std::int64_t batch_size);

@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/analysis_session.h"
 #include "analyzers/handoff/handoff.h"
 #include "analyzers/status/status_macros.h"
+#include "analyzers/status/string_view.h"
 #include "analyzers/vectors/case.h"
 #include "analyzers/vectors/identify.h"
 #include "analyzers/vectors/verify.h"
@@ -16,8 +18,6 @@
 
 namespace qatgap::runner {
 namespace {
-
-namespace torchscript = frontends::torchscript;
 
 absl::StatusOr<std::vector<vectors::Case>> ReadCases(const Blob& blob) {
   QATGAP_ASSIGN_OR_RETURN(const std::string bytes, ReadAll(blob));
@@ -61,9 +61,19 @@ absl::StatusOr<report::AnalysisResult> RunInspect(const UnitOfWork& unit) {
 absl::StatusOr<std::string> RunHandoff(const UnitOfWork& unit) {
   QATGAP_ASSIGN_OR_RETURN(const numerics::TargetDescription target, OneTarget(unit));
   const bool converted = unit.converted_model.fd >= 0;
-  QATGAP_ASSIGN_OR_RETURN(const frontends::Model model,
-                          converted ? ReadModel(unit.converted_model, frontends::ModelKind::kConverted)
-                                    : ReadModel(unit.qat_model, frontends::ModelKind::kQat));
+  const Blob& blob = converted ? unit.converted_model : unit.qat_model;
+  QATGAP_ASSIGN_OR_RETURN(const frontends::Model model, ReadModel(blob));
+  if (converted && model.kind != frontends::ModelKind::kConverted) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", blob.name, "' was given as the converted model but ",
+        model.kind == frontends::ModelKind::kQat ? "still has fake-quants" : "has no integer weights",
+        "; give the output of convert()"));
+  }
+  if (!converted && model.kind != frontends::ModelKind::kQat) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", blob.name, "' was given as the QAT model but is a ", Text(ToString(model.kind)),
+        " one; give the model as it was trained, before convert(), or a converted model as such"));
+  }
   QATGAP_ASSIGN_OR_RETURN(const handoff::Files files, handoff::MakeHandoff(model.graph, target));
   return WriteZip(files);
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/attribution/analysis_session.h"
 #include "analyzers/samples/array_reader.h"
+#include "analyzers/samples/sample_set.h"
 #include "analyzers/status/status_macros.h"
 #include "server/own_targets.h"
 #include "server/runner/model_reader.h"
@@ -38,18 +39,20 @@ absl::StatusOr<std::vector<std::int64_t>> ReadLabels(samples::ArrayReader& reade
 }
 
 struct Inputs {
-  std::optional<samples::ArrayReader> samples, labels;
+  std::optional<samples::SampleSet> samples;
+  std::optional<samples::ArrayReader> labels;
   std::int64_t total = 0;
 };
 
-absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit) {
-  Inputs inputs;
-  QATGAP_ASSIGN_OR_RETURN(inputs.samples, samples::ArrayReader::Open(unit.samples.fd, unit.samples.name));
-  if (inputs.samples->dtype() != graph::DType::kFloat32) {
-    return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), " has dtype ",
-                                                   std::string(ToString(inputs.samples->dtype())),
-                                                   "; the model's input is float32: .astype(numpy.float32)"));
+absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit, const graph::Graph& model) {
+  std::vector<samples::SampleFile> files;
+  for (const SampleBlob& blob : unit.samples) {
+    files.push_back({.fd = blob.file.fd, .name = blob.file.name, .input_name = blob.input_name});
   }
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < model.inputs.size(); ++i) names.push_back(model.input_name(i));
+  Inputs inputs;
+  QATGAP_ASSIGN_OR_RETURN(inputs.samples, samples::SampleSet::Open(files, names, unit.normalizations));
   inputs.total = inputs.samples->count();
   if (unit.labels.fd >= 0) {
     QATGAP_ASSIGN_OR_RETURN(inputs.labels, samples::ArrayReader::Open(unit.labels.fd, unit.labels.name));
@@ -59,9 +62,6 @@ absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit) {
     }
   }
   if (unit.max_samples != 0) inputs.total = std::min(inputs.total, static_cast<std::int64_t>(unit.max_samples));
-  if (inputs.total == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), " holds no samples; nothing can be measured"));
-  }
   return inputs;
 }
 
@@ -70,8 +70,8 @@ absl::StatusOr<Inputs> OpenInputs(const UnitOfWork& unit) {
 absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const UnitProgress& progress) {
   QATGAP_ASSIGN_OR_RETURN(std::vector<numerics::TargetDescription> targets,
                           server::CollectTargets(unit.targets, unit.target_descriptions, ""));
-  QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit));
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models, ReadModels(unit));
+  QATGAP_ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(unit, models.qat));
   const std::int64_t limit = models.batch_limit();
   const std::int64_t batch_size = limit == 0 ? unit.batch_size : std::min(limit, unit.batch_size);
   QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
@@ -86,12 +86,12 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
   std::uint64_t done = 0;
   for (std::int64_t batch = first_batch; batch < last_batch; ++batch) {
     const std::int64_t first = batch * batch_size, count = end_of_batches(batch + 1) - first;
-    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor rows, inputs.samples->Read(first, count));
+    QATGAP_ASSIGN_OR_RETURN(const std::vector<graph::Tensor> rows, inputs.samples->Read(first, count));
     std::vector<std::int64_t> labels;
     if (inputs.labels) {
       QATGAP_ASSIGN_OR_RETURN(labels, ReadLabels(*inputs.labels, first, count));
     }
-    if (const absl::Status ran = session->RunBatch({&rows, 1}, labels); absl::IsInvalidArgument(ran)) {
+    if (const absl::Status ran = session->RunBatch(rows, labels); absl::IsInvalidArgument(ran)) {
       return absl::InvalidArgumentError(absl::StrCat(inputs.samples->label(), ": ", std::string(ran.message())));
     } else if (!ran.ok()) {
       return ran;

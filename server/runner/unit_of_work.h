@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "analyzers/report/analysis_result.h"
+#include "analyzers/samples/normalization.h"
 
 namespace qatgap::runner {
 
@@ -16,8 +17,15 @@ struct Blob {
   std::string name;  // for messages; its ending tells the format
 };
 
+struct SampleBlob {
+  std::string input_name;  // of the model; empty: the names of the file's arrays tell
+  Blob file;
+};
+
 struct UnitOfWork {
-  Blob qat_model, converted_model, samples, labels, vectors;
+  Blob qat_model, converted_model, labels, vectors;
+  std::vector<SampleBlob> samples;
+  std::vector<samples::Normalization> normalizations;
   std::vector<std::string> targets;              // shipped ones
   std::vector<std::string> target_descriptions;  // the client's own, which come after them
   // Of an analysis:

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct ChildProcess {
 };
 
 // The descriptors the child gets from number 3 on; -1 leaves its number closed.
-using InheritedFds = std::array<int, 5>;
+inline constexpr std::size_t kMaxInheritedFds = 37;
+using InheritedFds = std::array<int, kMaxInheritedFds>;
 
 // Starts `path` with `input` as the bytes of its standard input. The child leads a new process group, dies with the
 // calling thread, has default signal handling and no descriptor but 0, 1, 2 and the inherited ones. INTERNAL when it

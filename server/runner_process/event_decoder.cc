@@ -10,6 +10,7 @@
 #include "analyzers/status/status_macros.h"
 #include "qatgap/runner/v1/unit.pb.h"
 #include "server/result_conversion.h"
+#include "server/samples_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -75,6 +76,13 @@ std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits) {
   Fill(unit.samples, kFirstBlobFd + 2, *message.mutable_samples());
   Fill(unit.labels, kFirstBlobFd + 3, *message.mutable_labels());
   Fill(unit.vectors, kFirstBlobFd + 4, *message.mutable_vectors());
+  int next = kFirstBlobFd + static_cast<int>(kFirstSampleBlob);
+  for (const SampleBlob& input : unit.sample_inputs) {
+    runner::v1::SampleBlob& part = *message.add_sample_inputs();
+    part.set_input_name(input.input_name);
+    Fill(input.file, next++, *part.mutable_file());
+  }
+  for (const samples::Normalization& part : unit.normalizations) *message.add_normalizations() = ToProto(part);
   for (const std::string& target : unit.targets) message.add_targets(target);
   for (const std::string& description : unit.target_descriptions) message.add_target_descriptions(description);
   FillTask(unit, message);

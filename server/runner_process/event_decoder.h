@@ -18,9 +18,11 @@ struct RunnerLimits {
   std::uint64_t cpu_seconds = 0;
 };
 
-// The bytes of the WorkUnit. The blob files have the numbers 3 to 7 in the child; -1 stands for one not given.
+// The bytes of the WorkUnit. The blob files have the numbers 3 to 7 in the child, those of sample_inputs the numbers
+// from 8 on; -1 stands for one not given.
 std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits);
 inline constexpr int kFirstBlobFd = 3;
+inline constexpr std::size_t kFirstSampleBlob = 5;
 
 struct StartedEvent {
   std::uint64_t samples_of_unit = 0;

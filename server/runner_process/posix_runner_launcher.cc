@@ -20,6 +20,7 @@
 #include "analyzers/status/string_view.h"
 #include "server/runner_process/child_process.h"
 #include "server/runner_process/event_decoder.h"
+#include "server/samples_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -60,6 +61,19 @@ constexpr std::string_view LessWork(UnitKind kind) {
       break;
   }
   return "use fewer samples or more units";
+}
+
+// In the order that EncodeWorkUnit tells.
+InheritedFds Inherited(const UnitOfWork& unit) {
+  static_assert(kFirstSampleBlob + kMaxSampleInputs <= kMaxInheritedFds);
+  InheritedFds fds;
+  fds.fill(-1);
+  std::size_t next = 0;
+  for (const BlobFile* blob : {&unit.qat_model, &unit.converted_model, &unit.samples, &unit.labels, &unit.vectors}) {
+    fds[next++] = blob->fd.get();
+  }
+  for (const SampleBlob& input : unit.sample_inputs) fds[next++] = input.file.fd.get();
+  return fds;
 }
 
 class PosixRunnerProcess final : public RunnerProcess {
@@ -295,8 +309,7 @@ class PosixRunnerLauncher final : public RunnerLauncher {
     QATGAP_ASSIGN_OR_RETURN(
         ChildProcess child,
         StartChild(options_.path, EncodeWorkUnit(unit, limits),
-                   {unit.qat_model.fd.get(), unit.converted_model.fd.get(), unit.samples.fd.get(),
-                    unit.labels.fd.get(), unit.vectors.fd.get()},
+                   Inherited(unit),
                    RunnerEnvironment()));
     return std::make_unique<PosixRunnerProcess>(std::move(child), unit, options_);
   }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "analyzers/report/analysis_result.h"
+#include "analyzers/samples/normalization.h"
 #include "server/artifacts/unique_fd.h"
 
 namespace qatgap::server {
@@ -31,9 +32,16 @@ enum class UnitKind {
 };
 constexpr bool GivesResult(UnitKind kind) { return kind == UnitKind::kAnalysis || kind == UnitKind::kInspect; }
 
+struct SampleBlob {
+  std::string input_name;
+  BlobFile file;
+};
+
 struct UnitOfWork {
   UnitKind kind = UnitKind::kAnalysis;
   BlobFile qat_model, converted_model, samples, labels, vectors;
+  std::vector<SampleBlob> sample_inputs;                // at most kMaxSampleInputs of samples_conversion.h
+  std::vector<samples::Normalization> normalizations;
   std::vector<std::string> targets;              // shipped ones
   std::vector<std::string> target_descriptions;  // the client's own, which come after them
   // Of an analysis:

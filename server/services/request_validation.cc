@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/samples/normalization.h"
 #include "analyzers/status/status_macros.h"
 #include "server/analysis_conversion.h"
 #include "server/artifacts/sha256.h"
 #include "server/own_targets.h"
+#include "server/samples_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -21,6 +23,7 @@ constexpr std::size_t kMaxTitleBytes = 200;
 constexpr std::int64_t kDefaultBatch = 32;
 constexpr std::int64_t kMaxBatch = 4096;
 constexpr int kMaxUnits = 64;
+constexpr int kMaxNormalizations = 32;
 constexpr int kMaxDescriptions = 16;
 constexpr int kMaxInspectedTargets = 32;
 // Where no target is named: the most common rule, so that the biases are looked at.
@@ -70,14 +73,53 @@ absl::Status AddTarget(const v1::TargetRef& ref, const std::string& field, Short
   return absl::OkStatus();
 }
 
+// One of the two models, or both.
+template <typename Message>
+absl::Status CheckModels(const Message& message, const std::string& prefix) {
+  if (!message.has_qat_model() && !message.has_converted_model()) {
+    return Violation(absl::StrCat(prefix, "qat_model"), "is required where no converted_model is given");
+  }
+  const std::string qat = absl::StrCat(prefix, "qat_model"), converted = absl::StrCat(prefix, "converted_model");
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model(), message.qat_model(), false, qat));
+  return CheckRef(message.has_converted_model(), message.converted_model(), false, converted);
+}
+
+absl::Status CheckSamples(const v1::AnalysisSpec& message) {
+  if (message.sample_inputs().empty()) {
+    QATGAP_RETURN_IF_ERROR(CheckRef(message.has_samples(), message.samples(), true, "spec.samples"));
+  } else if (message.has_samples()) {
+    return Violation("spec.samples", "must not be given beside sample_inputs; give all files there");
+  }
+  if (message.sample_inputs_size() > static_cast<int>(kMaxSampleInputs)) {
+    return Violation("spec.sample_inputs", absl::StrCat("must be at most ", kMaxSampleInputs, ", are ",
+                                                        message.sample_inputs_size()));
+  }
+  for (int i = 0; i < message.sample_inputs_size(); ++i) {
+    const v1::SampleInput& input = message.sample_inputs(i);
+    const std::string field = absl::StrCat("spec.sample_inputs[", i, "]");
+    QATGAP_RETURN_IF_ERROR(CheckLength(input.input_name(), kMaxNameBytes, absl::StrCat(field, ".input_name")));
+    QATGAP_RETURN_IF_ERROR(CheckRef(input.has_file(), input.file(), true, absl::StrCat(field, ".file")));
+  }
+  if (message.normalizations_size() > kMaxNormalizations) {
+    return Violation("spec.normalizations", absl::StrCat("must be at most ", kMaxNormalizations, ", are ",
+                                                         message.normalizations_size()));
+  }
+  for (int i = 0; i < message.normalizations_size(); ++i) {
+    const std::string field = absl::StrCat("spec.normalizations[", i, "]");
+    QATGAP_RETURN_IF_ERROR(CheckLength(message.normalizations(i).input_name(), kMaxNameBytes,
+                                       absl::StrCat(field, ".input_name")));
+    if (const absl::Status valid = samples::Validate(FromProto(message.normalizations(i))); !valid.ok()) {
+      return Violation(field, std::string(valid.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message) {
-  QATGAP_RETURN_IF_ERROR(
-      CheckRef(message.has_qat_model(), message.qat_model(), true, "spec.qat_model"));
-  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_converted_model(), message.converted_model(), false,
-                                  "spec.converted_model"));
-  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_samples(), message.samples(), true, "spec.samples"));
+  QATGAP_RETURN_IF_ERROR(CheckModels(message, "spec."));
+  QATGAP_RETURN_IF_ERROR(CheckSamples(message));
   QATGAP_RETURN_IF_ERROR(CheckRef(message.has_labels(), message.labels(), false, "spec.labels"));
   if (message.targets().empty() && message.target_descriptions().empty()) {
     return Violation("spec.targets", "at least one is required");
@@ -135,8 +177,7 @@ absl::StatusOr<ShortUnit> ValidateUnit(const v1::IdentifyTargetRequest& message)
 absl::StatusOr<ShortUnit> ValidateUnit(const v1::InspectModelRequest& message) {
   ShortUnit unit;
   unit.kind = UnitKind::kInspect;
-  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_qat_model(), message.qat_model(), true, "qat_model"));
-  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_converted_model(), message.converted_model(), false, "converted_model"));
+  QATGAP_RETURN_IF_ERROR(CheckModels(message, ""));
   if (message.targets_size() > kMaxInspectedTargets) {
     return Violation("targets", absl::StrCat("must be at most ", kMaxInspectedTargets, ", are ", message.targets_size()));
   }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "analyzers/report/report.h"
+#include "analyzers/samples/normalization.h"
 
 namespace qatgap::server {
 
@@ -23,11 +24,18 @@ struct ArtifactRef {
   friend bool operator==(const ArtifactRef&, const ArtifactRef&) = default;
 };
 
+// As SampleInput of samples.proto.
+struct SampleInput {
+  std::string input_name;
+  ArtifactRef file;
+  friend bool operator==(const SampleInput&, const SampleInput&) = default;
+};
+
 // What to analyse, validated, defaults filled in.
 struct AnalysisSpec {
-  ArtifactRef qat_model;
-  ArtifactRef converted_model;  // may be not given
-  ArtifactRef samples;
+  ArtifactRef qat_model;        // one of the two models may be not given
+  ArtifactRef converted_model;
+  ArtifactRef samples;          // this, or sample_inputs
   ArtifactRef labels;           // may be not given
   std::vector<std::string> targets;              // shipped ones
   std::vector<std::string> target_descriptions;  // the client's own, which come after them
@@ -35,6 +43,8 @@ struct AnalysisSpec {
   std::uint64_t max_samples = 0;  // 0: all
   int parallel_units = 1;
   std::string title;
+  std::vector<SampleInput> sample_inputs = {};
+  std::vector<samples::Normalization> normalizations = {};
   friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
 };
 

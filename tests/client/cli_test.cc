@@ -58,6 +58,53 @@ TEST_F(CliTest, AnalyzeSendsWhatWasAsked) {
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("target alpha"), HasSubstr("target beta")));
 }
 
+TEST_F(CliTest, SamplesOfSeveralInputsAndAConvertedModelAlone) {
+  Write("int8.pt", "converted");
+  Write("mask.npz", "mask");
+  std::filesystem::create_directory(Path("folder"));
+  Write("folder/1.npy", "one");
+  Write("folder/2.npy", "two");
+  Write("folder/notes.txt", "no sample");
+  const std::string ids = std::string("ids=").append(Path("calib.npy"));
+  const std::string image = std::string("image=").append(Path("folder"));
+  EXPECT_EQ(Run({"analyze", "--converted", Path("int8.pt"), "--samples", ids, "--samples", Path("mask.npz"), "--samples",
+                 image, "--normalize", "image:mean=0.5,0.25,std=2,scale=1/4,axis=-1", "--target", "alpha", "--server", fake_.address()}),
+            kExitDone)
+      << err_.str();
+  const v1::AnalysisSpec spec = fake_.created().front().spec();
+  EXPECT_FALSE(spec.has_qat_model());
+  EXPECT_FALSE(spec.has_samples());
+  ASSERT_EQ(spec.sample_inputs_size(), 3);
+  EXPECT_EQ(spec.sample_inputs(0).input_name(), "ids");
+  EXPECT_EQ(spec.sample_inputs(0).file().name(), "calib.npy");
+  EXPECT_EQ(spec.sample_inputs(1).input_name(), "");
+  EXPECT_EQ(spec.sample_inputs(1).file().name(), "mask.npz");
+  EXPECT_EQ(spec.sample_inputs(2).file().name(), "folder.zip");
+  const std::string packed = fake_.artifacts().at(spec.sample_inputs(2).file().sha256());
+  EXPECT_THAT(packed, AllOf(HasSubstr("1.npy"), HasSubstr("one"), HasSubstr("2.npy"), Not(HasSubstr("no sample"))));
+  ASSERT_EQ(spec.normalizations_size(), 1);
+  EXPECT_EQ(spec.normalizations(0).input_name(), "image");
+  EXPECT_THAT(spec.normalizations(0).mean(), ElementsAre(0.5, 0.25));
+  EXPECT_THAT(spec.normalizations(0).std(), ElementsAre(2));
+  EXPECT_EQ(spec.normalizations(0).scale(), 0.25);
+  EXPECT_EQ(spec.normalizations(0).channel_axis(), -1);
+}
+
+// A folder is packed with nothing of it but names and bytes: what the service has is not sent again.
+TEST_F(CliTest, EqualFoldersAreEqualArtifacts) {
+  std::vector<std::string> digests;
+  for (const char* parent : {"a", "b"}) {
+    std::filesystem::create_directories(Path(parent) + "/calib");
+    Write(std::string(parent) + "/calib/1.npy", "one");
+    EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path(parent) + "/calib", "--target", "alpha",
+                   "--server", fake_.address()}),
+              kExitDone)
+        << err_.str();
+    digests.push_back(fake_.created().back().spec().samples().sha256());
+  }
+  EXPECT_EQ(digests[0], digests[1]);
+}
+
 TEST_F(CliTest, AnalyzeWritesReports) {
   Write("report.json", "old");
   EXPECT_EQ(Run(Analyze({"--json", Path("report.json"), "--html", Path("report.html"), "--markdown",
@@ -98,7 +145,7 @@ TEST_F(CliTest, BadInputIsToldBeforeConnecting) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"--converted", Path("missing.pt")}, "no such converted model file"},
       {{"--labels", Path("empty.npy")}, "the labels file is empty"},
-      {{"--labels", Path("calib.txt")}, "not a .npy or .npz file"},
+      {{"--labels", Path("calib.txt")}, "not a .npy, .npz or .safetensors file"},
       {{"--target", "alpha"}, "--target is given twice (alpha)"},
       {{"--json", Path("no/report.json")}, "the directory of --json does not exist"},
       {{"--html", directory_}, "--html does not name a regular file"},

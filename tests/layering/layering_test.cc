@@ -59,6 +59,13 @@ constexpr Planted kForbidden[] = {
     {"ExecutorInTheFrontend", "analyzers/frontends/torchscript/evaluator.cc", "analyzers/execution/graph_executor.h"},
     {"ProtobufInAnalyzers", "analyzers/report/report.h", "google/protobuf/message.h"},
     {"OwnProtoInAnalyzers", "analyzers/report/json_writer.cc", "qatgap/v1/report.pb.h"},
+    {"OnnxMessagesInGraph", "analyzers/graph/graph.cc", "onnx/onnx_pb.h"},
+    {"OnnxMessagesInAnotherFrontend", "analyzers/frontends/torchscript/evaluator.cc", "onnx/onnx_pb.h"},
+    {"OnnxMessagesInTheServer", "server/jobs/job.cc", "onnx/onnx_pb.h"},
+    {"OnnxMessagesInAPublicHeader", "analyzers/frontends/onnx/onnx_frontend.h", "onnx/onnx_pb.h"},
+    {"OtherProtobufInTheOnnxFrontend", "analyzers/frontends/onnx/importer.cc", "google/protobuf/util/json_util.h"},
+    {"OwnProtoInTheOnnxFrontend", "analyzers/frontends/onnx/importer.cc", "qatgap/v1/report.pb.h"},
+    {"TorchInTheOnnxFrontend", "analyzers/frontends/onnx/importer.cc", "ATen/core/Tensor.h"},
     {"GrpcInAnalyzers", "analyzers/execution/host.cc", "grpcpp/grpcpp.h"},
     {"DatabaseInAnalyzers", "analyzers/report/report.h", "sqlite3.h"},
     {"MetricsInAnalyzers", "analyzers/statistics/difference_statistics.cc", "prometheus/counter.h"},
@@ -77,6 +84,10 @@ constexpr Planted kForbidden[] = {
 
 INSTANTIATE_TEST_SUITE_P(Arrows, Forbidden, ::testing::ValuesIn(kForbidden),
                          [](const auto& planted) { return std::string(planted.param.name); });
+
+TEST(LayeringTest, TheOnnxFrontendReadsItsMessages) {
+  EXPECT_EQ(Violation({"analyzers/frontends/onnx/importer.cc", "onnx/onnx_pb.h"}), std::nullopt);
+}
 
 TEST(LayeringTest, ReadsEverySpellingOfAnInclude) {
   EXPECT_THAT(IncludesOf("#include <a>\n  #  include \"b.h\"  // why\n// #include <no>\nint x;\n#define y\n#include\t<c.h>\n"),

@@ -79,6 +79,30 @@ TEST_F(AnalysisServiceTest, CreateNamesTheField) {
   expect("spec.samples.name:",
          [](auto& s) { s.mutable_samples()->set_name(std::string(256, 'n')); });
   expect("spec.samples.name:", [](auto& s) { s.mutable_samples()->set_name("../up.npy"); });
+  expect("spec.samples:", [](auto& s) { *s.add_sample_inputs()->mutable_file() = s.samples(); });
+  const auto inputs = [&](auto change) {
+    return [change](v1::AnalysisSpec& s) {
+      *s.add_sample_inputs()->mutable_file() = s.samples();
+      s.clear_samples();
+      change(s);
+    };
+  };
+  expect("spec.sample_inputs[0].file:", inputs([](auto& s) { s.mutable_sample_inputs(0)->clear_file(); }));
+  expect("spec.sample_inputs[0].file.name:",
+         inputs([](auto& s) { s.mutable_sample_inputs(0)->mutable_file()->clear_name(); }));
+  expect("spec.sample_inputs[0].input_name:",
+         inputs([](auto& s) { s.mutable_sample_inputs(0)->set_input_name(std::string(256, 'n')); }));
+  expect("spec.sample_inputs:", inputs([](auto& s) {
+           while (s.sample_inputs_size() < 33) *s.add_sample_inputs() = s.sample_inputs(0);
+         }));
+  expect("spec.normalizations[0]: std must be", [](auto& s) { s.add_normalizations()->add_std(0); });
+  expect("spec.normalizations[1]: the channel axis", [](auto& s) {
+    s.add_normalizations();
+    s.add_normalizations()->set_channel_axis(8);
+  });
+  expect("spec.normalizations:", [](auto& s) {
+    while (s.normalizations_size() < 33) s.add_normalizations();
+  });
   expect("spec.labels.sha256:", [](auto& s) { s.mutable_labels()->set_name("labels.npy"); });
   expect("spec.targets:", [](auto& s) { s.clear_targets(); });
   expect("spec.targets:", [](auto& s) { s.add_targets("pytorch-qnnpack"); });
@@ -103,6 +127,38 @@ TEST_F(AnalysisServiceTest, CreateWithWhatIsNotThere) {
   spec.mutable_samples()->set_sha256(std::string(64, 'f'));
   EXPECT_THAT(Create(spec, &analysis),
               GrpcStatusIs(grpc::NOT_FOUND, StartsWith("spec.samples.sha256:")));
+  *spec.add_sample_inputs()->mutable_file() = spec.samples();
+  spec.clear_samples();
+  EXPECT_THAT(Create(spec, &analysis),
+              GrpcStatusIs(grpc::NOT_FOUND, StartsWith("spec.sample_inputs[0].file.sha256:")));
+}
+
+// What was asked for comes back as it was, from the store too.
+TEST_F(AnalysisServiceTest, SampleInputsAndNormalisationsAreKept) {
+  Start();
+  v1::AnalysisSpec spec = MakeSpec("ok");
+  for (const char* name : {"ids", "mask"}) {
+    v1::SampleInput& input = *spec.add_sample_inputs();
+    input.set_input_name(name);
+    *input.mutable_file() = spec.samples();
+  }
+  spec.clear_samples();
+  *spec.mutable_converted_model() = spec.qat_model();
+  spec.clear_qat_model();
+  v1::Normalization& normalization = *spec.add_normalizations();
+  normalization.set_input_name("mask");
+  normalization.add_mean(0.25);
+  const v1::Analysis ended = WatchToEnd(MustCreate(spec));
+  EXPECT_EQ(ended.state(), v1::ANALYSIS_STATE_SUCCEEDED);
+  EXPECT_FALSE(ended.spec().has_qat_model());
+  EXPECT_FALSE(ended.spec().has_samples());
+  ASSERT_EQ(ended.spec().sample_inputs_size(), 2);
+  EXPECT_EQ(ended.spec().sample_inputs(1).input_name(), "mask");
+  EXPECT_EQ(ended.spec().sample_inputs(1).file().name(), "samples.npy");
+  ASSERT_EQ(ended.spec().normalizations_size(), 1);
+  EXPECT_EQ(ended.spec().normalizations(0).mean(0), 0.25);
+  EXPECT_EQ(ended.spec().normalizations(0).scale(), 1) << "the default";
+  EXPECT_EQ(ended.spec().normalizations(0).channel_axis(), 1) << "the default";
 }
 
 TEST_F(AnalysisServiceTest, CreateIsIdempotentForOneRequestId) {

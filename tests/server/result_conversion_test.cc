@@ -33,7 +33,8 @@ report::AnalysisResult FullResult() {
        .output = {.scales = {0.1}, .zero_points = {3}, .quant_min = -128, .quant_max = 127, .axis = -1},
        .inputs = {{.scales = {0.2, 0.3}, .zero_points = {1, 2}, .quant_min = 0, .quant_max = 63, .axis = 1},
                   {.scales = {0.5}, .zero_points = {0}, .quant_min = 0, .quant_max = 255, .axis = -1}},
-       .input_off_grid = true, .weights = 54, .weight_codes_changed = 9});
+       .input_off_grid = true, .weights = 54, .weight_codes_changed = 9, .source_line = "model.py:42",
+       .module_stack = "Net > conv1: Conv2d"});
   report::ChannelResult channel;
   channel.bias.real = 0.1;
   channel.bias.scale = 1e-5;
@@ -65,6 +66,8 @@ report::AnalysisResult FullResult() {
                         .target = "pytorch-fbgemm", .channels = {1, 5}, .detail = "d", .advice = "a"});
   r.unmeasured.push_back({.name = "softmax", .what = "aten::softmax", .reason = "float", .is_mac_layer = true});
   r.samples = 64;
+  r.converted_format = "ONNX, QDQ";
+  r.notes = {"rebuilt", "and more"};
   r.labelled = 60;
   r.outputs = r.layers[0].inputs;
   return r;

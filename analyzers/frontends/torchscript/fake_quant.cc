@@ -116,7 +116,13 @@ Slot FusedFakeQuant(Evaluator& evaluator, const Evaluator::Inputs& in) {
                                       evaluator.Concrete(in[7], "averaging constant").toDouble(), quant_min, quant_max,
                                       axis, per_channel, symmetric);
   QuantParams params = ParamsFrom(evaluator, scale, zero_point, quant_min, quant_max, axis);
-  auto observed = RangeOfFusedModule(evaluator, tensor(3), tensor(4), params, symmetric);
+  std::shared_ptr<const graph::ObservedRange> observed =
+      RangeOfFusedModule(evaluator, tensor(3), tensor(4), params, symmetric);
+  if (observed != nullptr && tensor(1).reshape({-1})[0].item<std::int64_t>() != 0) {
+    auto watching = std::make_shared<graph::ObservedRange>(*observed);
+    watching->averaging = static_cast<float>(evaluator.Concrete(in[7], "averaging constant").toDouble());
+    observed = std::move(watching);
+  }
   return FakeQuantize(evaluator, in[0], std::move(params), std::move(observed));
 }
 

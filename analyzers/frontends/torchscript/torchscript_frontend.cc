@@ -82,6 +82,8 @@ absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
     const at::NoGradGuard no_grad;
     const std::unique_ptr<Evaluator> evaluator = Evaluate(module);
     model.graph = std::move(evaluator->graph());
+    // prepare_qat_fx numbers the activations' fake-quants at the root; prepare_qat puts each into its module.
+    if (module.hasattr("activation_post_process_0")) model.graph.convert_style = graph::ConvertStyle::kFx;
     model.kind = evaluator->saw_quantized_operator() ? ModelKind::kConverted
                  : evaluator->saw_fake_quant()       ? ModelKind::kQat
                                                     : ModelKind::kFloat;

@@ -47,10 +47,24 @@ TEST_P(OrderTest, ShuffledAndSplitRunsGiveEqualBytes) {
 INSTANTIATE_TEST_SUITE_P(Models, OrderTest, ::testing::Values("residual_eager_x86", "branching_eager_qnnpack_scripted"),
                          [](const auto& param) { return std::string(param.param); });
 
+enum class Side { kBoth, kQatAlone, kConvertedAlone };
+
+AnalysisModels Branching(Side side) {
+  AnalysisModels models = DemoModels("branching_eager_qnnpack_scripted");
+  if (side == Side::kQatAlone) models.converted.reset();
+  if (side != Side::kConvertedAlone) return models;
+  auto combined = CombineModels(std::nullopt, GivenModel{.graph = *std::move(models.converted),
+                                                         .kind = GivenKind::kConverted, .format = "", .name = ""});
+  QATGAP_EXPECT_OK(combined);
+  return combined.ok() ? *std::move(combined) : AnalysisModels{};
+}
+
+class BranchingTest : public ::testing::TestWithParam<Side> {};
+
 // conv3 reads conv1's output or conv2's: one result for each, and every sample in exactly one of them.
-TEST(BranchingTest, OneResultForEachReachingScale) {
+TEST_P(BranchingTest, OneResultForEachReachingScale) {
   const report::AnalysisResult result =
-      Analyse(DemoModels("branching_eager_qnnpack_scripted"), Targets({"pytorch-fbgemm", "pytorch-qnnpack"}), 32);
+      Analyse(Branching(GetParam()), Targets({"pytorch-fbgemm", "pytorch-qnnpack"}), 32);
   EXPECT_EQ(result.samples, 32U);
   for (const report::TargetResult& target : result.targets) {
     std::map<std::string, std::vector<const report::LayerResult*>> layers;
@@ -78,7 +92,14 @@ TEST(BranchingTest, OneResultForEachReachingScale) {
   EXPECT_EQ(targets, std::vector<std::string>{"pytorch-qnnpack"}) << "a float bias serves every scale";
 }
 
-TEST(BranchingTest, TakesOneSampleABatch) {
+INSTANTIATE_TEST_SUITE_P(Models, BranchingTest, ::testing::Values(Side::kBoth, Side::kQatAlone, Side::kConvertedAlone),
+                         [](const auto& side) {
+                           return side.param == Side::kBoth       ? "QatAndConverted"
+                                  : side.param == Side::kQatAlone ? "QatAlone"
+                                                                  : "ConvertedAlone";
+                         });
+
+TEST(BranchingBatchTest, TakesOneSampleABatch) {
   auto session = AnalysisSession::Create(DemoModels("branching_eager_qnnpack_scripted"), Targets({"generic-int32"}), {});
   QATGAP_ASSERT_OK(session);
   EXPECT_EQ((*session)->batch_limit(), 1);

@@ -312,6 +312,36 @@ TEST(LayerKernelTest, OneAndThreeSpatialAxes) {
                                                            v[2] + v[3] + v[6] + v[7] - 36}));
 }
 
+// quint8 is all an engine knows: an output range of 0..127, as ONNX files have it, is a clamp behind it.
+TEST(LayerKernelTest, EnginesKeepANarrowOutputRange) {
+  testing::UseOneThreadOnce();
+  std::mt19937 random(kSeed);
+  const QuantParams input = PerTensor(0.1, 9, 0, 255);
+  const MacLayer wide = Linear(16, 32, random);
+  MacLayer narrow = wide;
+  narrow.output.quant_max = 127;
+  const Tensor codes = RandomCodes({8, 32}, 0, 255, random);
+  const auto whole = LayerKernel::Create(wide, input)->RunEngine(Engine::kFbgemm, codes);
+  const auto clamped = LayerKernel::Create(narrow, input)->RunEngine(Engine::kFbgemm, codes);
+  QATGAP_ASSERT_OK(whole);
+  QATGAP_ASSERT_OK(clamped);
+  const auto a = whole->data<std::int32_t>(), b = clamped->data<std::int32_t>();
+  ASSERT_EQ(a.size(), b.size());
+  std::size_t beyond = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(b[i], std::min(a[i], 127)) << i;
+    beyond += a[i] > 127 ? 1U : 0U;
+  }
+  EXPECT_GT(beyond, 0U);
+
+  MacLayer relu6 = wide;  // 6 / 0.1 + 5 = 65
+  relu6.activation = numerics::Activation::kRelu6;
+  const auto limited = LayerKernel::Create(relu6, input)->RunEngine(Engine::kFbgemm, codes);
+  QATGAP_ASSERT_OK(limited);
+  const auto c = limited->data<std::int32_t>();
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(c[i], std::clamp(a[i], 5, 65)) << i;
+}
+
 TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   testing::UseOneThreadOnce();
   std::mt19937 random(kSeed);
@@ -326,18 +356,22 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   const Tensor x = RandomCodes({1, 8}, 0, 100, random);
   const MacLayer plain = Linear(8, 8, random);
   EXPECT_THAT(reason(plain, PerTensor(0.1, 0, -128, 127), x), HasSubstr("read quint8"));
-  MacLayer relu6 = plain;
-  relu6.activation = numerics::Activation::kRelu6;
-  EXPECT_THAT(reason(relu6, input, x), HasSubstr("no fused ReLU6"));
   MacLayer output = plain;
   output.output = PerTensor(0.1, 0, -128, 127);
   EXPECT_THAT(reason(output, input, x), HasSubstr("this layer's codes are -128..127"));
   MacLayer weight = plain;
   weight.weight_params.quant_max = 255;
   EXPECT_THAT(reason(weight, input, x), HasSubstr("qint8 weights"));
-  MacLayer transposed = Convolution({8, 8, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1, true, {0, 0}}, random);
-  transposed.activation = numerics::Activation::kRelu;
+  const MacLayer transposed = [&] {
+    MacLayer layer = Convolution({8, 8, 3, 3}, {{1, 1}, {1, 1}, {1, 1}, 1, true, {0, 0}}, random);
+    layer.activation = numerics::Activation::kRelu;
+    return layer;
+  }();
   EXPECT_THAT(reason(transposed, input, RandomCodes({1, 8, 4, 4}, 0, 255, random)), HasSubstr("transposed"));
+  const MacLayer line = Convolution({8, 8, 3}, {{1}, {1}, {1}, 1, false, {}}, random);
+  const auto rows = LayerKernel::Create(line, input)->RunEngine(Engine::kFbgemm, RandomCodes({1, 8, 4}, 0, 255, random));
+  QATGAP_ASSERT_OK(rows);  // a convolution along one axis is taken
+  EXPECT_EQ(rows->shape(), (Shape{8, 4}));
 }
 
 }  // namespace

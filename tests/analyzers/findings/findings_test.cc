@@ -63,7 +63,7 @@ class FindingsTest : public ::testing::Test {
   std::vector<Finding> All() const {
     std::vector<Finding> findings;
     const LayerFacts facts{.qat = qat, .deployed = deployed, .info = info, .converted_given = converted_given};
-    CheckNotices(model, findings);
+    CheckNotices(model.notices, findings);
     CheckPair(facts, findings);
     CheckTarget(facts, target, result, findings);
     CheckReachingInputs(facts, target, findings);

@@ -247,6 +247,12 @@ const Unmatched kUnmatched[] = {
        return g.FakeQuant(g.Convolution({x, g.Weight({2}, {1, 2}, PerTensor(1, 0))}, "conv"), kOutput);
      },
      "its weight has fewer than two axes"},
+    {"ScalesAlongTheInputChannelsOfASquareTransposedWeight",
+     [](GraphBuilder& g, ValueId x) {
+       const ValueId weight = g.Weight({2, 2, 1, 1}, {1, 2, 3, 4}, PerChannel({1, 2}, 0));
+       return g.FakeQuant(g.Convolution({x, weight}, "conv", GraphBuilder::Conv2d(1, true)), kOutput);
+     },
+     "its weight scales lie along axis 0, which is not that of its output channels"},
     {"ScalesOfTheInputChannels",
      [](GraphBuilder& g, ValueId x) {
        const ValueId weight = g.Weight({2, 3, 1, 1}, {1, 2, 3, 4, 5, 6}, PerChannel({1, 2, 3}, 1));

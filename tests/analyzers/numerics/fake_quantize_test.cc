@@ -44,6 +44,18 @@ TEST(QuantizeRealsTest, MultipliesByTheReciprocal) {
   EXPECT_THAT(Quantize({127.5f * 41 * 0x1p-20f}, down), ElementsAre(127));
 }
 
+TEST(QuantizeRealsTest, DividesWhereTheRuleSaysSo) {
+  const auto divided = [](float x, const QuantParams& params) {
+    std::vector<std::int32_t> codes(1);
+    EXPECT_THAT(QuantizeReals({&x, 1}, params, 1, 1, 1, codes, StepRule::kDivide), testing::IsOk());
+    return codes[0];
+  };
+  const QuantParams up{.scales = {15 * 0x1p-20}, .zero_points = {0}, .quant_min = -128, .quant_max = 127};
+  EXPECT_EQ(divided(2.5f * 15 * 0x1p-20f, up), 2);
+  const QuantParams down{.scales = {41 * 0x1p-20}, .zero_points = {0}, .quant_min = 0, .quant_max = 255};
+  EXPECT_EQ(divided(127.5f * 41 * 0x1p-20f, down), 128);
+}
+
 TEST(QuantizeRealsTest, UsesTheScaleRoundedToBinary32) {
   // fl(0.1) = 0.100000001490116: its reciprocal is 10 in binary32, and 0.25 is a tie.
   const QuantParams params{.scales = {0.1}, .zero_points = {0}, .quant_min = 0, .quant_max = 255};

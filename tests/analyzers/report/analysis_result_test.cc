@@ -157,6 +157,8 @@ INSTANTIATE_TEST_SUITE_P(
         Difference{"LibTorch", [](auto& r) { r.environment.libtorch_version = "2.6"; },
                    "LibTorch version"},
         Difference{"Format", [](auto& r) { r.qat_format = "ONNX"; }, "model format"},
+        Difference{"ConvertedFormat", [](auto& r) { r.converted_format = "ONNX"; }, "converted model's format"},
+        Difference{"Notes", [](auto& r) { r.notes = {"rebuilt"}; }, "the notes on the models"},
         Difference{"Layers", [](auto& r) { r.layers.pop_back(); }, "number of analysed layers"},
         Difference{"LayerName", [](auto& r) { r.layers[0].name = "x"; }, "layer name is \"conv1\""},
         Difference{"LayerGrid", [](auto& r) { r.layers[1].output.scales[0] = 1; },

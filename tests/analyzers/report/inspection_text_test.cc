@@ -31,6 +31,16 @@ AnalysisResult OneLayer() {
   return result;
 }
 
+TEST(InspectionTextTest, SourceLinesFormatsAndNotes) {
+  AnalysisResult result = OneLayer();
+  result.layers[0].source_line = "model.py:42";
+  result.converted_given = true;
+  result.converted_format = "ONNX, QDQ";
+  result.notes = {"rebuilt"};
+  EXPECT_THAT(WriteInspection(result), ::testing::HasSubstr("converted model: ONNX, QDQ\nnote: rebuilt\n"));
+  EXPECT_THAT(WriteInspection(result), ::testing::HasSubstr("\n  conv model.py:42  conv2d "));
+}
+
 TEST(InspectionTextTest, WorstOfEachLayer) {
   EXPECT_EQ(WriteInspection(OneLayer()),
             "model: TorchScript, traced; 1 of 2 layers that carry a bias inspected\n"

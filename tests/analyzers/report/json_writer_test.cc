@@ -41,6 +41,26 @@ TEST(JsonWriterTest, ParsesAndHoldsWhatWasMeasured) {
   }
 }
 
+TEST(JsonWriterTest, SourcesFormatsNotesAndSeveralInputs) {
+  Report report = RealisticReport(2);
+  report.result.layers[0].source_line = "model.py:42";
+  report.result.layers[0].module_stack = "Net > conv: Conv2d";
+  report.result.converted_format = "ONNX, QDQ";
+  report.result.notes = {"rebuilt"};
+  report.sample_inputs = {{.input_name = "ids", .file = report.samples}};
+  report.samples = {};
+  report.normalizations = {"ids: (x * 2 - 0) / 1, channel axis 1"};
+  const Json json = Json::parse(WriteJson(report));
+  EXPECT_EQ(json["statistics"]["layers"][0]["source_line"], "model.py:42");
+  EXPECT_EQ(json["statistics"]["layers"][0]["module_stack"], "Net > conv: Conv2d");
+  EXPECT_EQ(json["statistics"]["converted_format"], "ONNX, QDQ");
+  EXPECT_EQ(json["statistics"]["notes"], Json::array({"rebuilt"}));
+  EXPECT_EQ(json["inputs"]["samples"], nullptr);
+  EXPECT_EQ(json["inputs"]["sample_inputs"][0]["input_name"], "ids");
+  EXPECT_EQ(json["inputs"]["sample_inputs"][0]["name"], "images_512.npz");
+  EXPECT_EQ(json["inputs"]["normalizations"].size(), 1U);
+}
+
 TEST(JsonWriterTest, ChannelColumnsHaveOneEntryForEachChannel) {
   const Report report = RealisticReport(4);
   const Json json = Json::parse(WriteStatisticsJson(report));

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/wording.h"
 #include "gmock/gmock.h"
@@ -44,6 +45,19 @@ TEST(MarkdownWriterTest, TableLinesHaveOneWidth) {
     EXPECT_EQ(CharacterCount(line), width) << line;
   }
   EXPECT_EQ(tables, 4);
+}
+
+TEST(MarkdownWriterTest, SourceLinesFormatsAndNotesAreShown) {
+  Report report = RealisticReport(2);
+  report.result.layers[0].source_line = "model.py:42";
+  report.result.converted_format = "ONNX, QDQ";
+  report.result.notes = {"the fake-quant model was rebuilt"};
+  const std::string text = WriteMarkdown(report);
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("`", report.result.layers[0].name, "` `model.py:42`")));
+  EXPECT_THAT(text, HasSubstr("Converted model: ONNX, QDQ."));
+  const std::string note = "* Note: the fake-quant model was rebuilt.";
+  EXPECT_THAT(text, HasSubstr(note));
+  EXPECT_EQ(text.find(note), text.rfind(note)) << "once in a report";
 }
 
 TEST(MarkdownWriterTest, HostileNamesStayText) {

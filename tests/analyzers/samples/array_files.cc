@@ -47,6 +47,26 @@ std::string Npz(const std::vector<std::pair<std::string, std::string>>& members,
   return text;
 }
 
+std::string RawSafetensors(const std::string& header, const std::string& data) {
+  const std::uint64_t size = header.size();
+  std::string bytes(sizeof size, '\0');
+  std::memcpy(bytes.data(), &size, sizeof size);
+  return bytes + header + data;
+}
+
+std::string Safetensors(const std::vector<std::string>& entries, const std::string& data) {
+  std::string header(1, '{');
+  for (const std::string& entry : entries) header.append(header.size() > 1 ? "," : "").append(entry);
+  return RawSafetensors(header.append("}"), data);
+}
+
+std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape, std::size_t begin,
+                  std::size_t end) {
+  std::string text(1, '"');
+  return text.append(name).append("\":{\"dtype\":\"").append(dtype).append("\",\"shape\":").append(shape)
+      .append(",\"data_offsets\":[").append(std::to_string(begin)).append(",").append(std::to_string(end)).append("]}");
+}
+
 MemoryFile::MemoryFile(const std::string& bytes) : fd_(memfd_create("array", MFD_CLOEXEC)) {
   if (fd_ < 0 || write(fd_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) std::abort();
 }

@@ -1,4 +1,4 @@
-// Bytes of .npy and .npz files and an open descriptor that holds them, for the tests of samples/.
+// Bytes of .npy, .npz and .safetensors files and an open descriptor that holds them, for the tests of samples/.
 #pragma once
 
 #include <bit>
@@ -30,6 +30,13 @@ enum class Compression { kStored, kDeflated };
 // An archive of (member name, bytes).
 std::string Npz(const std::vector<std::pair<std::string, std::string>>& members,
                 Compression compression = Compression::kStored);
+
+// A .safetensors file of this header and data; of these entries between braces.
+std::string RawSafetensors(const std::string& header, const std::string& data);
+std::string Safetensors(const std::vector<std::string>& entries, const std::string& data);
+// "\"x\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]}"
+std::string Entry(const std::string& name, const std::string& dtype, const std::string& shape, std::size_t begin,
+                  std::size_t end);
 
 // An anonymous file with these bytes.
 class MemoryFile {

@@ -1,6 +1,7 @@
 #include "analyzers/samples/array_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <random>
 #include <string>
@@ -57,6 +58,33 @@ TEST(ArrayReaderTest, ReadsEveryDType) {
   EXPECT_THAT(Values<std::int32_t>(npy("<i4", Bytes<std::int32_t>({-7, 1 << 30})), "x.npy"), ElementsAre(-7, 1 << 30));
   EXPECT_THAT(Values<std::int64_t>(npy("<i8", Bytes<std::int64_t>({-7, std::int64_t{1} << 40})), "x.npy"),
               ElementsAre(-7, std::int64_t{1} << 40));
+}
+
+// Hand-computed: 1, -2, the smallest subnormal 2^-24, the largest number 65504, a third rounded to 11 bits.
+TEST(ArrayReaderTest, ReadsHalvesExactly) {
+  const std::string halves = Bytes<std::uint16_t>({0x3C00, 0xC000, 0x0001, 0x7BFF, 0x3555});
+  EXPECT_THAT(Values<float>(Npy(Header("<f2", "(5,)"), halves), "x.npy"),
+              ElementsAre(1.0F, -2.0F, 0x1p-24F, 65504.0F, 0.333251953125F));
+  EXPECT_THAT(Values<float>(Safetensors({Entry("x", "BF16", "[2]", 0, 4)}, Bytes<std::uint16_t>({0x3F80, 0xC040})), "x.safetensors"),
+              ElementsAre(1.0F, -3.0F));
+}
+
+// Every finite float16 against the definition: sign, exponent and fraction by hand.
+TEST(ArrayReaderTest, EveryHalfIsItsDefinition) {
+  for (std::uint32_t bits = 0; bits < 0x10000U; ++bits) {
+    const std::uint32_t exponent = bits >> 10U & 31U, fraction = bits & 1023U;
+    if (exponent == 31) continue;
+    const double magnitude =
+        exponent == 0 ? fraction * 0x1p-24 : (1 + fraction / 1024.0) * std::pow(2.0, static_cast<int>(exponent) - 15);
+    const auto expected = static_cast<float>((bits & 0x8000U) != 0 ? -magnitude : magnitude);
+    ASSERT_EQ(FromFloat16(static_cast<std::uint16_t>(bits)), expected) << bits;
+  }
+}
+
+TEST(ArrayReaderTest, ReadsBools) {
+  const auto tensor = ReadAll(Npy(Header("|b1", "(3,)"), std::string("\1\0\1", 3)), "x.npy");
+  QATGAP_ASSERT_OK(tensor);
+  EXPECT_THAT(tensor->data<bool>(), ElementsAre(true, false, true));
 }
 
 class NpzTest : public ::testing::TestWithParam<Compression> {};
@@ -151,7 +179,7 @@ std::vector<Broken> BrokenFiles() {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInf = std::numeric_limits<float>::infinity();
   return {
-      {"UnknownEnding", "x.bin", valid, {"neither .npy nor .npz"}},
+      {"UnknownEnding", "x.bin", valid, {"neither .npy, .npz nor .safetensors"}},
       {"Empty", "x.npy", "", {"is not a NumPy array"}},
       {"WrongMagic", "x.npy", wrong_magic, {"is not a NumPy array", "numpy.save"}},
       {"TruncatedLength", "x.npy", SixFloats(2).substr(0, 11), {"ends inside its header"}},
@@ -163,7 +191,10 @@ std::vector<Broken> BrokenFiles() {
       {"NoData", "x.npy", valid.substr(0, valid.size() - 24), {"ends at sample 0 of 3"}},
       {"FortranOrder", "x.npy", Npy(Header("<f4", "(3, 2)", "True"), Bytes(kSix)), {"Fortran order", "ascontiguousarray"}},
       {"BigEndian", "x.npy", Npy(Header(">f4", "(3, 2)"), Bytes(kSix)), {"dtype >f4", "astype"}},
-      {"Float16", "x.npy", Npy(Header("<f2", "(3, 2)"), std::string(12, 0)), {"dtype <f2", "astype"}},
+      {"Uint16", "x.npy", Npy(Header("<u2", "(3, 2)"), std::string(12, 0)), {"dtype <u2", "astype"}},
+      {"BoolOfTwo", "x.npy", Npy(Header("|b1", "(3,)"), std::string("\1\0\2", 3)), {"neither 0 nor 1 at sample 2, element 0"}},
+      {"NaNInHalves", "x.npy", Npy(Header("<f2", "(2, 2)"), Bytes<std::uint16_t>({0, 0x3C00, 0x7E00, 0})),
+       {"NaN or Inf at sample 1, element 0"}},
       {"Objects", "x.npy", Npy(Header("|O", "(3, 2)"), ""), {"dtype |O"}},
       {"Scalar", "x.npy", Npy(Header("<f4", "()"), Bytes<float>({1})), {"shape ()", "must count samples"}},
       {"NegativeExtent", "x.npy", Npy(Header("<f4", "(-1, 2)"), ""), {"shape (-1, 2)"}},
@@ -187,6 +218,10 @@ std::vector<Broken> BrokenFiles() {
 
 INSTANTIATE_TEST_SUITE_P(Errors, BrokenFile, ::testing::ValuesIn(BrokenFiles()),
                          [](const auto& broken) { return std::string(broken.param.name); });
+
+TEST(ArrayReaderTest, AFolderIsNoArray) {
+  EXPECT_THAT(ReadAll(Npz({{"a.npy", SixFloats()}}), "labels.zip"), StatusIs(kInvalid, HasSubstr("'labels' is a folder of files")));
+}
 
 // A header can claim any number of rows: what is read at once is allocated only as far as the file can fill it.
 TEST(ArrayReaderTest, ClaimOfHugeDataIsTruncationNotAllocation) {
@@ -227,6 +262,11 @@ void FlipBytes(const std::string& valid, const std::string& name, int mutations)
 }
 
 TEST(ArrayReaderMutationTest, Npy) { FlipBytes(SixFloats(), "x.npy", 5000); }
+TEST(ArrayReaderMutationTest, Halves) { FlipBytes(Npy(Header("<f2", "(3, 2)"), std::string(12, '\x11')), "x.npy", 3000); }
+TEST(ArrayReaderMutationTest, Safetensors) {
+  FlipBytes(Safetensors({Entry("x", "F32", "[3,2]", 0, 24), "\"__metadata__\":{\"a\":\"b\"}"}, Bytes(kSix)), "x.safetensors",
+            20000);
+}
 TEST(ArrayReaderMutationTest, NpzStored) { FlipBytes(Npz({{"x.npy", SixFloats()}}), "x.npz", 3000); }
 TEST(ArrayReaderMutationTest, NpzDeflated) {
   FlipBytes(Npz({{"x.npy", SixFloats()}}, Compression::kDeflated), "x.npz", 3000);

@@ -1,6 +1,7 @@
 #include "server/runner_process/event_decoder.h"
 
 #include <google/protobuf/util/delimited_message_util.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -87,6 +88,27 @@ TEST(EncodeWorkUnitTest, BlobsThatAreNotGivenAreMinusOne) {
   EXPECT_EQ(message.vectors().fd(), -1);
   EXPECT_EQ(message.analysis().unit_count(), 2);
   EXPECT_EQ(message.limits().cpu_seconds(), 2U);
+}
+
+TEST(EncodeWorkUnitTest, SampleInputsHaveTheNumbersBehindTheOthers) {
+  UnitOfWork unit;
+  for (const char* name : {"ids", "mask"}) {
+    SampleBlob& blob = unit.sample_inputs.emplace_back();
+    blob.input_name = name;
+    blob.file.name = "f.npy";
+    blob.file.fd = UniqueFd(::dup(0));
+  }
+  unit.normalizations.push_back({.input_name = "mask", .mean = {0.5}, .std = {}, .scale = 2, .channel_axis = -1});
+  runner::v1::WorkUnit message;
+  ASSERT_TRUE(message.ParseFromString(EncodeWorkUnit(unit, {})));
+  EXPECT_EQ(message.samples().fd(), -1);
+  ASSERT_EQ(message.sample_inputs_size(), 2);
+  EXPECT_EQ(message.sample_inputs(0).file().fd(), 8);
+  EXPECT_EQ(message.sample_inputs(1).file().fd(), 9);
+  EXPECT_EQ(message.sample_inputs(1).input_name(), "mask");
+  ASSERT_EQ(message.normalizations_size(), 1);
+  EXPECT_EQ(message.normalizations(0).mean(0), 0.5);
+  EXPECT_EQ(message.normalizations(0).channel_axis(), -1);
 }
 
 TEST(EncodeWorkUnitTest, EveryKindHasItsTask) {
