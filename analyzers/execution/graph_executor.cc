@@ -373,6 +373,12 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     return absl::InvalidArgumentError(
         absl::StrCat("the model has ", graph.inputs.size(), " inputs, ", inputs.size(), " were given"));
   }
+  for (std::size_t i = 0; i < inputs.size() && i < graph.assumed_ranks.size(); ++i) {
+    if (graph.assumed_ranks[i] == 0 || graph.assumed_ranks[i] == inputs[i].shape().size()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("input '", graph.input_name(i), "' of shape ", graph::ToString(inputs[i].shape()), " was given; the model "
+                     "was read as one that takes ", graph.assumed_ranks[i], " axes there, since the file does not say"));
+  }
   std::vector<ModelOutput> outputs;
   try {
     const at::NoGradGuard no_grad;

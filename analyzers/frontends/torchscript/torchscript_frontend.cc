@@ -5,8 +5,10 @@
 
 #include <exception>
 #include <map>
-#include <optional>
+#include <memory>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/host.h"
@@ -41,6 +43,33 @@ absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view
                                                  "; save the model with torch.jit.save"));
 }
 
+// TorchScript does not say how many axes an input has. Where that is what is missing: as many as the model asks for by
+// number, else three, four or two. The graph says so, and the executor refuses others.
+std::unique_ptr<Evaluator> Evaluate(const torch::jit::Module& module) {
+  auto evaluator = std::make_unique<Evaluator>(module);
+  std::exception_ptr first;
+  try {
+    evaluator->Run();
+    return evaluator;
+  } catch (const ImportError&) {
+    if (!evaluator->saw_unknown_size()) throw;
+    first = std::current_exception();
+  }
+  std::vector<std::map<std::string, std::size_t>> guesses{evaluator->shapes().asked()};
+  for (const std::size_t rank : {3U, 4U, 2U}) guesses.push_back(evaluator->AllInputs(rank));
+  for (const auto& ranks : guesses) {
+    if (ranks.empty()) continue;
+    try {
+      auto again = std::make_unique<Evaluator>(module, ranks);
+      again->Run();
+      return again;
+    } catch (const std::exception&) {
+      continue;
+    }
+  }
+  std::rethrow_exception(first);
+}
+
 }  // namespace
 
 absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
@@ -51,23 +80,7 @@ absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
   Model model;
   try {
     const at::NoGradGuard no_grad;
-    std::optional<Evaluator> evaluator(std::in_place, module);
-    try {
-      evaluator->Run();
-    } catch (const ImportError&) {
-      // TorchScript does not say how many axes an input has. Where that was what was missing, an input has as many as the
-      // model asks for by number, if those are three or more: of two, another may follow that nobody asked for.
-      std::map<std::string, std::size_t> asked = evaluator->shapes().asked();
-      std::erase_if(asked, [](const auto& item) { return item.second < 3; });
-      if (asked.empty()) throw;
-      const std::exception_ptr first = std::current_exception();
-      evaluator.emplace(module, asked);
-      try {
-        evaluator->Run();
-      } catch (const std::exception&) {
-        std::rethrow_exception(first);
-      }
-    }
+    const std::unique_ptr<Evaluator> evaluator = Evaluate(module);
     model.graph = std::move(evaluator->graph());
     // prepare_qat_fx numbers the activations' fake-quants at the root; prepare_qat puts each into its module.
     if (module.hasattr("activation_post_process_0")) model.graph.convert_style = graph::ConvertStyle::kFx;
