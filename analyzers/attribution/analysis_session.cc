@@ -53,6 +53,24 @@ bool KnowsOrigin(const graph::Graph& qat, const graph::MacLayer& layer) {
   return qat.convert_style == graph::ConvertStyle::kAsIs || (codes != nullptr && codes->origin != nullptr);
 }
 
+// X86InductorQuantizer, for one, leaves the outputs of linears in float: such a model was prepared, and has no codes.
+absl::Status NoLayer(const std::vector<graph::UnmatchedMac>& unmatched) {
+  constexpr const char* kWhat = "the QAT model has no layer with quantized weights and a quantized output";
+  if (unmatched.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(kWhat, ", nor any convolution or linear; export the model after prepare_qat"));
+  }
+  const auto in_float = std::find_if(unmatched.begin(), unmatched.end(),
+                                     [](const graph::UnmatchedMac& mac) { return mac.quantized_weight; });
+  const graph::UnmatchedMac& first = in_float == unmatched.end() ? unmatched.front() : *in_float;
+  return absl::FailedPreconditionError(absl::StrCat(
+      kWhat, "; '", first.name, "': ", first.reason,
+      in_float == unmatched.end()
+          ? "; export the model after prepare_qat"
+          : "; its weights are quantized, but a layer is measured in codes of its output: choose a quantizer or a "
+            "qconfig that quantizes the outputs of layers too, as XNNPACKQuantizer does"));
+}
+
 }  // namespace
 
 struct AnalysisSession::Impl {
@@ -81,13 +99,7 @@ struct AnalysisSession::Impl {
     }
     QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
     QATGAP_ASSIGN_OR_RETURN(deployed_layers, graph::FindMacLayers(deployed));
-    if (qat_layers.layers.empty()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the QAT model has no layer with quantized weights and a quantized output",
-          qat_layers.unmatched.empty() ? "" : absl::StrCat("; '", qat_layers.unmatched.front().name, "': ",
-                                                           qat_layers.unmatched.front().reason),
-          "; export the model after prepare_qat"));
-    }
+    if (qat_layers.layers.empty()) return NoLayer(qat_layers.unmatched);
     QATGAP_ASSIGN_OR_RETURN(pairing, PairLayers(qat_layers, deployed_layers));
     if (pairing.by_order) {
       models.qat.notices.push_back({graph::NoticeKind::kPairedByOrder, "",

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -224,8 +225,10 @@ struct GraphExecutor::Impl {
     std::vector<at::Tensor> outputs;
     try {
       outputs = RunOperatorNode(current, inputs);
-    } catch (const std::exception& error) {
-      return TorchError(error, absl::StrCat("running ", current.source_op, " in module '", current.module_path, "'"));
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {  // goes on with its name, to where all of LibTorch's end
+      throw std::runtime_error(absl::StrCat(current.source_op, " in module '", current.module_path, "': ", error.what()));
     }
     const numerics::QuantParams* params =
         KeepsGrid(current) && !current.inputs.empty() ? value(current.inputs[0]).params : nullptr;

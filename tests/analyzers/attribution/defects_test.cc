@@ -188,6 +188,21 @@ TEST(UnmeasuredTest, AnUnquantizedLayer) {
   EXPECT_EQ(coverage.mac_layers, 11);
 }
 
+// Prepared, but no layer's output is quantized: other advice than for a float model.
+TEST(UnmeasuredTest, AModelWithoutOutputCodes) {
+  AnalysisModels models = DemoModels(kFolder);
+  const auto layers = graph::FindMacLayers(models.qat);
+  QATGAP_ASSERT_OK(layers);
+  const graph::NodeId quantize = layers->layers.front().quantize_node;
+  std::vector<graph::NodeId>& nodes = models.qat.body.nodes;
+  nodes.erase(std::find(nodes.begin(), nodes.end(), quantize), nodes.end());
+  models.qat.body.outputs = {models.qat.nodes[static_cast<std::size_t>(quantize)].inputs[0]};
+  EXPECT_THAT(AnalysisSession::Create(models, Targets({"generic-int32"}), {}).status(),
+              testing::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                ::testing::AllOf(HasSubstr("'stem.0': its output"), HasSubstr("choose a quantizer"),
+                                                 ::testing::Not(HasSubstr("after prepare_qat")))));
+}
+
 TEST(PairingTest, ModelsThatDoNotPairAreRefusedByLayer) {
   const auto create = [](AnalysisModels models) {
     return AnalysisSession::Create(std::move(models), Targets({"generic-int32"}), {}).status();
