@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/engine_path.h"
 #include "analyzers/attribution/float_islands.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
@@ -165,6 +166,9 @@ struct AnalysisSession::Impl {
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
                                                         models.has_labels, result.targets));
+    for (const numerics::TargetDescription& target : targets) {
+      if (auto missing = WhyNoEnginePath(target, deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
+    }
     return absl::OkStatus();
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "analyzers/attribution/engine_path.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/weight_adjustment.h"
@@ -83,7 +84,7 @@ absl::StatusOr<PathAnalysis> PathAnalysis::Create(const graph::Graph& deployed,
   PathAnalysis analysis(layers, pairs, targets, std::move(integer));
   for (std::size_t t = 0; t < targets.size(); ++t) {
     const numerics::Engine engine = targets[t].engine;
-    const bool has_engine = execution::HasEngine(engine);
+    const bool has_engine = execution::HasEngine(engine) && !WhyNoEnginePath(targets[t], layers);
     if (std::optional<std::vector<graph::MacLayer>> layers_of_target = AdjustWeights(layers, targets[t])) {
       auto kept = std::make_unique<const std::vector<graph::MacLayer>>(*std::move(layers_of_target));
       QATGAP_ASSIGN_OR_RETURN(

@@ -3,9 +3,12 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <map>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -14,33 +17,55 @@
 #include "analyzers/execution/host.h"
 #include "analyzers/execution/torch_bridge.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
+#include "analyzers/graph/passes/fake_quant_twin.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
 
 namespace qatgap::frontends::torchscript {
 namespace {
 
-absl::StatusOr<torch::jit::Module> Load(std::string_view bytes, std::string_view name) {
-  // LibTorch reads zip archives; anything else would only give an obscure message.
-  if (bytes.substr(0, 4) != std::string_view("PK\x03\x04", 4)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", Text(name), "' is not a TorchScript file (", bytes.size(),
-                     " bytes, no zip signature); save the model with torch.jit.save"));
-  }
-  // Packed weights are built by the engine that is set, and not every engine takes every layer.
+struct Loaded {
+  torch::jit::Module module;
+  numerics::Engine engine = numerics::Engine::kNone;  // that packed its weights
+};
+
+// Packed weights are built by the engine that is set, and not every engine takes every layer.
+absl::StatusOr<Loaded> LoadFor(std::string_view bytes, std::string_view name, std::span<const numerics::Engine> engines) {
   std::string reason = "no quantized engine";
-  for (const numerics::Engine engine : {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack}) {
+  for (const numerics::Engine engine : engines) {
     if (!execution::HasEngine(engine)) continue;
     try {
       const execution::EngineScope scope(engine);
       std::istringstream stream{std::string(bytes)};
-      return torch::jit::load(stream, c10::Device(c10::kCPU));
+      return Loaded{torch::jit::load(stream, c10::Device(c10::kCPU)), engine};
     } catch (const std::exception& error) {
       reason = FirstLine(error);
     }
   }
   return absl::InvalidArgumentError(absl::StrCat("'", Text(name), "' cannot be loaded as TorchScript: ", reason,
                                                  "; save the model with torch.jit.save"));
+}
+
+constexpr std::array kEngines = {numerics::Engine::kFbgemm, numerics::Engine::kQnnpack};
+
+absl::StatusOr<Loaded> Load(std::string_view bytes, std::string_view name) {
+  // LibTorch reads zip archives; anything else would only give an obscure message.
+  if (bytes.substr(0, 4) != std::string_view("PK\x03\x04", 4)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", Text(name), "' is not a TorchScript file (", bytes.size(),
+                     " bytes, no zip signature); save the model with torch.jit.save"));
+  }
+  return LoadFor(bytes, name, kEngines);
+}
+
+// A transposed convolution along two axes whose integer weights came out of an engine's packing.
+bool HasPackedTransposed(const graph::Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const graph::Node& node) {
+    const auto* conv = std::get_if<graph::ConvolutionAttributes>(&node.attributes);
+    if (conv == nullptr || !conv->transposed || conv->stride.size() != 2) return false;
+    const graph::ConstantAttributes* codes = graph::CodeConstantBehind(graph, node.inputs[1]);
+    return codes != nullptr && codes->origin == nullptr;
+  });
 }
 
 // TorchScript does not say how many axes an input has. Where that is what is missing: as many as the model asks for by
@@ -70,10 +95,7 @@ std::unique_ptr<Evaluator> Evaluate(const torch::jit::Module& module) {
   std::rethrow_exception(first);
 }
 
-}  // namespace
-
-absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
-  QATGAP_ASSIGN_OR_RETURN(const torch::jit::Module module, Load(bytes, name));
+absl::StatusOr<Model> Read(const torch::jit::Module& module, std::string_view name) {
   const auto in_model = [&](std::string_view message) {
     return absl::StrCat("'", Text(name), "': ", Text(message));
   };
@@ -93,6 +115,27 @@ absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
     return absl::Status(error.status().code(), in_model(std::string(error.status().message())));
   } catch (const std::exception& error) {
     return absl::FailedPreconditionError(in_model(absl::StrCat("cannot be evaluated: ", FirstLine(error))));
+  }
+  return model;
+}
+
+}  // namespace
+
+absl::StatusOr<Model> Import(std::string_view bytes, std::string_view name) {
+  QATGAP_ASSIGN_OR_RETURN(const Loaded loaded, Load(bytes, name));
+  QATGAP_ASSIGN_OR_RETURN(Model model, Read(loaded.module, name));
+  if (loaded.engine == numerics::Engine::kFbgemm && HasPackedTransposed(model.graph)) {
+    // FBGEMM's packing changes 508 of 512 weights of a layer [16, 8, 2, 2], other ones each time (PyTorch 2.13); QNNPACK
+    // keeps them as they are, but has no convolutions along three axes.
+    constexpr std::array kQnnpack = {numerics::Engine::kQnnpack};
+    absl::StatusOr<Loaded> again = LoadFor(bytes, name, kQnnpack);
+    absl::StatusOr<Model> kept = again.ok() ? Read(again->module, name) : absl::StatusOr<Model>(again.status());
+    if (!kept.ok()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "'", Text(name), "': the weights of its quantized transposed convolution cannot be read, since FBGEMM loses them and "
+          "QNNPACK refuses another layer (", std::string(kept.status().message()), "); give the QAT model alone"));
+    }
+    model = *std::move(kept);
   }
   QATGAP_RETURN_IF_ERROR(graph::Verify(model.graph));
   return model;

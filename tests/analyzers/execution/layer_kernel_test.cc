@@ -374,5 +374,42 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   EXPECT_EQ(rows->shape(), (Shape{8, 4}));
 }
 
+// PyTorch 2.13's FBGEMM and oneDNN compute some transposed convolutions wrongly. Which ones depends on the host: what counts
+// is that a result is right, or refused.
+TEST(LayerKernelTest, EnginesComputeTransposedConvolutionsOrRefuse) {
+  testing::UseOneThreadOnce();
+  std::mt19937 random(kSeed);
+  const QuantParams input = PerTensor(0.1, 2, 0, 255);
+  int computed = 0;
+  for (const auto& [inputs, outputs, groups] : {std::array<std::int64_t, 3>{3, 4, 1}, {8, 8, 1}, {16, 8, 1}, {16, 8, 4}}) {
+    MacLayer layer = Convolution({inputs, outputs / groups, 2, 2}, {{2, 2}, {0, 0}, {1, 1}, groups, true, {0, 0}}, random);
+    layer.output_channels = outputs;
+    layer.output = PerTensor(0.05, 128, 0, 255);
+    const Tensor x = RandomCodes({1, inputs, 3, 3}, 0, 4, random);  // small: no pair of products saturates
+    const auto kernel = LayerKernel::Create(layer, input);
+    QATGAP_ASSERT_OK(kernel);
+    const auto exact = kernel->Accumulate(x);
+    QATGAP_ASSERT_OK(exact);
+    for (const Engine engine : {Engine::kFbgemm, Engine::kOnednn, Engine::kQnnpack}) {
+      if (!HasEngine(engine)) continue;
+      const auto codes = kernel->RunEngine(engine, x);
+      if (!codes.ok()) {
+        EXPECT_THAT(std::string(codes.status().message()), HasSubstr("computes it wrongly: a probe of"));
+        EXPECT_NE(engine, Engine::kQnnpack);
+        continue;
+      }
+      ++computed;
+      const auto accumulators = exact->data<std::int32_t>();
+      const auto values = codes->data<std::int32_t>();
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const double real = 0.1 * 0.01 * accumulators[i] / 0.05;
+        EXPECT_LE(std::abs(values[i] - std::clamp(std::nearbyint(real) + 128, 0.0, 255.0)), 1)
+            << ToString(engine) << ' ' << inputs << " to " << outputs << " channels, element " << i;
+      }
+    }
+  }
+  EXPECT_GE(computed, HasEngine(Engine::kQnnpack) ? 4 : 1);
+}
+
 }  // namespace
 }  // namespace qatgap::execution
