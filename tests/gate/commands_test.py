@@ -3,11 +3,17 @@
 import json
 import os
 import random
+import resource
+import signal
 import socket
+import subprocess
 
 import numpy as np
 import pytest
-from conftest import EXAMPLE, TARGETS, analyze, qatgap
+from conftest import BIN, EXAMPLE, TARGETS, analyze, environment, qatgap
+
+import qatgap as package
+from qatgap.private_server import PrivateServer
 
 RATE = "injected.bias_rounding.changed_rate"
 ACCEPT = "qatgap baseline update --report report.json --baseline baseline.json"
@@ -181,18 +187,37 @@ def test_analyze_tells_rules_apart_before_it_starts(folder):
     assert "none.yaml" in result.stderr
 
 
+@pytest.fixture(scope="session")
+def server():
+    """The address of a server that is not limited as the client is."""
+    with PrivateServer() as running:
+        yield running.address
+
+
+def no_room():
+    """As on a full disk: no file takes a byte."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 @pytest.mark.parametrize(("limit", "code"), [("max: 1", 0), ("max: 0", 1)], ids=["pass", "fail"])
-def test_writing_reports_never_changes_the_exit_code(folder, limit, code):
-    """/dev/full takes no byte: the disk that is full when the verdict is there."""
+def test_writing_reports_never_changes_the_exit_code(folder, server, limit, code):
     rules_file(folder, f"metric: {RATE}, {limit}")
     for option in ("--junit", "--sarif", "--gitlab", "--markdown", "--json"):
-        file = f"out{option}"
-        written = gate(folder, option, file)
+        written = gate(folder, option, f"out{option}")
         assert (written.returncode, written.stderr) == (code, "")
-        assert (folder / file).stat().st_size > 20
-    (folder / "closed").mkdir()
-    summary = gate(folder, "--github", baseline=False)
-    assert summary.returncode == code
+        full = subprocess.run(
+            [BIN / "qatgap", "gate", "--report", "report.json", "--rules", "gate.yaml", "--server", server, option, f"full{option}"],
+            cwd=folder,
+            env=environment(),
+            preexec_fn=no_room,
+            capture_output=True,
+            text=True,
+        )
+        assert full.returncode == code
+        assert full.stdout.startswith("gate ")
+        assert f"full{option}" in full.stderr
+        assert not (folder / f"full{option}").exists()
     full = qatgap(
         *("gate", "--report", "report.json", "--rules", "gate.yaml", "--github"), cwd=folder, GITHUB_STEP_SUMMARY="/dev/full"
     )
@@ -279,3 +304,11 @@ def test_a_name_with_spaces_is_quoted_in_the_command_that_accepts(folder):
     result = gate(folder, "--baseline", "the team's baseline.json", baseline=False)
     assert result.returncode == 1
     assert result.stdout.endswith("--baseline 'the team'\\''s baseline.json'\n")
+
+
+def test_the_python_package_knows_no_other_metrics(folder):
+    """One list of names in two languages: the gate reads every name that the package reads."""
+    names = package.metric_names()
+    assert len(names) > 150
+    rules_file(folder, *[f"metric: {name}, max: 1e9, name: rule {i}" for i, name in enumerate(names)])
+    assert gate(folder).returncode in (0, 3)  # 3: without labels there is no accuracy

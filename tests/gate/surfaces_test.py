@@ -9,7 +9,7 @@ from lxml import etree
 
 SCHEMAS = HERE / "schemas"
 SARIF = jsonschema.Draft4Validator(
-    json.loads((SCHEMAS / "sarif-2.1.0.json").read_text()), format_checker=jsonschema.draft4_format_checker
+    json.loads((SCHEMAS / "sarif-2.1.0.json").read_text()), format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER
 )
 GITLAB = jsonschema.Draft7Validator(json.loads((SCHEMAS / "gitlab-code-quality.json").read_text()))
 JUNIT = etree.XMLSchema(file=str(SCHEMAS / "junit.xsd"))
