@@ -10,9 +10,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import BIN, EXAMPLE, TARGETS, analyze, environment, qatgap
-
 import qatgap as package
+from conftest import BIN, EXAMPLE, TARGETS, analyze, environment, qatgap
 from qatgap.private_server import PrivateServer
 
 RATE = "injected.bias_rounding.changed_rate"
@@ -23,7 +22,10 @@ ACCEPT = "qatgap baseline update --report report.json --baseline baseline.json"
 def folder(tmp_path, reports):
     """report.json and its baseline.json; rules as `write` leaves them."""
     (tmp_path / "report.json").write_bytes(reports("baseline").read_bytes())
-    assert qatgap("baseline", "update", "--report", "report.json", "--baseline", "baseline.json", cwd=tmp_path).returncode == 0
+    assert (
+        qatgap("baseline", "update", "--report", "report.json", "--baseline", "baseline.json", cwd=tmp_path).returncode
+        == 0
+    )
     return tmp_path
 
 
@@ -133,14 +135,33 @@ def change_the_arithmetic(report):
         target["digest"] = "0" * 64
 
 
+def cover_less(report):
+    report["statistics"]["targets"][0]["coverage"]["analysed"] -= 1
+
+
+def use_other_batches(report):
+    report["statistics"]["batch_size"] = report["environment"]["batch_size"] = 16
+
+
+def improve_too_much(report):
+    """No code of any layer differs: as when two models are mixed up."""
+    for layer in report["statistics"]["targets"][0]["layers"]:
+        for figures in layer["causes"].values():
+            if figures:
+                figures |= {"changed": 0, "changed_rate": 0.0}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         (set_rate_null, f"the report has no value of {RATE} for layer 'stem.0'"),
         (drop_a_target, "target 'tflite-reference' of the baseline was not analysed"),
         (change_the_arithmetic, "the arithmetic of target 'pytorch-qnnpack' changed"),
+        (cover_less, "coverage under 'pytorch-qnnpack' dropped from 1 to 0.75"),
+        (use_other_batches, "batches of 32 in the baseline, of 16 now"),
+        (improve_too_much, "an implausible improvement: no code of any layer differs under 'pytorch-qnnpack'"),
     ],
-    ids=["missing figure", "targets", "arithmetic"],
+    ids=["missing figure", "targets", "arithmetic", "coverage", "batches", "improvement"],
 )
 def test_3(folder, change, reason):
     rules_file(folder, f"metric: {RATE}, max: 1")
@@ -148,6 +169,16 @@ def test_3(folder, change, reason):
     result = gate(folder)
     assert result.returncode == 3, result.stdout + result.stderr
     assert reason in result.stdout
+
+
+def test_a_number_that_is_none_does_not_pass(folder):
+    """JSON has no NaN: a writer that puts one there has not written a report."""
+    rules_file(folder, f"metric: {RATE}, max: 1")
+    text = (folder / "report.json").read_text()
+    (folder / "report.json").write_text(text.replace('"changed_rate":', '"changed_rate":NaN, "was":', 1))
+    result = gate(folder)
+    assert result.returncode == 2
+    assert "report.json" in result.stderr
 
 
 def test_3_a_comparison_of_nothing(folder):
@@ -174,6 +205,23 @@ def test_4_nobody_listens(folder):
     )
     assert one_step.returncode == 4
     assert "error: " in one_step.stderr
+
+
+def test_4_the_analysis_fails(folder, tmp_path):
+    """A server that gives a unit of work a millisecond: the runner is ended, there is no report, nothing is judged."""
+    impatient = tmp_path / "qatgapd"
+    impatient.write_text(f'#!/bin/sh\nexec "{BIN}/qatgapd" --unit-timeout 0.001 "$@"\n')
+    impatient.chmod(0o755)
+    rules_file(folder, "metric: coverage, min: 0")
+    with PrivateServer(impatient) as running:
+        result = qatgap(
+            *("analyze", "--qat", EXAMPLE / "models/baseline.pt", "--samples", EXAMPLE / "calib.npz", "--quiet"),
+            *("--target", TARGETS[0], "--rules", "gate.yaml", "--junit", "gate.xml", "--server", running.address),
+            cwd=folder,
+        )
+    assert (result.returncode, result.stdout) == (4, ""), result.stderr
+    assert "error: " in result.stderr
+    assert not (folder / "gate.xml").exists()
 
 
 def test_analyze_tells_rules_apart_before_it_starts(folder):
@@ -207,7 +255,18 @@ def test_writing_reports_never_changes_the_exit_code(folder, server, limit, code
         written = gate(folder, option, f"out{option}")
         assert (written.returncode, written.stderr) == (code, "")
         full = subprocess.run(
-            [BIN / "qatgap", "gate", "--report", "report.json", "--rules", "gate.yaml", "--server", server, option, f"full{option}"],
+            [
+                BIN / "qatgap",
+                "gate",
+                "--report",
+                "report.json",
+                "--rules",
+                "gate.yaml",
+                "--server",
+                server,
+                option,
+                f"full{option}",
+            ],
             cwd=folder,
             env=environment(),
             preexec_fn=no_room,
@@ -219,7 +278,9 @@ def test_writing_reports_never_changes_the_exit_code(folder, server, limit, code
         assert f"full{option}" in full.stderr
         assert not (folder / f"full{option}").exists()
     full = qatgap(
-        *("gate", "--report", "report.json", "--rules", "gate.yaml", "--github"), cwd=folder, GITHUB_STEP_SUMMARY="/dev/full"
+        *("gate", "--report", "report.json", "--rules", "gate.yaml", "--github"),
+        cwd=folder,
+        GITHUB_STEP_SUMMARY="/dev/full",
     )
     assert full.returncode == code
     assert "step summary cannot be written" in full.stderr
@@ -244,9 +305,7 @@ def test_github(folder):
 def test_compare(folder, reports):
     same = qatgap("compare", "baseline.json", "report.json", cwd=folder)
     assert (same.returncode, same.stdout) == (0, "nothing moved\n")
-    other = qatgap(
-        "compare", "baseline.json", reports("requantization"), "--markdown", "moved.md", cwd=folder
-    )
+    other = qatgap("compare", "baseline.json", reports("requantization"), "--markdown", "moved.md", cwd=folder)
     assert other.returncode == 0
     lines = other.stdout.splitlines()
     assert lines[0] == "what layers add, on equal inputs (injected.total.changed_rate):"

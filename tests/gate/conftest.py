@@ -22,14 +22,28 @@ def environment(**more):
 def qatgap(*arguments, cwd=None, **more):
     """Runs `qatgap`; the result has returncode, stdout, stderr."""
     return subprocess.run(
-        [BIN / "qatgap", *map(str, arguments)], cwd=cwd, env=environment(**more), capture_output=True, text=True, timeout=300
+        [BIN / "qatgap", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
 def analyze(model, report, samples="calib.npz", *more, targets=TARGETS):
     chosen = [word for target in targets for word in ("--target", target)]
     result = qatgap(
-        "analyze", "--qat", EXAMPLE / "models" / model, "--samples", EXAMPLE / samples, *chosen, "--json", report, "--quiet", *more
+        "analyze",
+        "--qat",
+        EXAMPLE / "models" / model,
+        "--samples",
+        EXAMPLE / samples,
+        *chosen,
+        "--json",
+        report,
+        "--quiet",
+        *more,
     )
     assert result.returncode == 0, result.stderr
     return report

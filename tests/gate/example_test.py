@@ -51,7 +51,9 @@ def test_bias_saturation(repository):
     details = [case.findtext("failure") for case in cases if case.get("name") == "no more saturated biases"]
     assert any(text and "advice: QG001 Bias saturates" in text for text in details)
     (of_findings,) = [
-        case.findtext("failure") for case in cases if case.get("name").startswith("no more findings") and case.findall("failure")
+        case.findtext("failure")
+        for case in cases
+        if case.get("name").startswith("no more findings") and case.findall("failure")
     ]
     assert "QG001 Bias saturates (mix.0): " in of_findings
 
@@ -103,7 +105,17 @@ def test_one_step_is_the_two_steps(repository):
     one, _ = gate(repository, "bias_saturation")
     in_one = (repository / "gate.xml").read_bytes()
     two = qatgap(
-        *("gate", "--report", "report.json", "--baseline", "baseline.json", "--rules", "gate.yaml", "--junit", "gate.xml"),
+        *(
+            "gate",
+            "--report",
+            "report.json",
+            "--baseline",
+            "baseline.json",
+            "--rules",
+            "gate.yaml",
+            "--junit",
+            "gate.xml",
+        ),
         cwd=repository,
     )
     assert two.returncode == one.returncode == 1

@@ -16,7 +16,12 @@ def blocks(language, text=PAGE):
 
 def run(command, folder):
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
@@ -66,4 +71,6 @@ def test_the_waiver(followed):
     (followed / "gate.yaml").write_text(broken + waiver)
     result = run(gate, followed)
     assert result.returncode == 0
-    assert "waived: retrained in January (until 2027-01-31)" in result.stdout or "expired on 2027-01-31" in result.stdout
+    assert (
+        "waived: retrained in January (until 2027-01-31)" in result.stdout or "expired on 2027-01-31" in result.stdout
+    )

@@ -30,7 +30,18 @@ def written(folder, report, rules):
     (folder / "gate.yaml").write_text(rules)
     result = qatgap(
         *("gate", "--report", report, "--rules", "gate.yaml", "--baseline", EXAMPLE / "baseline.json"),
-        *("--junit", "gate.xml", "--sarif", "gate.sarif", "--gitlab", "gl.json", "--json", "gate.json", "--markdown", "gate.md"),
+        *(
+            "--junit",
+            "gate.xml",
+            "--sarif",
+            "gate.sarif",
+            "--gitlab",
+            "gl.json",
+            "--json",
+            "gate.json",
+            "--markdown",
+            "gate.md",
+        ),
         cwd=folder,
     )
     return result.returncode, result.stderr
@@ -110,7 +121,9 @@ def test_gitlab(files):
 def test_markdown_has_the_rows_that_do_not_hold(files):
     folder, code = files
     text = (folder / "gate.md").read_text()
-    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and not line.startswith("| outcome")]
+    rows = [
+        line.split(" | ") for line in text.splitlines() if line.startswith("| ") and not line.startswith("| outcome")
+    ]
     assert [row[0][2:] for row in rows] == [outcome for outcome in outcomes(folder) if outcome != "pass"]
     header = "| outcome | rule | target | layer | expected | found | baseline | delta | cause | advice |"
     assert (header in text) == bool(rows)

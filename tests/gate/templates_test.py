@@ -1,4 +1,4 @@
-"""deploy/ci: the script part of each template, run as its system runs it: on a model that holds, and on one that does not."""
+"""deploy/ci: the script part of each template, run as its system runs it, where the gate holds and where it fails."""
 
 import os
 import re
@@ -27,7 +27,10 @@ def repository(tmp_path, reports):
         cwd=tmp_path,
     )
     assert made.returncode == 0, made.stderr
-    assert qatgap("baseline", "update", "--report", "report.json", "--baseline", "baseline.json", cwd=tmp_path).returncode == 0
+    assert (
+        qatgap("baseline", "update", "--report", "report.json", "--baseline", "baseline.json", cwd=tmp_path).returncode
+        == 0
+    )
     (tmp_path / "report.json").unlink()
     return tmp_path
 
@@ -114,4 +117,6 @@ def test_pytest(repository, model, code):
     result = run(command, repository, PYTHONPATH=os.environ["PYTHONPATH"])
     assert result.returncode == code, result.stdout + result.stderr
     assert ("1 failed" if code else "1 passed") in result.stdout
-    assert ("mix.0 (pytorch-qnnpack): bias.saturated_channels: expected at most 0, found 1" in result.stdout) == (code == 1)
+    assert ("mix.0 (pytorch-qnnpack): bias.saturated_channels: expected at most 0, found 1" in result.stdout) == (
+        code == 1
+    )

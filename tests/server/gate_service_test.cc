@@ -12,7 +12,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using report::gate::JsonOf;
 using report::gate::Layer;
 using report::gate::OneTarget;
@@ -114,7 +113,7 @@ TEST_F(GateServiceTest, OkPassAndNotComparable) {
   *request.mutable_baseline()->mutable_artifact() = request.report().artifact();
   ASSERT_THAT(Evaluate(request), GrpcOk());
   EXPECT_EQ(summaries[0].verdict(), v1::GATE_VERDICT_PASS);
-  EXPECT_THAT(surfaces, IsEmpty());
+  EXPECT_TRUE(surfaces.empty());
   *request.mutable_baseline()->mutable_artifact() = MakeRef(JsonOf(OneTarget({Layer("head", 20000)})), "baseline.json");
   ASSERT_THAT(Evaluate(request), GrpcOk());
   EXPECT_EQ(summaries[0].verdict(), v1::GATE_VERDICT_NOT_COMPARABLE);
@@ -173,7 +172,7 @@ TEST_P(GateServiceInvalidArgument, SaysWhatIsWrong) {
   v1::EvaluateGateRequest request = Request(report);
   GetParam().spoil(request);
   EXPECT_THAT(Evaluate(request), GrpcStatusIs(grpc::StatusCode::INVALID_ARGUMENT, HasSubstr(GetParam().message)));
-  EXPECT_THAT(summaries, IsEmpty());
+  EXPECT_TRUE(summaries.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -200,8 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
                    [](auto& request) { request.set_rules("version: 1\nrules: [{metric: injected.total.changed, layers: [stm], max: 0}]"); },
                    "the nearest is 'stem'"},
         BadRequest{"NoBaselineForARuleThatCompares", [](auto& request) { request.set_rules("version: 1\npreset: ratchet"); },
-                   "compares with a baseline"},
-        BadRequest{"AnIdThatIsNone", [](auto& request) { request.mutable_report()->set_analysis_id("../x"); }, "id"}),
+                   "compares with a baseline"}),
     [](const auto& bad) { return std::string(bad.param.name); });
 
 TEST_F(GateServiceTest, InvalidArgumentForWhatIsNoReport) {
@@ -219,6 +217,8 @@ TEST_F(GateServiceTest, NotFoundForAnArtifactOrAnAnalysisThatIsNotThere) {
   const std::string id(32, '0');
   request.mutable_report()->set_analysis_id(id);
   EXPECT_THAT(Evaluate(request), GrpcStatusIs(grpc::StatusCode::NOT_FOUND, HasSubstr(id)));
+  request.mutable_report()->set_analysis_id("../x");
+  EXPECT_THAT(Evaluate(request), GrpcStatusIs(grpc::StatusCode::NOT_FOUND, HasSubstr("'../x'")));
   v1::CreateBaselineRequest make;
   make.mutable_report()->set_analysis_id(id);
   std::string text;

@@ -112,7 +112,7 @@ def give_scale(fake_quant, step, largest_code):
 
 
 def requantization(model, images):
-    """mix gets scales that are powers of two: sums fall half way between two codes, and targets break such ties apart."""
+    """Scales of mix that are powers of two: sums fall half way between two codes, and targets round such ties apart."""
     model = observe(model, images)
     mix = model.mix[0]
     with torch.no_grad():
