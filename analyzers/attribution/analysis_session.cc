@@ -293,7 +293,7 @@ struct AnalysisSession::Impl {
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
         if (pairing.pairs[pair].qat != output.layer) continue;
-        run.layers[pair] = output.codes;
+        run.layers[pair] = KeptCodes(output.codes);
         return layers[pair].Add(output, result.targets);
       }
       return absl::OkStatus();
