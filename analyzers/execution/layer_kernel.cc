@@ -3,7 +3,6 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/clamp.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/int_repr.h>
@@ -55,19 +54,36 @@ struct LayerKernel::Impl {
   // Input channels [first, first + count) of every group, whose sums are exact in binary32.
   struct Piece {
     std::int64_t first = 0, count = 0;
-    at::Tensor weight;
+    mutable at::Tensor weight;  // made when first needed: an engine never reads it
   };
 
   graph::MacLayer layer;
   numerics::QuantParams input;
-  at::Tensor weight_codes;      // w - z_w, int32
   std::vector<Piece> pieces;    // empty: binary64
   mutable at::Tensor weight64;  // made when first needed
   mutable std::map<numerics::Engine, absl::StatusOr<PackedLayer>> packed;
 
+  // w - z_w, int32.
+  at::Tensor WeightSteps() const {
+    std::vector<std::int64_t> shape(layer.weight.shape().size(), 1);
+    const numerics::QuantParams& params = layer.weight_params;
+    if (params.per_channel()) shape[static_cast<std::size_t>(params.axis)] = static_cast<std::int64_t>(params.zero_points.size());
+    const at::Tensor zero_point = at::tensor(params.zero_points, at::kLong).view(shape);
+    return (ToTorch(layer.weight).to(at::kLong) - zero_point).to(at::kInt);
+  }
+
   const at::Tensor& Weight64() const {
-    if (!weight64.defined()) weight64 = weight_codes.to(at::kDouble);
+    if (!weight64.defined()) weight64 = WeightSteps().to(at::kDouble);
     return weight64;
+  }
+
+  const at::Tensor& WeightOf(const Piece& piece) const {
+    if (!piece.weight.defined()) {
+      const at::Tensor steps = WeightSteps();
+      piece.weight = pieces.size() == 1 ? steps.to(at::kFloat).contiguous()
+                                        : steps.narrow(1, piece.first, piece.count).to(at::kFloat).contiguous();
+    }
+    return piece.weight;
   }
 
   // A product of matrices: [output channels, input channels] by [input channels, elements].
@@ -111,9 +127,7 @@ struct LayerKernel::Impl {
       sums = added;
     }
     cuts.emplace_back(first, static_cast<std::int64_t>(inputs) - first);
-    for (const auto& [begin, count] : cuts) {
-      pieces.push_back({begin, count, weight_codes.narrow(1, begin, count).to(at::kFloat).contiguous()});
-    }
+    for (const auto& [begin, count] : cuts) pieces.push_back({begin, count, {}});
   }
 
   at::Tensor Product64(const at::Tensor& x) const {
@@ -137,7 +151,7 @@ struct LayerKernel::Impl {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       const Piece& piece = pieces[i];
       const at::Tensor product =
-          at::mm(piece.weight.view({layer.output_channels, piece.count}), x.narrow(0, piece.first, piece.count));
+          at::mm(WeightOf(piece).view({layer.output_channels, piece.count}), x.narrow(0, piece.first, piece.count));
       StoreSums({product.const_data_ptr<float>(), static_cast<std::size_t>(product.numel())},
                 {1, layer.output_channels, elements}, /*add=*/i != 0, sums.mutable_data<std::int32_t>());
     }
@@ -156,7 +170,7 @@ struct LayerKernel::Impl {
       const Piece& piece = pieces[i];
       const at::Tensor part = pieces.size() == 1 ? x : x.narrow(1, piece.first, piece.count).contiguous();
       const at::Tensor product =
-          at::mkldnn_convolution(part, piece.weight, {}, conv.padding, conv.stride, conv.dilation, conv.groups)
+          at::mkldnn_convolution(part, WeightOf(piece), {}, conv.padding, conv.stride, conv.dilation, conv.groups)
               .contiguous();
       const std::int64_t samples = product.size(0), channels = product.size(1);
       const std::int64_t inner = samples * channels == 0 ? 0 : product.numel() / (samples * channels);
@@ -172,6 +186,31 @@ at::Tensor ChannelMajor(const graph::MacLayer& layer, const at::Tensor& output) 
   if (layer.kind == graph::OpKind::kLinear) return output.reshape({-1, output.size(-1)}).t().contiguous();
   return output.transpose(0, 1).contiguous().view({output.size(1), -1});
 }
+
+namespace {
+
+// [channels, elements] of what an engine wrote: channels last in memory, for a linear and as a rule for a convolution.
+graph::Tensor EngineRows(const graph::MacLayer& layer, const at::Tensor& output) {
+  const bool linear = layer.kind == graph::OpKind::kLinear;
+  const std::int64_t channels = linear ? output.size(-1) : output.size(1);
+  const std::int64_t elements = channels == 0 ? 0 : output.numel() / channels;
+  const bool channels_last = linear ? output.is_contiguous() : output.is_contiguous(at::MemoryFormat::ChannelsLast);
+  if (output.scalar_type() != at::kQUInt8 || !channels_last || (!linear && output.dim() != 4)) {
+    return *FromTorch(ChannelMajor(layer, at::int_repr(output).to(at::kInt)));
+  }
+  graph::Tensor rows = graph::Uninitialized(graph::DType::kInt32, {channels, elements});
+  TransposeBytes({static_cast<const std::uint8_t*>(output.const_data_ptr()), static_cast<std::size_t>(output.numel())},
+                 elements, channels, rows.mutable_data<std::int32_t>());
+  return rows;
+}
+
+// Samples, channels, elements of a sample.
+ChannelLayout LayoutOf(const graph::Shape& shape) {
+  const std::int64_t outer = shape[0] * shape[1];
+  return {shape[0], shape[1], outer == 0 ? 0 : graph::ElementCount(shape) / outer};
+}
+
+}  // namespace
 
 LayerKernel::LayerKernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LayerKernel::LayerKernel(LayerKernel&&) noexcept = default;
@@ -192,15 +231,9 @@ absl::StatusOr<LayerKernel> LayerKernel::Create(const graph::MacLayer& layer, co
   impl->input = input;
   try {
     const at::NoGradGuard no_grad;
-    const at::Tensor codes = ToTorch(layer.weight);
-    std::vector<std::int64_t> shape(layer.weight.shape().size(), 1);
-    const numerics::QuantParams& params = layer.weight_params;
-    if (params.per_channel()) shape[static_cast<std::size_t>(params.axis)] = static_cast<std::int64_t>(params.zero_points.size());
-    const at::Tensor zero_point = at::tensor(params.zero_points, at::kLong).view(shape);
-    impl->weight_codes = (codes.to(at::kLong) - zero_point).to(at::kInt);
     const bool direct = impl->IsMatrixProduct() || (!layer.convolution.transposed && at::globalContext().hasMKLDNN());
     if (direct && bound < kFloat32Exact) {
-      impl->pieces.push_back({0, layer.weight.dim(1), impl->weight_codes.to(at::kFloat).contiguous()});
+      impl->pieces.push_back({0, layer.weight.dim(1), {}});
     } else if (direct) {
       impl->Cut(range);
     }
@@ -247,14 +280,17 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
   try {
     const at::NoGradGuard no_grad;
     const EngineScope scope(engine);
-    const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
-    at::Tensor rows = ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt));
+    graph::Tensor rows = EngineRows(impl_->layer, it->second->Run(QuantizedInput(ToTorch(codes), impl_->input)));
     // The engine knows quint8 and ReLU alone; a narrower range (0..127 in an ONNX file) and ReLU6 are clamps of codes behind
     // it, as quantized::relu6 is.
     const numerics::OutputRange range = numerics::MakeOutputRange(impl_->layer.output, impl_->layer.activation,
                                                                   numerics::ActivationLimit::kReciprocalHalfToEven);
-    if (range.min > 0 || range.max < 255) rows = at::clamp(rows, range.min, range.max);
-    return FromTorch(rows);
+    if (range.min > 0 || range.max < 255) {
+      for (std::int32_t& code : rows.mutable_data<std::int32_t>()) {
+        code = static_cast<std::int32_t>(std::clamp<std::int64_t>(code, range.min, range.max));
+      }
+    }
+    return rows;
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "the engine");
     return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());
@@ -282,15 +318,21 @@ absl::StatusOr<graph::Shape> OutputShape(const graph::MacLayer& layer, const gra
 }
 
 graph::Tensor ToChannelMajor(const graph::MacLayer& layer, const graph::Tensor& output) {
-  return *FromTorch(ChannelMajor(layer, ToTorch(output)));
+  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(ChannelMajor(layer, ToTorch(output)));
+  const ChannelLayout layout = LayoutOf(output.shape());
+  graph::Tensor rows = graph::Uninitialized(graph::DType::kInt32, {layout.channels, layout.samples * layout.inner});
+  SwapOuterAxes(output.data<std::int32_t>(), layout.samples, layout.channels, layout.inner,
+                rows.mutable_data<std::int32_t>());
+  return rows;
 }
 
 graph::Tensor FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, const graph::Shape& output) {
-  const at::Tensor torch_rows = ToTorch(rows);
-  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(torch_rows.t().contiguous().view(output));
-  graph::Shape channel_first = output;
-  std::swap(channel_first[0], channel_first[1]);
-  return *FromTorch(torch_rows.view(channel_first).transpose(0, 1));
+  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(ToTorch(rows).t().contiguous().view(output));
+  const ChannelLayout layout = LayoutOf(output);
+  graph::Tensor values = graph::Uninitialized(graph::DType::kInt32, output);
+  SwapOuterAxes(rows.data<std::int32_t>(), layout.channels, layout.samples, layout.inner,
+                values.mutable_data<std::int32_t>());
+  return values;
 }
 
 }  // namespace qatgap::execution
