@@ -123,7 +123,25 @@ PYTHON
   rm -f "$constraints"
 }
 
+# Debian's Prometheus, unpacked into .venv: installing the package would start a server that listens on every address.
+unpack_prometheus() {
+  local folder=.venv/prometheus
+  if [ -x "$folder/usr/bin/prometheus" ] && [ -x "$folder/usr/bin/promtool" ]; then
+    say "Prometheus is here"
+    return
+  fi
+  say "unpacking Prometheus into $folder"
+  local download
+  download=$(mktemp -d)
+  chmod 755 "$download"  # apt-get may download as a user of its own
+  (cd "$download" && apt-get download -qq prometheus >/dev/null 2>&1) ||
+    { rm -rf "$download"; fail "apt-get download prometheus failed; is the network up, and apt-get update done?"; }
+  mkdir -p "$folder"
+  dpkg-deb --extract "$download"/prometheus_*.deb "$folder" || { rm -rf "$download"; fail "cannot unpack Prometheus into $folder"; }
+  rm -rf "$download"
+}
+
 install_packages
 install_torch
-[ "$with_tests" = 0 ] || install_test_requirements
+[ "$with_tests" = 0 ] || { install_test_requirements; unpack_prometheus; }
 say "done"

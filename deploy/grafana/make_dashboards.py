@@ -118,7 +118,6 @@ def choice(name, label, query, *, many=False):
         "type": "query",
         "datasource": DATASOURCE,
         "query": {"query": query, "refId": "variable"},
-        "definition": query,
         "refresh": 2,
         "sort": 1,
         "includeAll": many,
