@@ -253,8 +253,7 @@ def tracked_model():
             choice("target", "Target", 'label_values(qatgap_track_exported_layers{track="$track"}, target)'),
             fixed("cause", "Cause", ["total", "float_arithmetic", "conversion", "bias_rounding", "bias_saturation",
                                      "accumulator", "requantization", "engine_residual"], "total"),
-            choice("layer", "Layers", 'label_values(qatgap_layer_changed_ratio{track="$track", target="$target"}, layer)',
-                   many=True),
+            choice("layer", "Layers", f"label_values(qatgap_layer_changed_ratio{ONE}, layer)", many=True),
             fixed("top", "Worst layers", ["5", "10", "20", "50"], "10"),
         ],
         [
