@@ -137,11 +137,30 @@ install_npm_packages() {
   (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in $folder; is the network up?"
 }
 
+# Debian's Prometheus, unpacked into .venv: installing the package would start a server that listens on every address.
+unpack_prometheus() {
+  local folder=.venv/prometheus
+  if [ -x "$folder/usr/bin/prometheus" ] && [ -x "$folder/usr/bin/promtool" ]; then
+    say "Prometheus is here"
+    return
+  fi
+  say "unpacking Prometheus into $folder"
+  local download
+  download=$(mktemp -d)
+  chmod 755 "$download"  # apt-get may download as a user of its own
+  (cd "$download" && apt-get download -qq prometheus >/dev/null 2>&1) ||
+    { rm -rf "$download"; fail "apt-get download prometheus failed; is the network up, and apt-get update done?"; }
+  mkdir -p "$folder"
+  dpkg-deb --extract "$download"/prometheus_*.deb "$folder" || { rm -rf "$download"; fail "cannot unpack Prometheus into $folder"; }
+  rm -rf "$download"
+}
+
 install_packages
 install_npm_packages analyzers/report/page "the web page"
 install_torch
 if [ "$with_tests" = 1 ]; then
   install_test_requirements
   install_npm_packages tests/page "the browser tests"
+  unpack_prometheus
 fi
 say "done"

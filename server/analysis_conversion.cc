@@ -38,6 +38,7 @@ void Fill(const AnalysisSpec& spec, v1::AnalysisSpec& message) {
   message.set_max_samples(spec.max_samples);
   message.set_parallel_units(spec.parallel_units);
   message.set_title(spec.title);
+  message.set_track(spec.track);
 }
 
 }  // namespace
@@ -110,7 +111,8 @@ AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
           .parallel_units = message.parallel_units(),
           .title = message.title(),
           .sample_inputs = std::move(inputs),
-          .normalizations = std::move(normalizations)};
+          .normalizations = std::move(normalizations),
+          .track = message.track()};
 }
 
 absl::StatusOr<AnalysisState> FromProto(v1::AnalysisState state) {

@@ -80,6 +80,13 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--max-queued", flags.server.max_queued, "Analyses that may wait")
       ->capture_default_str();
+  app.add_option("--max-tracked-layers", flags.server.tracks.max_layers,
+                 "Layers of a tracked model and target that have metrics, the worst ones")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-tracks", flags.server.tracks.max_tracks, "Tracked models that have metrics, the newest ones")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
   app.add_option("--status-file", flags.status_file,
                  "Written once serving: {\"address\": ..., \"metrics\": ..., \"http\": ...}");
   app.add_option("--log-level", flags.log_level, "What to log on standard error")

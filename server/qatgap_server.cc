@@ -19,6 +19,7 @@
 #include "server/jobs/result_reader.h"
 #include "server/jobs/runner_slots.h"
 #include "server/jobs/synchronous_units.h"
+#include "server/jobs/track_restoration.h"
 #include "server/listen_address.h"
 #include "server/metrics/server_metrics.h"
 #include "server/services/analysis_service.h"
@@ -46,9 +47,15 @@ absl::StatusOr<ListenAddress> ParsePageAddress(const ServerOptions& options) {
 
 // In the order of construction: each refers to ones above it.
 struct Server::Parts {
+  explicit Parts(const ServerOptions& options)
+      : metrics({.version = kVersion,
+                 .max_queued = options.max_queued,
+                 .runners = std::max(1, options.runners),
+                 .tracks = options.tracks}) {}
+
   std::unique_ptr<RunnerLauncher> launcher;
   std::unique_ptr<Clock> clock;
-  ServerMetrics metrics{kVersion};
+  ServerMetrics metrics;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<Store> store;
   std::unique_ptr<RunnerSlots> slots;
@@ -85,12 +92,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
     return absl::UnavailableError(
         absl::StrCat("--data-dir: cannot make '", options.data_dir, "': ", error.message()));
   }
-  auto parts = std::make_unique<Parts>();
+  auto parts = std::make_unique<Parts>(options);
   parts->launcher = std::move(launcher);
   parts->clock = std::move(clock);
   QATGAP_ASSIGN_OR_RETURN(
       parts->blobs, BlobStore::Open(options.data_dir + "/blobs", options.max_artifact_bytes));
   QATGAP_ASSIGN_OR_RETURN(parts->store, OpenSqliteStore(options.data_dir + "/qatgap.sqlite"));
+  RestoreTracks(*parts->store, options.tracks.max_tracks, parts->metrics);
   parts->slots = std::make_unique<RunnerSlots>(std::max(1, options.runners));
   QATGAP_ASSIGN_OR_RETURN(
       parts->jobs,

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/clock/clock.h"
+#include "server/metrics/track_limits.h"
 #include "server/runner_process/runner_launcher.h"
 
 namespace qatgap::server {
@@ -24,6 +25,7 @@ struct ServerOptions {
   int runners = 1;
   std::uint64_t max_artifact_bytes = 4ULL << 30;
   std::size_t max_queued = 100;
+  TrackLimits tracks = {};
 };
 
 // Serves from Start to Stop.

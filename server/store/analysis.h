@@ -46,6 +46,7 @@ struct AnalysisSpec {
   std::string title;
   std::vector<SampleInput> sample_inputs = {};
   std::vector<samples::Normalization> normalizations = {};
+  std::string track = {};  // as AnalysisSpec.track of analysis.proto
   friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
 };
 
