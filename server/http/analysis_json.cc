@@ -32,7 +32,6 @@ Json Rate(std::uint64_t part, std::uint64_t whole) {
 
 }  // namespace
 
-// Analyses have no tracks yet: this is the one place that will know of them.
 std::string TrackOf(const AnalysisSpec& spec) { return spec.track; }
 
 Json ToJson(const Analysis& analysis) {
