@@ -109,7 +109,7 @@ absl::Status PrivateServer::Spawn() {
   std::vector<std::string> arguments = {
       options_.binary,        "--listen",           absl::StrCat("unix:", directory_, "/s"),
       "--data-dir",           directory_ + "/data", "--status-file",
-      directory_ + "/status", "--no-metrics",       "--exit-with-parent"};
+      directory_ + "/status", "--no-metrics",       "--no-http",  "--exit-with-parent"};
   if (options_.runners > 0) {
     arguments.push_back("--runners");
     arguments.push_back(absl::StrCat(options_.runners));

@@ -27,7 +27,7 @@ trap stop EXIT
 
 step "Starting qatgapd"
 bin=build/release/bin
-"$bin/qatgapd" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --data-dir "$work/data" \
+"$bin/qatgapd" --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --data-dir "$work/data" \
   --status-file "$work/status.json" >"$work/qatgapd.log" 2>&1 &
 server_pid=$!
 for _ in $(seq 100); do

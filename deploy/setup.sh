@@ -25,9 +25,12 @@ packages=(
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libyaml-cpp-dev
   libonnx-dev libzip-dev libssl-dev libsqlite3-dev libseccomp-dev zlib1g-dev
   libflatbuffers-dev flatbuffers-compiler
-  libgtest-dev libgmock-dev libbenchmark-dev curl
+  libcpp-httplib-dev libgtest-dev libgmock-dev libbenchmark-dev curl
 )
-test_packages=(sqlite3)
+# A Node.js of another origin brings its own npm, which Debian's package conflicts with.
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
+test_packages=(sqlite3 chromium fonts-inter)
 [ "$with_tests" = 1 ] && packages+=("${test_packages[@]}")
 
 installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'; }
@@ -123,7 +126,41 @@ PYTHON
   rm -f "$constraints"
 }
 
+# The npm packages of a folder, at the versions of its lock file; neither build nor tests make a request.
+install_npm_packages() {
+  local folder=$1 what=$2
+  if [ ! "$folder/package-lock.json" -nt "$folder/node_modules/.package-lock.json" ]; then
+    say "npm packages of $what are all here"
+    return
+  fi
+  say "installing the npm packages of $what"
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in $folder; is the network up?"
+}
+
+# Debian's Prometheus, unpacked into .venv: installing the package would start a server that listens on every address.
+unpack_prometheus() {
+  local folder=.venv/prometheus
+  if [ -x "$folder/usr/bin/prometheus" ] && [ -x "$folder/usr/bin/promtool" ]; then
+    say "Prometheus is here"
+    return
+  fi
+  say "unpacking Prometheus into $folder"
+  local download
+  download=$(mktemp -d)
+  chmod 755 "$download"  # apt-get may download as a user of its own
+  (cd "$download" && apt-get download -qq prometheus >/dev/null 2>&1) ||
+    { rm -rf "$download"; fail "apt-get download prometheus failed; is the network up, and apt-get update done?"; }
+  mkdir -p "$folder"
+  dpkg-deb --extract "$download"/prometheus_*.deb "$folder" || { rm -rf "$download"; fail "cannot unpack Prometheus into $folder"; }
+  rm -rf "$download"
+}
+
 install_packages
+install_npm_packages analyzers/report/page "the web page"
 install_torch
-[ "$with_tests" = 0 ] || install_test_requirements
+if [ "$with_tests" = 1 ]; then
+  install_test_requirements
+  install_npm_packages tests/page "the browser tests"
+  unpack_prometheus
+fi
 say "done"

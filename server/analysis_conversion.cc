@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
 #include "server/samples_conversion.h"
+#include "server/summary_conversion.h"
 
 namespace qatgap::server {
 namespace {
@@ -38,6 +39,7 @@ void Fill(const AnalysisSpec& spec, v1::AnalysisSpec& message) {
   message.set_parallel_units(spec.parallel_units);
   message.set_title(spec.title);
   message.set_what_if(spec.what_if);
+  message.set_track(spec.track);
 }
 
 }  // namespace
@@ -84,6 +86,7 @@ v1::Analysis ToProto(const Analysis& analysis) {
     for (const std::string& sentence : verdict.sentences) part.add_sentences(sentence);
   }
   message.set_runner_peak_bytes(analysis.runner_peak_bytes);
+  for (const report::TargetSummary& summary : analysis.summaries) Fill(summary, *message.add_summaries());
   return message;
 }
 
@@ -110,7 +113,8 @@ AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
           .title = message.title(),
           .sample_inputs = std::move(inputs),
           .normalizations = std::move(normalizations),
-          .what_if = message.what_if()};
+          .what_if = message.what_if(),
+          .track = message.track()};
 }
 
 absl::StatusOr<AnalysisState> FromProto(v1::AnalysisState state) {
@@ -143,6 +147,7 @@ absl::StatusOr<Analysis> FromProto(const v1::Analysis& message) {
          .sentences = {verdict.sentences().begin(), verdict.sentences().end()}});
   }
   analysis.runner_peak_bytes = message.runner_peak_bytes();
+  for (const v1::TargetSummary& summary : message.summaries()) analysis.summaries.push_back(FromProto(summary));
   return analysis;
 }
 

@@ -18,7 +18,7 @@ bool IsIpv4Loopback(const std::string& host) {
 
 }  // namespace
 
-absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text, const std::string& flag) {
   ListenAddress address;
   address.text = text;
   if (text.rfind("unix:", 0) == 0) {
@@ -34,15 +34,15 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--listen: '", text, "' is neither HOST:PORT nor unix:PATH"));
+      absl::StrCat(flag, ": '", text, "' is neither HOST:PORT nor unix:PATH"));
 }
 
-absl::Status CheckReachable(const ListenAddress& address, bool insecure) {
+absl::Status CheckReachable(const ListenAddress& address, bool insecure, const std::string& flag) {
   const bool loopback = address.is_unix || address.host == "localhost" || address.host == "[::1]" ||
                         IsIpv4Loopback(address.host);
   if (loopback || insecure) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("--listen: other hosts can reach '", address.text,
+      absl::StrCat(flag, ": other hosts can reach '", address.text,
                    "', and qatgapd does not speak TLS yet: listen on 127.0.0.1 or a unix: socket, or "
                    "pass --insecure where the network is trusted"));
 }

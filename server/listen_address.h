@@ -15,10 +15,10 @@ struct ListenAddress {
   std::string text;  // as given
 };
 
-// INVALID_ARGUMENT unless the text is host:port or unix:PATH.
-absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
+// INVALID_ARGUMENT naming `flag` unless the text is host:port or unix:PATH.
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text, const std::string& flag = "--listen");
 
 // FAILED_PRECONDITION for an address that other hosts can reach, unless `insecure`.
-absl::Status CheckReachable(const ListenAddress& address, bool insecure);
+absl::Status CheckReachable(const ListenAddress& address, bool insecure, const std::string& flag = "--listen");
 
 }  // namespace qatgap::server

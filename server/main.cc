@@ -35,6 +35,7 @@ struct Flags {
   std::string status_file;
   std::string log_level = "info";
   bool no_metrics = false;
+  bool no_http = false;
   bool exit_with_parent = false;
 };
 
@@ -56,6 +57,13 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "HOST:PORT of the Prometheus metrics (port 0: a free one)")
       ->capture_default_str();
   app.add_flag("--no-metrics", flags.no_metrics, "Serve no metrics");
+  app.add_option("--http-listen", flags.server.http_listen, "HOST:PORT of the web page (port 0: a free one)")
+      ->capture_default_str();
+  app.add_flag("--no-http", flags.no_http, "Serve no web page");
+  app.add_option("--http-host", flags.server.http_hosts,
+                 "A name that browsers may use for the web page, besides localhost and IP addresses");
+  app.add_option("--result-cache-bytes", flags.server.result_cache_bytes, "Memory for results that are read again")
+      ->capture_default_str();
   app.add_option("--runner", flags.runner.path, "The qatgap-runner to start")
       ->default_val(RunnerBesideUs());
   app.add_option("--runners", flags.server.runners, "Runner processes at one time")
@@ -72,8 +80,15 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--max-queued", flags.server.max_queued, "Analyses that may wait")
       ->capture_default_str();
+  app.add_option("--max-tracked-layers", flags.server.tracks.max_layers,
+                 "Layers of a tracked model and target that have metrics, the worst ones")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  app.add_option("--max-tracks", flags.server.tracks.max_tracks, "Tracked models that have metrics, the newest ones")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
   app.add_option("--status-file", flags.status_file,
-                 "Written once serving: {\"address\": ..., \"metrics\": ...}");
+                 "Written once serving: {\"address\": ..., \"metrics\": ..., \"http\": ...}");
   app.add_option("--log-level", flags.log_level, "What to log on standard error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}))
       ->capture_default_str();
@@ -86,7 +101,9 @@ bool WriteStatusFile(const std::string& path, const Server& server) {
   const std::string temporary = path + ".tmp";
   {
     std::ofstream file(temporary);
-    file << nlohmann::json{{"address", server.address()}, {"metrics", server.metrics_address()}}
+    file << nlohmann::json{{"address", server.address()},
+                           {"metrics", server.metrics_address()},
+                           {"http", server.http_address()}}
          << '\n';
     if (!file.flush()) return false;
   }
@@ -101,9 +118,10 @@ int Serve(const Flags& flags, const sigset_t& stop_signals) {
     spdlog::error("{}", server.status().ToString());
     return EXIT_FAILURE;
   }
-  spdlog::info("qatgapd {} serves at {}, metrics at {}", std::string(qatgap::server::kVersion),
-               (*server)->address(),
-               (*server)->metrics_address().empty() ? "no address" : (*server)->metrics_address());
+  const auto shown = [](const std::string& address) { return address.empty() ? std::string("no address") : address; };
+  spdlog::info("qatgapd {} serves at {}, metrics at {}, the web page at {}", std::string(qatgap::server::kVersion),
+               (*server)->address(), shown((*server)->metrics_address()),
+               (*server)->http_address().empty() ? "no address" : "http://" + (*server)->http_address() + "/");
   if (!flags.status_file.empty() && !WriteStatusFile(flags.status_file, **server)) {
     spdlog::error("--status-file: cannot write '{}'", flags.status_file);
     return EXIT_FAILURE;
@@ -124,6 +142,7 @@ int main(int argc, char** argv) {
   AddFlags(app, flags);
   CLI11_PARSE(app, argc, argv);
   if (flags.no_metrics) flags.server.metrics_listen.clear();
+  if (flags.no_http) flags.server.http_listen.clear();
   flags.runner.timeout = absl::Seconds(flags.unit_timeout_seconds);
 
   // Before any thread: all of them inherit the mask, and only sigwait sees the signals.

@@ -13,10 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
 #include "server/artifacts/blob_store.h"
+#include "server/http/http_endpoint.h"
+#include "server/http/page_routes.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/result_reader.h"
 #include "server/jobs/runner_slots.h"
 #include "server/jobs/synchronous_units.h"
+#include "server/jobs/track_restoration.h"
 #include "server/listen_address.h"
 #include "server/metrics/server_metrics.h"
 #include "server/services/analysis_service.h"
@@ -33,13 +36,26 @@ namespace {
 // What an RPC in flight gets to come to its end.
 constexpr std::chrono::seconds kDrainTime{2};
 
+absl::StatusOr<ListenAddress> ParsePageAddress(const ServerOptions& options) {
+  QATGAP_ASSIGN_OR_RETURN(ListenAddress listen, ParseListenAddress(options.http_listen, "--http-listen"));
+  QATGAP_RETURN_IF_ERROR(CheckReachable(listen, options.insecure, "--http-listen"));
+  if (!listen.is_unix) return listen;
+  return absl::InvalidArgumentError("--http-listen: browsers know no unix: sockets; give HOST:PORT, or --no-http");
+}
+
 }  // namespace
 
 // In the order of construction: each refers to ones above it.
 struct Server::Parts {
+  explicit Parts(const ServerOptions& options)
+      : metrics({.version = kVersion,
+                 .max_queued = options.max_queued,
+                 .runners = std::max(1, options.runners),
+                 .tracks = options.tracks}) {}
+
   std::unique_ptr<RunnerLauncher> launcher;
   std::unique_ptr<Clock> clock;
-  ServerMetrics metrics{kVersion};
+  ServerMetrics metrics;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<Store> store;
   std::unique_ptr<RunnerSlots> slots;
@@ -52,6 +68,8 @@ struct Server::Parts {
   std::unique_ptr<ModelServiceImpl> model_service;
   std::unique_ptr<GateServiceImpl> gate_service;
   std::unique_ptr<MetricsEndpoint> metrics_endpoint;
+  std::unique_ptr<PageRoutes> page;
+  std::unique_ptr<HttpEndpoint> http_endpoint;
   std::unique_ptr<grpc::Server> grpc_server;
   std::string address;
 };
@@ -64,18 +82,23 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                       std::unique_ptr<Clock> clock) {
   QATGAP_ASSIGN_OR_RETURN(const ListenAddress listen, ParseListenAddress(options.listen));
   QATGAP_RETURN_IF_ERROR(CheckReachable(listen, options.insecure));
+  ListenAddress page_address;
+  if (!options.http_listen.empty()) {
+    QATGAP_ASSIGN_OR_RETURN(page_address, ParsePageAddress(options));
+  }
   std::error_code error;
   std::filesystem::create_directories(options.data_dir, error);
   if (error) {
     return absl::UnavailableError(
         absl::StrCat("--data-dir: cannot make '", options.data_dir, "': ", error.message()));
   }
-  auto parts = std::make_unique<Parts>();
+  auto parts = std::make_unique<Parts>(options);
   parts->launcher = std::move(launcher);
   parts->clock = std::move(clock);
   QATGAP_ASSIGN_OR_RETURN(
       parts->blobs, BlobStore::Open(options.data_dir + "/blobs", options.max_artifact_bytes));
   QATGAP_ASSIGN_OR_RETURN(parts->store, OpenSqliteStore(options.data_dir + "/qatgap.sqlite"));
+  RestoreTracks(*parts->store, options.tracks.max_tracks, parts->metrics);
   parts->slots = std::make_unique<RunnerSlots>(std::max(1, options.runners));
   QATGAP_ASSIGN_OR_RETURN(
       parts->jobs,
@@ -91,7 +114,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                                           .launcher = *parts->launcher,
                                                                           .slots = *parts->slots,
                                                                           .observer = parts->metrics});
-  parts->results = std::make_unique<ResultReader>(*parts->store, *parts->blobs);
+  parts->results = std::make_unique<ResultReader>(*parts->store, *parts->blobs, options.result_cache_bytes);
   parts->artifact_service = std::make_unique<ArtifactServiceImpl>(*parts->blobs, parts->metrics);
   parts->analysis_service =
       std::make_unique<AnalysisServiceImpl>(*parts->jobs, *parts->results, parts->metrics);
@@ -102,6 +125,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   if (!options.metrics_listen.empty()) {
     QATGAP_ASSIGN_OR_RETURN(parts->metrics_endpoint,
                             MetricsEndpoint::Start(options.metrics_listen, parts->metrics));
+  }
+  if (!options.http_listen.empty()) {
+    parts->page = std::make_unique<PageRoutes>(*parts->jobs, *parts->results);
+    QATGAP_ASSIGN_OR_RETURN(parts->http_endpoint,
+                            HttpEndpoint::Start({.host = page_address.host, .port = page_address.port, .names = options.http_hosts},
+                                                [page = parts->page.get()](const HttpRequest& r) { return page->Answer(r); }));
   }
 
   grpc::EnableDefaultHealthCheckService(true);
@@ -139,8 +168,13 @@ std::string Server::metrics_address() const {
   return parts_->metrics_endpoint == nullptr ? std::string() : parts_->metrics_endpoint->address();
 }
 
+std::string Server::http_address() const {
+  return parts_->http_endpoint == nullptr ? std::string() : parts_->http_endpoint->address();
+}
+
 void Server::Stop() {
   parts_->grpc_server->GetHealthCheckService()->Shutdown();
+  parts_->http_endpoint.reset();
   // First the units and jobs: that ends the calls and watches, which would otherwise last until the drain time is over.
   // Units before jobs, whose threads may wait for a slot that a unit holds.
   parts_->units->Stop();

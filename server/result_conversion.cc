@@ -1,5 +1,7 @@
 #include "server/result_conversion.h"
 
+#include <google/protobuf/arena.h>
+
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -7,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
+#include "server/network_conversion.h"
 #include "server/statistics_conversion.h"
 #include "server/target_conversion.h"
 #include "server/what_if_conversion.h"
@@ -277,6 +280,7 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result) {
   message.set_samples(result.samples);
   message.set_labelled(result.labelled);
   for (const auto& output : result.outputs) *message.add_outputs() = ToMessage(output);
+  Fill(result.network, *message.mutable_network());
   return message;
 }
 
@@ -318,13 +322,16 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   result.samples = message.samples();
   result.labelled = message.labelled();
   for (const auto& output : message.outputs()) result.outputs.push_back(FromMessage(output));
+  QATGAP_ASSIGN_OR_RETURN(result.network, ReadNetwork(message.network(), result.layers.size()));
   return result;
 }
 
 std::string SerializeResult(const report::AnalysisResult& r) { return ToProto(r).SerializeAsString(); }
 
 absl::StatusOr<report::AnalysisResult> ParseResult(const std::string& bytes) {
-  v1::AnalysisResult message;
+  // Half a million messages of statistics in a large result: freed as one.
+  google::protobuf::Arena arena;
+  auto& message = *google::protobuf::Arena::CreateMessage<v1::AnalysisResult>(&arena);
   if (!message.ParseFromString(bytes)) return Malformed("the bytes are no AnalysisResult");
   return FromProto(message);
 }

@@ -4,9 +4,11 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/engine_path.h"
 #include "analyzers/attribution/float_islands.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
+#include "analyzers/attribution/network_summary.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
@@ -53,6 +55,24 @@ bool KnowsOrigin(const graph::Graph& qat, const graph::MacLayer& layer) {
   return qat.convert_style == graph::ConvertStyle::kAsIs || (codes != nullptr && codes->origin != nullptr);
 }
 
+// X86InductorQuantizer, for one, leaves the outputs of linears in float: such a model was prepared, and has no codes.
+absl::Status NoLayer(const std::vector<graph::UnmatchedMac>& unmatched) {
+  constexpr const char* kWhat = "the QAT model has no layer with quantized weights and a quantized output";
+  if (unmatched.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(kWhat, ", nor any convolution or linear; export the model after prepare_qat"));
+  }
+  const auto in_float = std::find_if(unmatched.begin(), unmatched.end(),
+                                     [](const graph::UnmatchedMac& mac) { return mac.quantized_weight; });
+  const graph::UnmatchedMac& first = in_float == unmatched.end() ? unmatched.front() : *in_float;
+  return absl::FailedPreconditionError(absl::StrCat(
+      kWhat, "; '", first.name, "': ", first.reason,
+      in_float == unmatched.end()
+          ? "; export the model after prepare_qat"
+          : "; its weights are quantized, but a layer is measured in codes of its output: choose a quantizer or a "
+            "qconfig that quantizes the outputs of layers too, as XNNPACKQuantizer does"));
+}
+
 }  // namespace
 
 struct AnalysisSession::Impl {
@@ -83,13 +103,7 @@ struct AnalysisSession::Impl {
     }
     QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
     QATGAP_ASSIGN_OR_RETURN(deployed_layers, graph::FindMacLayers(deployed));
-    if (qat_layers.layers.empty()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the QAT model has no layer with quantized weights and a quantized output",
-          qat_layers.unmatched.empty() ? "" : absl::StrCat("; '", qat_layers.unmatched.front().name, "': ",
-                                                           qat_layers.unmatched.front().reason),
-          "; export the model after prepare_qat"));
-    }
+    if (qat_layers.layers.empty()) return NoLayer(qat_layers.unmatched);
     QATGAP_ASSIGN_OR_RETURN(pairing, PairLayers(qat_layers, deployed_layers));
     if (pairing.by_order) {
       models.qat.notices.push_back({graph::NoticeKind::kPairedByOrder, "",
@@ -153,8 +167,12 @@ struct AnalysisSession::Impl {
     QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, qat_layers.layers,
                                                                          execution::ExecutionMode::kFakeQuant));
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
+    DrawNetwork();
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
                                                         models.has_labels, result.targets));
+    for (const numerics::TargetDescription& target : targets) {
+      if (auto missing = WhyNoEnginePath(target, deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
+    }
     return absl::OkStatus();
   }
 
@@ -244,6 +262,17 @@ struct AnalysisSession::Impl {
     findings::CheckTarget(facts, target, layer, result.findings);
   }
 
+  // Once result.layers is whole.
+  void DrawNetwork() {
+    std::vector<DeployedLayer> drawn;
+    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+      drawn.push_back({.layer = &deployed_layers.layers[pairing.pairs[i].deployed],
+                       .info = &result.layers[i],
+                       .index = static_cast<std::int64_t>(i)});
+    }
+    result.network = SummarizeNetwork(deployed, drawn);
+  }
+
   void InspectLayers() {
     for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
       const findings::LayerFacts facts = StartPair(i);
@@ -299,7 +328,7 @@ struct AnalysisSession::Impl {
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
         if (pairing.pairs[pair].qat != output.layer) continue;
-        run.layers[pair] = output.codes;
+        run.layers[pair] = KeptCodes(output.codes);
         return layers[pair].Add(output, result.targets);
       }
       return absl::OkStatus();
@@ -339,6 +368,7 @@ absl::StatusOr<report::AnalysisResult> AnalysisSession::Inspect(AnalysisModels m
   impl.result.converted_given = impl.models.converted.has_value();
   QATGAP_RETURN_IF_ERROR(impl.PairModels());
   impl.InspectLayers();
+  impl.DrawNetwork();
   return std::move(impl.result);
 }
 

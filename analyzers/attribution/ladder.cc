@@ -8,11 +8,23 @@ namespace {
 using numerics::ArithmeticStage;
 
 template <typename T>
-std::span<const T> Row(std::span<const T> rows, std::int64_t channel, std::int64_t elements) {
-  return rows.subspan(static_cast<std::size_t>(channel * elements), static_cast<std::size_t>(elements));
+std::span<const T> Part(std::span<const T> rows, std::int64_t begin, std::int64_t count) {
+  return rows.empty() ? rows : rows.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
 }
 
 }  // namespace
+
+LadderRow RowOf(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
+                std::int64_t first, std::int64_t count) {
+  const std::int64_t begin = channel * input.elements + first;
+  const std::int64_t stride = input.fake_quant_stride == 0 ? input.elements : input.fake_quant_stride;
+  return {.fake_quant = Part(input.fake_quant, channel * stride + first, count),
+          .qat_accumulators = Part(input.qat_accumulators, begin, count),
+          .qat_sums = Part(input.qat_sums, begin, count),
+          .accumulators = Part(input.accumulators, begin, count),
+          .adjusted_accumulators = Part(input.adjusted_accumulators, begin, count),
+          .engine = Part(engine, begin, count)};
+}
 
 absl::StatusOr<LayerLadder> LayerLadder::Create(const numerics::TargetDescription& target,
                                                 const numerics::MacConstants& qat,
@@ -33,44 +45,49 @@ absl::StatusOr<LayerLadder> LayerLadder::Create(const numerics::TargetDescriptio
 
 void LayerLadder::ComputeStages(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
                                 Stages& stages) const {
-  const std::span<const std::int32_t> reference = Row(input.fake_quant, channel, input.elements);
-  stages[0].assign(reference.begin(), reference.end());
+  ComputeStages(RowOf(input, engine, channel, 0, input.elements), channel, stages);
+}
+
+void LayerLadder::ComputeStages(const LadderRow& row, std::int64_t channel, Stages& stages) const {
+  stages[0].assign(row.fake_quant.begin(), row.fake_quant.end());
   for (std::size_t stage = 1; stage < kStageCount; ++stage) stages[stage].resize(stages[0].size());
-  if (input.qat_sums.empty()) {
-    qat_.Codes(ArithmeticStage::kReal, channel, Row(input.qat_accumulators, channel, input.elements), stages[1]);
+  if (row.qat_sums.empty()) {
+    qat_.Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, stages[1]);
   } else {
-    qat_.RealCodes(channel, Row(input.qat_sums, channel, input.elements), stages[1]);
+    qat_.RealCodes(channel, row.qat_sums, stages[1]);
   }
-  const std::span<const std::int32_t> accumulators = Row(input.accumulators, channel, input.elements);
-  deployed_.Codes(ArithmeticStage::kReal, channel, accumulators, stages[2]);
-  deployed_.Codes(ArithmeticStage::kBiasRounded, channel, accumulators, stages[3]);
-  const std::span<const std::int32_t> adjusted =
-      adjusted_ ? Row(input.adjusted_accumulators, channel, input.elements) : accumulators;
+  deployed_.Codes(ArithmeticStage::kReal, channel, row.accumulators, stages[2]);
+  deployed_.Codes(ArithmeticStage::kBiasRounded, channel, row.accumulators, stages[3]);
+  const std::span<const std::int32_t> adjusted = adjusted_ ? row.adjusted_accumulators : row.accumulators;
   stored().Codes(ArithmeticStage::kBiasStored, channel, adjusted, stages[4]);
   stored().Codes(ArithmeticStage::kAccumulated, channel, adjusted, stages[5]);
   stored().Codes(ArithmeticStage::kRequantized, channel, adjusted, stages[6]);
-  if (engine.empty()) {
+  if (row.engine.empty()) {
     stages[7] = stages[6];
   } else {
-    const std::span<const std::int32_t> row = Row(engine, channel, input.elements);
-    stages[7].assign(row.begin(), row.end());
+    stages[7].assign(row.engine.begin(), row.engine.end());
   }
 }
 
 void LayerLadder::Add(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t samples,
                       report::LayerResult& result) const {
   result.samples += static_cast<std::uint64_t>(samples);
-  Stages stages;
-  std::vector<std::int32_t> whole(static_cast<std::size_t>(input.elements));
   for (std::size_t channel = 0; channel < result.channels.size(); ++channel) {
-    ComputeStages(input, engine, static_cast<std::int64_t>(channel), stages);
-    for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = stages.back()[i] - stages.front()[i];
-    auto& causes = result.channels[channel].causes;
-    for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {
-      causes[stage].Add(stages[stage], stages[stage + 1], whole);
-    }
-    causes[static_cast<std::size_t>(report::Cause::kTotal)].Add(stages.front(), stages.back(), whole);
+    const auto c = static_cast<std::int64_t>(channel);
+    AddRow(RowOf(input, engine, c, 0, input.elements), c, result.channels[channel]);
   }
+}
+
+void LayerLadder::AddRow(const LadderRow& row, std::int64_t channel, report::ChannelResult& result) const {
+  Stages stages;
+  ComputeStages(row, channel, stages);
+  std::vector<std::int32_t> whole(stages[0].size());
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = stages.back()[i] - stages.front()[i];
+  auto& causes = result.causes;
+  for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {
+    causes[stage].Add(stages[stage], stages[stage + 1], whole);
+  }
+  causes[static_cast<std::size_t>(report::Cause::kTotal)].Add(stages.front(), stages.back(), whole);
 }
 
 report::LayerResult LayerLadder::MakeResult(std::int64_t layer, std::int64_t input_index) const {

@@ -21,13 +21,24 @@ inline constexpr std::size_t kStageCount = 8;
 // set; `engine` is empty where no engine was measured.
 struct LadderInput {
   std::int64_t elements = 0;                       // per channel
-  std::span<const std::int32_t> fake_quant;        // output codes of the QAT model
+  std::span<const std::int32_t> fake_quant;        // output codes of the QAT model, rows `fake_quant_stride` apart
   std::span<const std::int32_t> qat_accumulators;  // exact, QAT weights
   std::span<const double> qat_sums;                // for an input off the grid: sum x (w - z_w), QAT weights
   std::span<const std::int32_t> accumulators;      // exact, deployed weights
   // Exact, the deployed weights as the target adjusted them; empty where it adjusts none.
   std::span<const std::int32_t> adjusted_accumulators = {};
+  std::int64_t fake_quant_stride = 0;              // 0: `elements`
 };
+
+// The same for a run of elements of one channel; all that are not empty have one size.
+struct LadderRow {
+  std::span<const std::int32_t> fake_quant, qat_accumulators;
+  std::span<const double> qat_sums;
+  std::span<const std::int32_t> accumulators, adjusted_accumulators, engine;
+};
+// `engine` is empty or channel-major, as the input.
+LadderRow RowOf(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
+                std::int64_t first, std::int64_t count);
 
 // One layer, one reaching input, one target. Immutable.
 class LayerLadder {
@@ -44,20 +55,25 @@ class LayerLadder {
   using Stages = std::array<std::vector<std::int32_t>, kStageCount>;
   void ComputeStages(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
                      Stages& stages) const;
+  void ComputeStages(const LadderRow& row, std::int64_t channel, Stages& stages) const;
 
-  // Adds the batch to `result`, whose channels were made by MakeResult.
+  // Adds the batch to `result`, whose channels were made by MakeResult. TargetLadders adds the same, for all targets at once.
   void Add(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t samples,
            report::LayerResult& result) const;
+  void AddRow(const LadderRow& row, std::int64_t channel, report::ChannelResult& result) const;
 
   // A result without samples: stored biases and multipliers per channel.
   report::LayerResult MakeResult(std::int64_t layer, std::int64_t input_index) const;
 
+  const numerics::LayerArithmetic& qat() const { return qat_; }
   const numerics::LayerArithmetic& deployed() const { return deployed_; }
+  // From bias_stored on: `deployed`, with the adjusted weight scales where there are any.
+  const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : deployed_; }
+  bool adjusted() const { return adjusted_.has_value(); }
 
  private:
   LayerLadder(numerics::LayerArithmetic qat, numerics::LayerArithmetic deployed)
       : qat_(std::move(qat)), deployed_(std::move(deployed)) {}
-  const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : deployed_; }
 
   numerics::LayerArithmetic qat_, deployed_;
   std::optional<numerics::LayerArithmetic> adjusted_;

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
+#include "analyzers/graph/tensor_rows.h"
+#include "analyzers/numerics/requantization_kernels.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::attribution {
@@ -28,6 +31,22 @@ numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::Q
           .activation = layer.activation,
           .channels = layer.output_channels,
           .traits = graph::TraitsOf(layer, input, execution::HostHasVnni())};
+}
+
+// Input and output elements of a part of a batch: some megabytes with everything that is computed from them.
+constexpr std::int64_t kPartElements = std::int64_t{1} << 18;
+
+// Whether the accumulators of the two are the same integers for every input.
+bool HaveOneProduct(const graph::MacLayer& qat, const numerics::QuantParams& qat_input, const graph::MacLayer& deployed,
+                    const numerics::QuantParams& deployed_input) {
+  if (qat.input_grids.empty() || qat_input.zero_points != deployed_input.zero_points ||
+      qat_input.quant_min != deployed_input.quant_min || qat_input.quant_max != deployed_input.quant_max ||
+      qat.weight_params.zero_points != deployed.weight_params.zero_points ||
+      qat.weight_params.axis != deployed.weight_params.axis || qat.weight.shape() != deployed.weight.shape()) {
+    return false;
+  }
+  const auto trained = qat.weight.data<std::int32_t>(), shipped = deployed.weight.data<std::int32_t>();
+  return std::equal(trained.begin(), trained.end(), shipped.begin());
 }
 
 constexpr char kInt16Pairs[] =
@@ -92,19 +111,24 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
   LayerAnalysis analysis(qat, deployed, targets);
   for (std::size_t index = 0; index < deployed.input_grids.size(); ++index) {
     const numerics::QuantParams& deployed_input = deployed.input_grids[index];
-    QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel qat_kernel,
-                            execution::LayerKernel::Create(qat, QatInput(qat, deployed, index)));
     QATGAP_ASSIGN_OR_RETURN(execution::LayerKernel deployed_kernel,
                             execution::LayerKernel::Create(deployed, deployed_input));
-    Reaching reaching{std::move(qat_kernel), std::move(deployed_kernel), {}, {}, {}, {}, {}};
+    std::optional<execution::LayerKernel> qat_kernel;
+    const bool one_product = HaveOneProduct(qat, QatInput(qat, deployed, index), deployed, deployed_input);
+    if (!one_product) {
+      QATGAP_ASSIGN_OR_RETURN(qat_kernel, execution::LayerKernel::Create(qat, QatInput(qat, deployed, index)));
+    }
+    std::vector<LayerLadder> ladders;
+    std::vector<std::optional<execution::LayerKernel>> adjusted_kernels;
+    std::vector<std::size_t> result_index;
     for (std::size_t t = 0; t < targets.size(); ++t) {
       const std::optional<graph::MacLayer> adjusted = AdjustWeights(deployed, targets[t], deployed_input);
-      reaching.adjusted.emplace_back();
+      adjusted_kernels.emplace_back();
       if (adjusted) {
-        QATGAP_ASSIGN_OR_RETURN(reaching.adjusted.back(), execution::LayerKernel::Create(*adjusted, deployed_input));
+        QATGAP_ASSIGN_OR_RETURN(adjusted_kernels.back(), execution::LayerKernel::Create(*adjusted, deployed_input));
       }
       QATGAP_ASSIGN_OR_RETURN(LayerLadder ladder, MakeLadder(targets[t], qat, deployed, index, adjusted));
-      reaching.result_index.push_back(results[t].layers.size());
+      result_index.push_back(results[t].layers.size());
       report::LayerResult result = ladder.MakeResult(layer, static_cast<std::int64_t>(index));
       if (targets[t].engine == numerics::Engine::kNone) {
         result.engine_note = "no engine of this target is linked in";
@@ -112,9 +136,11 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
         result.engine_note = "this host's LibTorch lacks the engine";
       }
       results[t].layers.push_back(std::move(result));
-      reaching.ladders.push_back(std::move(ladder));
+      ladders.push_back(std::move(ladder));
     }
-    analysis.reaching_.push_back(std::move(reaching));
+    analysis.reaching_.push_back({std::move(qat_kernel), std::move(deployed_kernel),
+                                  TargetLadders(std::move(ladders), one_product), std::move(adjusted_kernels),
+                                  std::move(result_index)});
   }
   return analysis;
 }
@@ -147,20 +173,19 @@ absl::StatusOr<LayerAnalysis::Computed> LayerAnalysis::Compute(const execution::
   LadderInput& input = batch.input;
   input.elements = output.codes.dim(1);
   input.fake_quant = batch.fake_quant.data<std::int32_t>();
+  input.fake_quant_stride = input.elements;
   input.accumulators = batch.accumulators.data<std::int32_t>();
   if (output.input_grid == nullptr) {
-    QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat.SumReals(output.input));
+    QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat->SumReals(output.input));
     input.qat_sums = batch.qat_rows.data<double>();
   } else {
-    QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat.Accumulate(batch.codes));
+    batch.qat_rows = batch.accumulators;
+    if (reaching.qat) {
+      QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat->Accumulate(batch.codes));
+    }
     input.qat_accumulators = batch.qat_rows.data<std::int32_t>();
   }
   return batch;
-}
-
-absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
-  QATGAP_ASSIGN_OR_RETURN(const Computed batch, Compute(output));
-  return AddEngines(reaching_[batch.index], batch.input, batch.codes, output.input.dim(0), results);
 }
 
 absl::Status LayerAnalysis::PrepareWhatIfs() {
@@ -200,43 +225,107 @@ void LayerAnalysis::StartWhatIfs(std::int64_t layer, std::vector<report::TargetR
   }
 }
 
-absl::Status LayerAnalysis::AddEngines(Reaching& reaching, const LadderInput& input, const graph::Tensor& codes,
-                                       std::int64_t samples, std::vector<report::TargetResult>& results) {
-  std::map<numerics::Engine, absl::StatusOr<graph::Tensor>> engine_rows;  // targets may share an engine
-  const auto input_codes = codes.data<std::int32_t>();
-  const std::int32_t max_code =
-      input_codes.empty() ? 0 : *std::max_element(input_codes.begin(), input_codes.end());
-  for (std::size_t t = 0; t < targets_.size(); ++t) {
-    report::LayerResult& result = results[t].layers[reaching.result_index[t]];
-    const numerics::Engine engine = targets_[t].engine;
-    std::span<const std::int32_t> rows;
-    if (execution::HasEngine(engine)) {
-      auto it = engine_rows.find(engine);
-      if (it == engine_rows.end()) {
-        it = engine_rows.emplace(engine, reaching.deployed.RunEngine(engine, codes)).first;
-      }
-      if (it->second.ok()) {
-        rows = it->second->data<std::int32_t>();
-        result.engine_measured = true;
-        if (execution::MaySaturateInt16Pairs(engine, *deployed_, max_code)) result.engine_note = kInt16Pairs;
-      } else if (absl::IsFailedPrecondition(it->second.status())) {
-        result.engine_note = std::string(it->second.status().message());
-      } else {
-        return it->second.status();
-      }
-    }
+absl::Status LayerAnalysis::AddWhatIfs(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
+  QATGAP_ASSIGN_OR_RETURN(Computed batch, Compute(output));
+  Reaching& reaching = reaching_[batch.index];
+  for (std::size_t t = 0; t < reaching.what_ifs.size(); ++t) {
     graph::Tensor adjusted;
-    LadderInput target_input = input;
+    LadderInput input = batch.input;
     if (reaching.adjusted[t]) {
-      QATGAP_ASSIGN_OR_RETURN(adjusted, reaching.adjusted[t]->Accumulate(codes));
-      target_input.adjusted_accumulators = adjusted.data<std::int32_t>();
+      QATGAP_ASSIGN_OR_RETURN(adjusted, reaching.adjusted[t]->Accumulate(batch.codes));
+      input.adjusted_accumulators = adjusted.data<std::int32_t>();
     }
-    reaching.ladders[t].Add(target_input, rows, samples, result);
-    if (reaching.what_if_index.empty()) continue;
     QATGAP_RETURN_IF_ERROR(
-        reaching.what_ifs[t].Add(target_input, codes, results[t].what_ifs[reaching.what_if_index[t]]));
+        reaching.what_ifs[t].Add(input, batch.codes, results[t].what_ifs[reaching.what_if_index[t]]));
   }
   return absl::OkStatus();
+}
+
+absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
+  const std::size_t index = InputIndex(output.input_grid);
+  Reaching& reaching = reaching_[index];
+  if (!reaching.what_if_index.empty()) QATGAP_RETURN_IF_ERROR(AddWhatIfs(output, results));
+  const std::int64_t samples = output.input.dim(0);
+  for (std::size_t t = 0; t < targets_.size(); ++t) {
+    results[t].layers[reaching.result_index[t]].samples += static_cast<std::uint64_t>(samples);
+  }
+  LadderInput input;
+  input.fake_quant = output.codes.data<std::int32_t>();
+  input.fake_quant_stride = output.codes.dim(1);
+  if (output.input_grid == nullptr) {
+    // Sums of reals depend on the shape of the batch: it stays whole.
+    const graph::Tensor* x = &output.input;
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, execution::ToCodes(*x, deployed_->input_grids[index]));
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, reaching.qat->SumReals(*x));
+    input.qat_sums = sums.data<double>();
+    return AddSamples(reaching, input, codes, results);
+  }
+  // Integers do not: a part of the batch at a time stays in the cache, and memory does not grow with the batch.
+  const std::int64_t elements = std::max<std::int64_t>(1, output.codes.elements() + output.input.elements());
+  const bool divides = output.input.shape().size() > 1 && samples > 0;
+  const std::int64_t part = divides ? std::clamp<std::int64_t>(samples * kPartElements / elements, 1, samples) : samples;
+  const std::int64_t of_sample = output.codes.dim(1) / std::max<std::int64_t>(1, samples);
+  for (std::int64_t first = 0; first < samples; first += part) {
+    const graph::Tensor x = graph::Rows(output.input, first, std::min(part, samples - first));
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, execution::ToCodes(x, *output.input_grid));
+    LadderInput of_part = input;
+    of_part.fake_quant = input.fake_quant.subspan(static_cast<std::size_t>(first * of_sample));
+    QATGAP_RETURN_IF_ERROR(AddSamples(reaching, of_part, codes, results));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LayerAnalysis::AddSamples(Reaching& reaching, LadderInput input, const graph::Tensor& codes,
+                                       std::vector<report::TargetResult>& results) {
+  QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, reaching.deployed.Accumulate(codes));
+  input.elements = accumulators.dim(1);
+  input.accumulators = accumulators.data<std::int32_t>();
+  graph::Tensor qat_accumulators;
+  if (input.qat_sums.empty()) {
+    qat_accumulators = accumulators;
+    if (reaching.qat) {
+      QATGAP_ASSIGN_OR_RETURN(qat_accumulators, reaching.qat->Accumulate(codes));
+    }
+    input.qat_accumulators = qat_accumulators.data<std::int32_t>();
+  }
+  std::map<numerics::Engine, absl::StatusOr<graph::Tensor>> engine_rows;  // targets may share an engine
+  std::vector<graph::Tensor> kept;
+  TargetLadders::Rows engines(targets_.size()), adjusted(targets_.size());
+  std::vector<report::LayerResult*> of_targets;
+  for (std::size_t t = 0; t < targets_.size(); ++t) {
+    of_targets.push_back(&results[t].layers[reaching.result_index[t]]);
+    if (execution::HasEngine(targets_[t].engine)) {
+      QATGAP_ASSIGN_OR_RETURN(const graph::Tensor* rows,
+                              EngineRows(reaching, t, codes, engine_rows, *of_targets.back()));
+      if (rows != nullptr) engines[t] = rows->data<std::int32_t>();
+    }
+    if (reaching.adjusted[t]) {
+      QATGAP_ASSIGN_OR_RETURN(graph::Tensor own, reaching.adjusted[t]->Accumulate(codes));
+      kept.push_back(std::move(own));
+      adjusted[t] = kept.back().data<std::int32_t>();
+    }
+  }
+  reaching.ladders.Add(input, adjusted, engines, of_targets);
+  return absl::OkStatus();
+}
+
+// nullptr where the engine cannot run the layer: `result` says why.
+absl::StatusOr<const graph::Tensor*> LayerAnalysis::EngineRows(
+    Reaching& reaching, std::size_t target, const graph::Tensor& codes,
+    std::map<numerics::Engine, absl::StatusOr<graph::Tensor>>& known, report::LayerResult& result) {
+  const numerics::Engine engine = targets_[target].engine;
+  auto it = known.find(engine);
+  if (it == known.end()) it = known.emplace(engine, reaching.deployed.RunEngine(engine, codes)).first;
+  if (it->second.ok()) {
+    const auto input_codes = codes.data<std::int32_t>();
+    const std::int32_t largest = input_codes.empty() ? 0 : numerics::LeastAndGreatest(input_codes).second;
+    result.engine_measured = true;
+    if (execution::MaySaturateInt16Pairs(engine, *deployed_, largest)) result.engine_note = kInt16Pairs;
+    return &*it->second;
+  }
+  if (!absl::IsFailedPrecondition(it->second.status())) return it->second.status();
+  result.engine_note = std::string(it->second.status().message());
+  return nullptr;
 }
 
 }  // namespace qatgap::attribution

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "analyzers/attribution/ladder.h"
+#include "analyzers/attribution/target_ladders.h"
 #include "analyzers/attribution/what_if/layer_what_if.h"
 #include "analyzers/execution/graph_executor.h"
 #include "analyzers/execution/layer_kernel.h"
@@ -53,8 +54,9 @@ class LayerAnalysis {
 
  private:
   struct Reaching {                          // one reaching input
-    execution::LayerKernel qat, deployed;
-    std::vector<LayerLadder> ladders;        // per target
+    std::optional<execution::LayerKernel> qat;  // none: its accumulators are those of `deployed`
+    execution::LayerKernel deployed;
+    TargetLadders ladders;
     std::vector<std::optional<execution::LayerKernel>> adjusted;  // per target: weights it rounds anew
     std::vector<std::size_t> result_index;   // per target, into TargetResult::layers
     std::vector<LayerWhatIf> what_ifs;       // per target; empty where not asked for
@@ -72,8 +74,13 @@ class LayerAnalysis {
   };
   std::size_t InputIndex(const numerics::QuantParams* grid) const;
   absl::StatusOr<Computed> Compute(const execution::LayerOutput& output) const;
-  absl::Status AddEngines(Reaching& reaching, const LadderInput& input, const graph::Tensor& codes,
-                          std::int64_t samples, std::vector<report::TargetResult>& results);
+  absl::Status AddWhatIfs(const execution::LayerOutput& output, std::vector<report::TargetResult>& results);
+  // Adds samples of the batch, whose input codes are `codes`; `input` lacks their accumulators.
+  absl::Status AddSamples(Reaching& reaching, LadderInput input, const graph::Tensor& codes,
+                          std::vector<report::TargetResult>& results);
+  absl::StatusOr<const graph::Tensor*> EngineRows(Reaching& reaching, std::size_t target, const graph::Tensor& codes,
+                                                  std::map<numerics::Engine, absl::StatusOr<graph::Tensor>>& known,
+                                                  report::LayerResult& result);
 
   const graph::MacLayer* qat_;
   const graph::MacLayer* deployed_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "analyzers/attribution/kept_codes.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/execution/graph_executor.h"
 #include "analyzers/graph/mac_layers.h"
@@ -18,10 +19,10 @@
 
 namespace qatgap::attribution {
 
-// One path's batch: outputs, and the output codes of every paired layer that ran.
+// One path's batch: outputs, and the output codes of every paired layer that ran, where another path needs them.
 struct PathRun {
   std::vector<execution::ModelOutput> outputs;
-  std::map<std::size_t, graph::Tensor> layers;  // by pair: [channels, elements] codes
+  std::map<std::size_t, KeptCodes> layers;  // by pair: [channels, elements] codes
 };
 
 class PathAnalysis {
@@ -42,19 +43,44 @@ class PathAnalysis {
   using ArithmeticKey = std::tuple<std::size_t, bool, std::size_t, const numerics::QuantParams*>;
 
   PathAnalysis(const std::vector<graph::MacLayer>& layers, const std::vector<LayerPair>& pairs,
-               std::span<const numerics::TargetDescription> targets, execution::GraphExecutor integer)
-      : layers_(&layers), pairs_(&pairs), targets_(targets), integer_(std::move(integer)) {}
+               std::span<const numerics::TargetDescription> targets, std::size_t outputs,
+               execution::GraphExecutor integer)
+      : layers_(&layers), pairs_(&pairs), targets_(targets), outputs_(outputs), integer_(std::move(integer)) {}
 
+  // A run is held against others while it goes: only what a later run needs is kept.
+  struct Comparison {
+    const PathRun* other;
+    bool other_is_reference;
+    report::PathComparison* sums;
+  };
+  using Comparisons = std::vector<Comparison>;
+  execution::LayerObserver Observer(PathRun& run, const Comparisons& comparisons, bool keep) const;
   absl::StatusOr<PathRun> RunInteger(std::span<const graph::Tensor> inputs, std::size_t target,
-                                     numerics::ArithmeticStage stage);
-  absl::StatusOr<PathRun> RunEngine(std::span<const graph::Tensor> inputs, numerics::Engine engine);
+                                     numerics::ArithmeticStage stage, const Comparisons& comparisons, bool keep);
+  absl::StatusOr<PathRun> RunEngine(std::span<const graph::Tensor> inputs, numerics::Engine engine,
+                                    const Comparisons& comparisons, bool keep);
+
+  struct Batch {
+    std::span<const graph::Tensor> inputs;
+    std::span<const std::int64_t> labels;
+    const PathRun& fake_quant;
+    std::vector<report::TargetResult>& results;
+  };
+  absl::Status AddBiasPaths(const Batch& batch);
+  absl::Status AddTargetPaths(const Batch& batch);
+  absl::Status AddTargetPath(const Batch& batch, const std::vector<std::size_t>& group, const PathRun* engine);
+
+  report::PathComparison NewComparison(report::Path path, report::Path reference) const;
   absl::StatusOr<const numerics::LayerArithmetic*> Arithmetic(std::size_t target, bool adjusted, std::size_t layer,
                                                               const numerics::QuantParams& input);
-  execution::LayerObserver Keep(PathRun& run) const;
+  // Whether the two targets compute the same codes at this stage in every layer.
+  bool SameCodes(std::size_t target, std::size_t other, numerics::ArithmeticStage stage);
+  void FormGroups(const std::vector<report::TargetResult>& results);
 
   const std::vector<graph::MacLayer>* layers_;
   const std::vector<LayerPair>* pairs_;
   std::span<const numerics::TargetDescription> targets_;
+  std::size_t outputs_;  // of the model
   execution::GraphExecutor integer_;
   // By target: the network with the weights that the target rounds anew, for its own paths.
   struct Adjusted {
@@ -64,6 +90,9 @@ class PathAnalysis {
   std::map<std::size_t, Adjusted> adjusted_;
   std::map<numerics::Engine, execution::GraphExecutor> engines_;
   std::map<ArithmeticKey, numerics::LayerArithmetic> arithmetic_;
+  // Targets whose paths are one and the same: run once.
+  std::vector<std::vector<std::size_t>> quantized_bias_groups_, target_groups_;
+  std::vector<std::size_t> float_bias_targets_;  // their quantized_bias path is float_bias
 };
 
 }  // namespace qatgap::attribution

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/graph_executor.h"
+#include "analyzers/graph/tensor_rows.h"
 #include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/status/string_view.h"
 
@@ -11,7 +12,7 @@ absl::StatusOr<graph::Tensor> ToCodes(const graph::Tensor& reals, const numerics
     return absl::InvalidArgumentError(absl::StrCat("a value of type ", Text(graph::ToString(reals.dtype())),
                                                    " is quantized; give float32 samples: .astype(numpy.float32)"));
   }
-  graph::Tensor codes(graph::DType::kInt32, reals.shape());
+  graph::Tensor codes = graph::Uninitialized(graph::DType::kInt32, reals.shape());
   const numerics::ChannelExtents e = numerics::ExtentsAlong(reals.shape(), grid);
   const absl::Status status = numerics::QuantizeReals(reals.data<float>(), grid, e.outer, e.channels, e.inner,
                                                       codes.mutable_data<std::int32_t>(), rule);

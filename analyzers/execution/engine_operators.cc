@@ -68,7 +68,7 @@ constexpr NamedOperator kNamed[] = {
     {"aten::leaky_relu", "quantized::leaky_relu", {1, kFalse, kScale}, 3},
     {"aten::elu", "quantized::elu", {kScale, 1, 2, 3}, 4},
     {"aten::celu", "quantized::celu", {kScale, 1}, 2},
-    {"aten::prelu", "quantized::prelu", {1, kScale}, 2},
+    {"aten::prelu", "quantized::prelu", {kScale}, 1},
     {"aten::softmax", "quantized::softmax", {1, kScale}, 2},
     {"aten::layer_norm", "quantized::layer_norm", {1, 2, 3, 4, kScale}, 5},
     {"aten::group_norm", "quantized::group_norm", {1, 2, 3, 4, kScale}, 5},
@@ -132,7 +132,7 @@ bool HasQuantizedOperator(const graph::Node& op, const graph::Node& quantize) {
 std::size_t CodeInputs(const graph::Node& op) {
   if (op.kind == OpKind::kBatchNorm) return 1;
   const auto* call = std::get_if<graph::OperatorAttributes>(&op.attributes);
-  if (call != nullptr && call->name != "aten::matmul") return 1;
+  if (call != nullptr && call->name != "aten::matmul" && call->name != "aten::prelu") return 1;
   return op.inputs.size();
 }
 

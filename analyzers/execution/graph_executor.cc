@@ -8,12 +8,14 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
+#include "analyzers/graph/tensor_rows.h"
 #include "analyzers/numerics/fake_quantize.h"
 #include "analyzers/status/status_macros.h"
 #include "analyzers/status/string_view.h"
@@ -31,6 +33,7 @@ std::size_t Index(std::int32_t id) { return static_cast<std::size_t>(id); }
 struct RuntimeValue {
   at::Tensor tensor;
   const numerics::QuantParams* params = nullptr;
+  at::Tensor codes = {};  // of reals that were dequantized: `tensor` is undefined where nobody reads more than these
 };
 
 }  // namespace
@@ -44,6 +47,8 @@ struct GraphExecutor::Impl {
   std::map<NodeId, std::size_t> layer_of_quantize;  // MAC layers that are run whole at their quantize node
   std::map<NodeId, std::size_t> observed;           // fake-quant mode: layers that are looked at there
   std::map<NodeId, EngineCall> engine_calls;
+  std::set<ValueId> read_as_codes;                  // reals that only whole layers read
+  bool observes_inputs = true;
   std::map<std::pair<std::size_t, const numerics::QuantParams*>, LayerKernel> kernels;
   std::set<NodeId> live;
   std::map<NodeId, std::vector<ValueId>> released_after;
@@ -77,7 +82,27 @@ struct GraphExecutor::Impl {
     MarkLive(graph.body, needed);
     QATGAP_RETURN_IF_ERROR(FoldConstants(graph.body));
     PlanReleases(graph.body);
+    std::set<ValueId> read_as_reals;
+    CollectReaders(graph.body, read_as_reals);
+    for (const ValueId value : read_as_reals) read_as_codes.erase(value);
     return absl::OkStatus();
+  }
+
+  void CollectReaders(const graph::Block& block, std::set<ValueId>& as_reals) {
+    as_reals.insert(block.outputs.begin(), block.outputs.end());
+    for (const NodeId id : block.nodes) {
+      if (!live.contains(id)) continue;
+      const std::vector<ValueId> inputs = Dependencies(id);
+      if (layer_of_quantize.contains(id)) {
+        read_as_codes.insert(inputs.begin(), inputs.end());
+      } else {
+        as_reals.insert(inputs.begin(), inputs.end());
+      }
+      if (const auto* branch = std::get_if<graph::IfAttributes>(&node(id).attributes)) {
+        CollectReaders(branch->then_block, as_reals);
+        CollectReaders(branch->else_block, as_reals);
+      }
+    }
   }
 
   // What running the node reads.
@@ -189,11 +214,11 @@ struct GraphExecutor::Impl {
 
   static absl::StatusOr<RuntimeValue> Dequantize(const RuntimeValue& codes) {
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor contiguous, FromTorch(codes.tensor));
-    graph::Tensor reals(graph::DType::kFloat32, contiguous.shape());
+    graph::Tensor reals = graph::Uninitialized(graph::DType::kFloat32, contiguous.shape());
     const numerics::ChannelExtents e = numerics::ExtentsAlong(contiguous.shape(), *codes.params);
     numerics::DequantizeCodes(contiguous.data<std::int32_t>(), *codes.params, e.outer, e.channels, e.inner,
                               reals.mutable_data<float>());
-    return RuntimeValue{ToTorch(reals), codes.params};
+    return RuntimeValue{ToTorch(reals), codes.params, codes.tensor};
   }
 
   // A node that is neither a whole layer nor an If.
@@ -205,8 +230,12 @@ struct GraphExecutor::Impl {
       }
       case OpKind::kQuantizeLike:
         return Quantize(value(current.inputs[0]).tensor, *value(current.inputs[1]).params);
-      case OpKind::kDequantize:
-        return Dequantize(value(current.inputs[0]));
+      case OpKind::kDequantize: {
+        const RuntimeValue& codes = value(current.inputs[0]);
+        const bool skip = !observes_inputs && mode != ExecutionMode::kFakeQuant && codes.params != nullptr &&
+                          !IsConstant(current.inputs[0]) && read_as_codes.contains(current.outputs[0]);
+        return skip ? RuntimeValue{{}, codes.params, codes.tensor} : Dequantize(codes);
+      }
       default: {
         std::vector<at::Tensor> inputs;
         for (const ValueId input : current.inputs) inputs.push_back(value(input).tensor);
@@ -224,8 +253,10 @@ struct GraphExecutor::Impl {
     std::vector<at::Tensor> outputs;
     try {
       outputs = RunOperatorNode(current, inputs);
-    } catch (const std::exception& error) {
-      return TorchError(error, absl::StrCat("running ", current.source_op, " in module '", current.module_path, "'"));
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (const std::exception& error) {  // goes on with its name, to where all of LibTorch's end
+      throw std::runtime_error(absl::StrCat(current.source_op, " in module '", current.module_path, "': ", error.what()));
     }
     const numerics::QuantParams* params =
         KeepsGrid(current) && !current.inputs.empty() ? value(current.inputs[0]).params : nullptr;
@@ -254,8 +285,15 @@ struct GraphExecutor::Impl {
       return absl::InternalError(absl::StrCat("layer '", layer.name, "' got reals that are off every grid"));
     }
     QATGAP_ASSIGN_OR_RETURN(LayerKernel * kernel, Kernel(index, input.params));
-    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor reals, FromTorch(input.tensor));
-    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, ToCodes(reals, *input.params));
+    graph::Tensor reals, codes;
+    if (input.tensor.defined()) {
+      QATGAP_ASSIGN_OR_RETURN(reals, FromTorch(input.tensor));
+    }
+    if (input.codes.defined()) {
+      QATGAP_ASSIGN_OR_RETURN(codes, FromTorch(input.codes));
+    } else {
+      QATGAP_ASSIGN_OR_RETURN(codes, ToCodes(reals, *input.params));
+    }
     graph::Tensor rows;
     if (mode == ExecutionMode::kEngine) {
       QATGAP_ASSIGN_OR_RETURN(rows, kernel->RunEngine(engine, codes));
@@ -366,12 +404,20 @@ absl::StatusOr<GraphExecutor> GraphExecutor::Create(const graph::Graph& graph, s
   return GraphExecutor(std::move(impl));
 }
 
+void GraphExecutor::ObserveCodesAlone() { impl_->observes_inputs = false; }
+
 absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const graph::Tensor> inputs,
                                                             const LayerObserver& observe, const IntegerLayer& integer) {
   const graph::Graph& graph = impl_->graph;
   if (inputs.size() != graph.inputs.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the model has ", graph.inputs.size(), " inputs, ", inputs.size(), " were given"));
+  }
+  for (std::size_t i = 0; i < inputs.size() && i < graph.assumed_ranks.size(); ++i) {
+    if (graph.assumed_ranks[i] == 0 || graph.assumed_ranks[i] == inputs[i].shape().size()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("input '", graph.input_name(i), "' of shape ", graph::ToString(inputs[i].shape()), " was given; the model "
+                     "was read as one that takes ", graph.assumed_ranks[i], " axes there, since the file does not say"));
   }
   std::vector<ModelOutput> outputs;
   try {

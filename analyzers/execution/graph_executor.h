@@ -24,7 +24,7 @@ enum class ExecutionMode {
 struct LayerOutput {
   std::size_t layer = 0;                           // index into the MAC layers given to Create
   const numerics::QuantParams* input_grid = nullptr;  // of this batch; nullptr: reals off every grid
-  const graph::Tensor& input;                      // float32: what entered the product
+  const graph::Tensor& input;                      // float32: what entered the product; see ObserveCodesAlone
   const graph::Tensor& codes;                      // int32
 };
 using LayerObserver = std::function<absl::Status(const LayerOutput&)>;
@@ -47,6 +47,9 @@ class GraphExecutor {
   GraphExecutor(GraphExecutor&&) noexcept;
   GraphExecutor& operator=(GraphExecutor&&) noexcept;
   ~GraphExecutor();
+
+  // From now on LayerOutput::input may be undefined: reals that nothing but integer layers would read are not computed.
+  void ObserveCodesAlone();
 
   // Runs one batch. `observe` is called for each MAC layer in execution order, `integer` (kInteger only) before it.
   // INVALID_ARGUMENT: number of inputs; inputs that the QAT model's own operators refuse (kFakeQuant).

@@ -3,11 +3,12 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/clamp.h>
 #include <ATen/ops/convolution.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mkldnn_convolution.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/layer_kernel_impl.h"
+#include "analyzers/execution/sum_loops.h"
+#include "analyzers/graph/tensor_rows.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::execution {
@@ -48,21 +51,134 @@ double LargestAbsoluteSum(const graph::MacLayer& layer) {
 }  // namespace
 
 struct LayerKernel::Impl {
+  // Input channels [first, first + count) of every group, whose sums are exact in binary32.
+  struct Piece {
+    std::int64_t first = 0, count = 0;
+    mutable at::Tensor weight;  // made when first needed: an engine never reads it
+  };
+
   graph::MacLayer layer;
   numerics::QuantParams input;
-  at::Tensor weight32, weight64;  // w - z_w; weight32 is undefined where binary32 is not proved exact
+  std::vector<Piece> pieces;    // empty: binary64
+  mutable at::Tensor weight64;  // made when first needed
   mutable std::map<numerics::Engine, absl::StatusOr<PackedLayer>> packed;
 
-  at::Tensor Product(const at::Tensor& x, const at::Tensor& weight) const {
-    if (layer.kind == graph::OpKind::kLinear) return at::linear(x, weight);
-    const graph::ConvolutionAttributes& conv = layer.convolution;
-    // oneDNN's binary32 convolution is direct: no Winograd, whose transforms would not be exact.
-    if (x.scalar_type() == at::kFloat && !conv.transposed && at::globalContext().hasMKLDNN()) {
-      return at::mkldnn_convolution(x, weight, {}, conv.padding, conv.stride, conv.dilation, conv.groups);
+  // w - z_w, int32.
+  at::Tensor WeightSteps() const {
+    std::vector<std::int64_t> shape(layer.weight.shape().size(), 1);
+    const numerics::QuantParams& params = layer.weight_params;
+    if (params.per_channel()) shape[static_cast<std::size_t>(params.axis)] = static_cast<std::int64_t>(params.zero_points.size());
+    const at::Tensor zero_point = at::tensor(params.zero_points, at::kLong).view(shape);
+    return (ToTorch(layer.weight).to(at::kLong) - zero_point).to(at::kInt);
+  }
+
+  const at::Tensor& Weight64() const {
+    if (!weight64.defined()) weight64 = WeightSteps().to(at::kDouble);
+    return weight64;
+  }
+
+  const at::Tensor& WeightOf(const Piece& piece) const {
+    if (!piece.weight.defined()) {
+      const at::Tensor steps = WeightSteps();
+      piece.weight = pieces.size() == 1 ? steps.to(at::kFloat).contiguous()
+                                        : steps.narrow(1, piece.first, piece.count).to(at::kFloat).contiguous();
     }
+    return piece.weight;
+  }
+
+  // A product of matrices: [output channels, input channels] by [input channels, elements].
+  bool IsMatrixProduct() const {
+    if (layer.kind == graph::OpKind::kLinear) return true;
+    const graph::ConvolutionAttributes& conv = layer.convolution;
+    const auto all = [](const std::vector<std::int64_t>& values, std::int64_t wanted) {
+      return std::all_of(values.begin(), values.end(), [wanted](std::int64_t v) { return v == wanted; });
+    };
+    const graph::Shape& shape = layer.weight.shape();
+    return !conv.transposed && conv.groups == 1 && all(conv.stride, 1) && all(conv.padding, 0) &&
+           std::all_of(shape.begin() + 2, shape.end(), [](std::int64_t extent) { return extent == 1; });
+  }
+
+  // Consecutive input channels as long as their sums stay below 2^24; none when a single one does not, or where groups or a
+  // transposed layout leave no axis to cut.
+  void Cut(double range) {
+    const auto codes = layer.weight.data<std::int32_t>();
+    const bool cuttable = layer.kind == graph::OpKind::kLinear || (!layer.convolution.transposed && layer.convolution.groups == 1);
+    if (!cuttable || layer.output_channels == 0) return;
+    const auto outputs = static_cast<std::size_t>(layer.output_channels);
+    const auto inputs = static_cast<std::size_t>(layer.weight.dim(1));
+    const std::size_t taps = codes.size() / std::max<std::size_t>(outputs * inputs, 1);
+    std::vector<double> sums(outputs, 0.0), added(outputs);
+    std::int64_t first = 0;
+    std::vector<std::pair<std::int64_t, std::int64_t>> cuts;
+    for (std::size_t i = 0; i < inputs; ++i) {
+      for (std::size_t o = 0; o < outputs; ++o) {
+        const std::int64_t zero_point = layer.weight_params.zero_point(o);
+        added[o] = 0;
+        for (std::size_t k = 0; k < taps; ++k) {
+          added[o] += range * std::abs(static_cast<double>(codes[(o * inputs + i) * taps + k] - zero_point));
+        }
+      }
+      if (*std::max_element(added.begin(), added.end()) >= kFloat32Exact) return;
+      bool over = false;
+      for (std::size_t o = 0; o < outputs; ++o) over |= (sums[o] += added[o]) >= kFloat32Exact;
+      if (!over) continue;
+      cuts.emplace_back(first, static_cast<std::int64_t>(i) - first);
+      first = static_cast<std::int64_t>(i);
+      sums = added;
+    }
+    cuts.emplace_back(first, static_cast<std::int64_t>(inputs) - first);
+    for (const auto& [begin, count] : cuts) pieces.push_back({begin, count, {}});
+  }
+
+  at::Tensor Product64(const at::Tensor& x) const {
+    if (layer.kind == graph::OpKind::kLinear) return at::linear(x, Weight64());
+    const graph::ConvolutionAttributes& conv = layer.convolution;
     const std::vector<std::int64_t> no_output_padding(conv.stride.size(), 0);
-    return at::convolution(x.to(at::kDouble), weight64, {}, conv.stride, conv.padding, conv.dilation, conv.transposed,
+    return at::convolution(x, Weight64(), {}, conv.stride, conv.padding, conv.dilation, conv.transposed,
                            conv.transposed ? conv.output_padding : no_output_padding, conv.groups);
+  }
+
+  // [output channels, elements] by products of matrices. x is [N, C, ...] or [..., C].
+  graph::Tensor MultiplyMatrices(const graph::Tensor& codes) const {
+    const bool linear = layer.kind == graph::OpKind::kLinear;
+    const std::int64_t channels = linear ? codes.shape().back() : codes.dim(1);
+    const std::int64_t elements = channels == 0 ? 0 : codes.elements() / channels;
+    const std::int64_t samples = linear ? elements : codes.dim(0);
+    at::Tensor x = at::empty({channels, elements}, at::kFloat);
+    ToChannelMajorReals(codes.data<std::int32_t>(), {samples, channels, samples == 0 ? 0 : elements / samples},
+                        static_cast<std::int32_t>(input.zero_point()), x.data_ptr<float>());
+    graph::Tensor sums = graph::Uninitialized(graph::DType::kInt32, {layer.output_channels, elements});
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const Piece& piece = pieces[i];
+      const at::Tensor product =
+          at::mm(WeightOf(piece).view({layer.output_channels, piece.count}), x.narrow(0, piece.first, piece.count));
+      StoreSums({product.const_data_ptr<float>(), static_cast<std::size_t>(product.numel())},
+                {1, layer.output_channels, elements}, /*add=*/i != 0, sums.mutable_data<std::int32_t>());
+    }
+    return sums;
+  }
+
+  // [output channels, elements] by convolutions; oneDNN's in binary32 is direct: no Winograd, whose transforms would not be
+  // exact.
+  graph::Tensor Convolve(const graph::Tensor& codes) const {
+    const graph::ConvolutionAttributes& conv = layer.convolution;
+    at::Tensor x = at::empty(codes.shape(), at::kFloat);
+    ToChannelMajorReals(codes.data<std::int32_t>(), {1, 1, codes.elements()},
+                        static_cast<std::int32_t>(input.zero_point()), x.data_ptr<float>());
+    graph::Tensor sums;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const Piece& piece = pieces[i];
+      const at::Tensor part = pieces.size() == 1 ? x : x.narrow(1, piece.first, piece.count).contiguous();
+      const at::Tensor product =
+          at::mkldnn_convolution(part, WeightOf(piece), {}, conv.padding, conv.stride, conv.dilation, conv.groups)
+              .contiguous();
+      const std::int64_t samples = product.size(0), channels = product.size(1);
+      const std::int64_t inner = samples * channels == 0 ? 0 : product.numel() / (samples * channels);
+      if (!sums.defined()) sums = graph::Uninitialized(graph::DType::kInt32, {channels, samples * inner});
+      StoreSums({product.const_data_ptr<float>(), static_cast<std::size_t>(product.numel())},
+                {samples, channels, inner}, /*add=*/i != 0, sums.mutable_data<std::int32_t>());
+    }
+    return sums;
   }
 };
 
@@ -70,6 +186,31 @@ at::Tensor ChannelMajor(const graph::MacLayer& layer, const at::Tensor& output) 
   if (layer.kind == graph::OpKind::kLinear) return output.reshape({-1, output.size(-1)}).t().contiguous();
   return output.transpose(0, 1).contiguous().view({output.size(1), -1});
 }
+
+namespace {
+
+// [channels, elements] of what an engine wrote: channels last in memory, for a linear and as a rule for a convolution.
+graph::Tensor EngineRows(const graph::MacLayer& layer, const at::Tensor& output) {
+  const bool linear = layer.kind == graph::OpKind::kLinear;
+  const std::int64_t channels = linear ? output.size(-1) : output.size(1);
+  const std::int64_t elements = channels == 0 ? 0 : output.numel() / channels;
+  const bool channels_last = linear ? output.is_contiguous() : output.is_contiguous(at::MemoryFormat::ChannelsLast);
+  if (output.scalar_type() != at::kQUInt8 || !channels_last || (!linear && output.dim() != 4)) {
+    return *FromTorch(ChannelMajor(layer, at::int_repr(output).to(at::kInt)));
+  }
+  graph::Tensor rows = graph::Uninitialized(graph::DType::kInt32, {channels, elements});
+  TransposeBytes({static_cast<const std::uint8_t*>(output.const_data_ptr()), static_cast<std::size_t>(output.numel())},
+                 elements, channels, rows.mutable_data<std::int32_t>());
+  return rows;
+}
+
+// Samples, channels, elements of a sample.
+ChannelLayout LayoutOf(const graph::Shape& shape) {
+  const std::int64_t outer = shape[0] * shape[1];
+  return {shape[0], shape[1], outer == 0 ? 0 : graph::ElementCount(shape) / outer};
+}
+
+}  // namespace
 
 LayerKernel::LayerKernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LayerKernel::LayerKernel(LayerKernel&&) noexcept = default;
@@ -90,28 +231,29 @@ absl::StatusOr<LayerKernel> LayerKernel::Create(const graph::MacLayer& layer, co
   impl->input = input;
   try {
     const at::NoGradGuard no_grad;
-    const at::Tensor codes = ToTorch(layer.weight);
-    std::vector<std::int64_t> shape(layer.weight.shape().size(), 1);
-    const numerics::QuantParams& params = layer.weight_params;
-    if (params.per_channel()) shape[static_cast<std::size_t>(params.axis)] = static_cast<std::int64_t>(params.zero_points.size());
-    const at::Tensor zero_point = at::tensor(params.zero_points, at::kLong).view(shape);
-    impl->weight64 = (codes.to(at::kLong) - zero_point).to(at::kDouble);
-    if (bound < kFloat32Exact) impl->weight32 = impl->weight64.to(at::kFloat);
+    const bool direct = impl->IsMatrixProduct() || (!layer.convolution.transposed && at::globalContext().hasMKLDNN());
+    if (direct && bound < kFloat32Exact) {
+      impl->pieces.push_back({0, layer.weight.dim(1), {}});
+    } else if (direct) {
+      impl->Cut(range);
+    }
   } catch (const std::exception& error) {
     return TorchError(error, absl::StrCat("preparing layer '", layer.name, "'"));
   }
   return LayerKernel(std::move(impl));
 }
 
-bool LayerKernel::uses_float32() const { return impl_->weight32.defined(); }
+bool LayerKernel::uses_float32() const { return impl_->pieces.size() == 1; }
+std::size_t LayerKernel::pieces() const { return impl_->pieces.size(); }
 
 absl::StatusOr<graph::Tensor> LayerKernel::Accumulate(const graph::Tensor& codes) const {
   try {
     const at::NoGradGuard no_grad;
-    const at::Tensor x = ToTorch(codes) - impl_->input.zero_point();
-    const at::Tensor product = uses_float32() ? impl_->Product(x.to(at::kFloat), impl_->weight32)
-                                              : impl_->Product(x.to(at::kDouble), impl_->weight64);
-    return FromTorch(ChannelMajor(impl_->layer, product).to(at::kInt));
+    if (impl_->pieces.empty()) {
+      const at::Tensor x = (ToTorch(codes) - impl_->input.zero_point()).to(at::kDouble);
+      return FromTorch(ChannelMajor(impl_->layer, impl_->Product64(x)).to(at::kInt));
+    }
+    return impl_->IsMatrixProduct() ? impl_->MultiplyMatrices(codes) : impl_->Convolve(codes);
   } catch (const std::exception& error) {
     return TorchError(error, absl::StrCat("accumulating layer '", impl_->layer.name, "'"));
   }
@@ -120,7 +262,7 @@ absl::StatusOr<graph::Tensor> LayerKernel::Accumulate(const graph::Tensor& codes
 absl::StatusOr<graph::Tensor> LayerKernel::SumReals(const graph::Tensor& x) const {
   try {
     const at::NoGradGuard no_grad;
-    return FromTorch(ChannelMajor(impl_->layer, impl_->Product(ToTorch(x).to(at::kDouble), impl_->weight64)));
+    return FromTorch(ChannelMajor(impl_->layer, impl_->Product64(ToTorch(x).to(at::kDouble))));
   } catch (const std::exception& error) {
     return TorchError(error, absl::StrCat("summing layer '", impl_->layer.name, "'"));
   }
@@ -138,14 +280,17 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
   try {
     const at::NoGradGuard no_grad;
     const EngineScope scope(engine);
-    const at::Tensor output = it->second->Run(QuantizedInput(ToTorch(codes), impl_->input));
-    at::Tensor rows = ChannelMajor(impl_->layer, at::int_repr(output).to(at::kInt));
+    graph::Tensor rows = EngineRows(impl_->layer, it->second->Run(QuantizedInput(ToTorch(codes), impl_->input)));
     // The engine knows quint8 and ReLU alone; a narrower range (0..127 in an ONNX file) and ReLU6 are clamps of codes behind
     // it, as quantized::relu6 is.
     const numerics::OutputRange range = numerics::MakeOutputRange(impl_->layer.output, impl_->layer.activation,
                                                                   numerics::ActivationLimit::kReciprocalHalfToEven);
-    if (range.min > 0 || range.max < 255) rows = at::clamp(rows, range.min, range.max);
-    return FromTorch(rows);
+    if (range.min > 0 || range.max < 255) {
+      for (std::int32_t& code : rows.mutable_data<std::int32_t>()) {
+        code = static_cast<std::int32_t>(std::clamp<std::int64_t>(code, range.min, range.max));
+      }
+    }
+    return rows;
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "the engine");
     return absl::IsResourceExhausted(status) ? status : absl::FailedPreconditionError(status.message());
@@ -173,15 +318,21 @@ absl::StatusOr<graph::Shape> OutputShape(const graph::MacLayer& layer, const gra
 }
 
 graph::Tensor ToChannelMajor(const graph::MacLayer& layer, const graph::Tensor& output) {
-  return *FromTorch(ChannelMajor(layer, ToTorch(output)));
+  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(ChannelMajor(layer, ToTorch(output)));
+  const ChannelLayout layout = LayoutOf(output.shape());
+  graph::Tensor rows = graph::Uninitialized(graph::DType::kInt32, {layout.channels, layout.samples * layout.inner});
+  SwapOuterAxes(output.data<std::int32_t>(), layout.samples, layout.channels, layout.inner,
+                rows.mutable_data<std::int32_t>());
+  return rows;
 }
 
 graph::Tensor FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, const graph::Shape& output) {
-  const at::Tensor torch_rows = ToTorch(rows);
-  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(torch_rows.t().contiguous().view(output));
-  graph::Shape channel_first = output;
-  std::swap(channel_first[0], channel_first[1]);
-  return *FromTorch(torch_rows.view(channel_first).transpose(0, 1));
+  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(ToTorch(rows).t().contiguous().view(output));
+  const ChannelLayout layout = LayoutOf(output);
+  graph::Tensor values = graph::Uninitialized(graph::DType::kInt32, output);
+  SwapOuterAxes(rows.data<std::int32_t>(), layout.channels, layout.samples, layout.inner,
+                values.mutable_data<std::int32_t>());
+  return values;
 }
 
 }  // namespace qatgap::execution

@@ -23,8 +23,8 @@ class LayerKernel {
   ~LayerKernel();
 
   // A = sum (x - z_x)(w - z_w), exact, as int32. `codes` is int32, [N, C, ...] (convolution) or [..., C] (linear).
-  // Computed in binary32 where every partial sum is proved below 2^24, else in binary64: both are exact for any
-  // order of summation.
+  // Computed in binary32 where every partial sum is proved below 2^24: at once, or in pieces of the input channels, whose
+  // sums are added as integers. Else in binary64. All are exact for any order of summation.
   absl::StatusOr<graph::Tensor> Accumulate(const graph::Tensor& codes) const;
 
   // sum x (w - z_w) for reals x (float32) that need not lie on a grid; binary64.
@@ -34,8 +34,10 @@ class LayerKernel {
   // cannot run this layer (not quint8, ReLU6, asymmetric weights).
   absl::StatusOr<graph::Tensor> RunEngine(numerics::Engine engine, const graph::Tensor& codes) const;
 
-  // True when the binary32 path was proved exact.
+  // True when one product in binary32 was proved exact.
   bool uses_float32() const;
+  // How many products in binary32 it takes; 0: one in binary64.
+  std::size_t pieces() const;
 
  private:
   struct Impl;

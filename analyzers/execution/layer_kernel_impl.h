@@ -5,6 +5,7 @@
 #include <ATen/core/ivalue.h>
 
 #include <map>
+#include <string>
 
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/torch_bridge.h"
@@ -29,5 +30,11 @@ class PackedLayer {
   double output_scale_ = 1;
   std::int64_t output_zero_point_ = 0;
 };
+
+// Why a packed transposed convolution cannot be used, or "": a small input is run and held against the definition, with
+// `weight` as the engine got it. PyTorch 2.13's FBGEMM changes 508 of 512 weights of a [16, 8, 2, 2] layer while it packs
+// them, other ones each time, and its oneDNN is off by up to 180 codes wherever the numbers of channels differ. Throws what
+// LibTorch throws. The engine must be set.
+std::string ProbeTransposed(const graph::MacLayer& layer, const PackedLayer& packed, const at::Tensor& weight);
 
 }  // namespace qatgap::execution

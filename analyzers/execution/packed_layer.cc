@@ -1,3 +1,4 @@
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/_make_per_channel_quantized_tensor.h>
 #include <ATen/ops/_make_per_tensor_quantized_tensor.h>
 #include <ATen/ops/tensor.h>
@@ -5,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/execution/engine_check.h"
 #include "analyzers/execution/layer_kernel_impl.h"
 
 namespace qatgap::execution {
@@ -63,8 +65,22 @@ c10::List<std::int64_t> Ints(const std::vector<std::int64_t>& values) { return c
 
 }  // namespace
 
+absl::Status CheckEngine(const graph::MacLayer& layer, numerics::Engine engine) {
+  if (layer.input_grids.empty()) return absl::OkStatus();
+  for (const numerics::QuantParams& grid : layer.input_grids) {
+    if (grid.quant_min >= 0 && grid.quant_max <= 255) continue;
+    return absl::FailedPreconditionError(absl::StrCat("PyTorch's engines read quint8, codes ", grid.quant_min, "..",
+                                                      grid.quant_max, " reach this layer"));
+  }
+  if (const std::string reason = WhyNot(layer); !reason.empty()) return absl::FailedPreconditionError(reason);
+  // These pack everywhere; packing the others tells, and takes milliseconds.
+  const bool plain = layer.kind == graph::OpKind::kLinear || (layer.convolution.stride.size() == 2 && !layer.convolution.transposed);
+  return plain ? absl::OkStatus() : PackedLayer::Create(layer, engine).status();
+}
+
 absl::StatusOr<PackedLayer> PackedLayer::Create(const graph::MacLayer& layer, numerics::Engine engine) {
   if (const std::string reason = WhyNot(layer); !reason.empty()) return absl::FailedPreconditionError(reason);
+  const at::NoGradGuard no_grad;
   PackedLayer packed;
   packed.output_scale_ = layer.output.scale();
   packed.output_zero_point_ = layer.output.zero_point();
@@ -86,6 +102,11 @@ absl::StatusOr<PackedLayer> PackedLayer::Create(const graph::MacLayer& layer, nu
       packed.packed_ = CallOperator(op.prepack, "", std::move(stack));
       packed.op_ = relu ? op.relu : op.plain;
       packed.overload_ = op.overload;
+      if (conv.transposed) {
+        if (std::string wrong = ProbeTransposed(layer, packed, QuantizedWeight(layer).dequantize()); !wrong.empty()) {
+          return absl::FailedPreconditionError(wrong);
+        }
+      }
     }
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "packing the layer");

@@ -192,6 +192,9 @@ struct Graph {
   std::vector<std::string> output_names;
   std::vector<Notice> notices;
   ConvertStyle convert_style = ConvertStyle::kEager;
+  // Numbers of axes that the frontend took the inputs to have, where the file does not tell: others are refused at run
+  // time. Empty, or one per input; 0: any.
+  std::vector<std::size_t> assumed_ranks{};
 
   ValueId AddValue(std::string name);
   // Name of the i-th input: what samples of several inputs are matched by.

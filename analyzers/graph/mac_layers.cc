@@ -122,7 +122,7 @@ class Matcher {
         if (reason.empty()) {
           found_.layers.push_back(std::move(layer));
         } else {
-          found_.unmatched.push_back({layer.name, current.source_op, reason});
+          found_.unmatched.push_back({layer.name, current.source_op, reason, !layer.weight_params.scales.empty()});
         }
       } else if (const auto* branch = std::get_if<IfAttributes>(&current.attributes)) {
         Walk(branch->then_block);

@@ -63,6 +63,7 @@ struct UnmatchedMac {
   std::string name;
   std::string source_op;
   std::string reason;
+  bool quantized_weight = false;
 };
 
 struct MacLayers {

@@ -184,32 +184,6 @@ absl::StatusOr<RequantConstants> MakeRequantConstants(const TargetDescription& t
   return result;
 }
 
-// code = clamp(RNE(real) + z_y): the reference arithmetic of the stages before kRequantized.
-class Reference {
- public:
-  explicit Reference(const OutputRange& range)
-      : low_(static_cast<double>(range.min - range.zero_point)),
-        high_(static_cast<double>(range.max - range.zero_point)),
-        zero_point_(static_cast<double>(range.zero_point)) {}
-
-  // The limits are integers: clamping before rounding changes no code and keeps the conversion defined, for NaN too.
-  std::int32_t Code(double real) const {
-    const double bounded = real > low_ ? (real < high_ ? real : high_) : low_;
-    return static_cast<std::int32_t>(RoundHalfToEvenSmall(bounded) + zero_point_);
-  }
-
- private:
-  double low_, high_, zero_point_;
-};
-
-template <typename T>
-void AffineCodes(const Reference& reference, double multiplier, double offset, std::span<const T> values,
-                 std::span<std::int32_t> codes) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    codes[i] = reference.Code(static_cast<double>(values[i]) * multiplier + offset);
-  }
-}
-
 }  // namespace
 
 std::string_view ToString(Activation activation) {
@@ -272,34 +246,43 @@ absl::StatusOr<LayerArithmetic> LayerArithmetic::Create(const TargetDescription&
   return layer;
 }
 
+AffineKernel LayerArithmetic::Affine(ArithmeticStage stage, std::int64_t channel) const {
+  const Channel& c = channels_[static_cast<std::size_t>(channel)];
+  return {.multiplier = c.multiplier,
+          .offset = stage == ArithmeticStage::kReal          ? c.offset_real
+                    : stage == ArithmeticStage::kBiasRounded ? c.offset_rounded
+                                                             : c.offset_stored,
+          .low = static_cast<double>(range_.min - range_.zero_point),
+          .high = static_cast<double>(range_.max - range_.zero_point),
+          .zero_point = static_cast<double>(range_.zero_point)};
+}
+
+bool LayerArithmetic::SumsFit(std::int64_t channel, std::int32_t least, std::int32_t greatest) const {
+  const std::int64_t bias = channels_[static_cast<std::size_t>(channel)].requantization.accumulator_bias;
+  return SaturatingAdd(least, bias) >= SignedMin(target_.accumulator.bits) &&
+         SaturatingAdd(greatest, bias) <= SignedMax(target_.accumulator.bits);
+}
+
 template <typename Accumulator>
 void LayerArithmetic::ComputeCodes(ArithmeticStage stage, std::int64_t channel,
                                    std::span<const Accumulator> accumulators, std::span<std::int32_t> codes) const {
-  const Channel& c = channels_[static_cast<std::size_t>(channel)];
-  const Reference reference(range_);
-  switch (stage) {
-    case ArithmeticStage::kReal:
-      return AffineCodes(reference, c.multiplier, c.offset_real, accumulators, codes);
-    case ArithmeticStage::kBiasRounded:
-      return AffineCodes(reference, c.multiplier, c.offset_rounded, accumulators, codes);
-    case ArithmeticStage::kBiasStored:
-      return AffineCodes(reference, c.multiplier, c.offset_stored, accumulators, codes);
-    case ArithmeticStage::kAccumulated: {
-      const std::int64_t bias = c.requantization.accumulator_bias;
-      std::array<std::int64_t, kBlock> block;
-      for (std::size_t start = 0; start < accumulators.size(); start += kBlock) {
-        const std::size_t count = std::min(kBlock, accumulators.size() - start);
-        const auto sums = std::span(block).first(count);
-        for (std::size_t i = 0; i < count; ++i) {
-          const std::int64_t sum = Accumulate(target_.accumulator, accumulators[start + i], bias);
-          sums[i] = SaturatingSubtract(sum, bias);
-        }
-        AffineCodes<std::int64_t>(reference, c.multiplier, c.offset_stored, sums, codes.subspan(start, count));
-      }
-      return;
+  if (stage == ArithmeticStage::kRequantized) {
+    const Channel& c = channels_[static_cast<std::size_t>(channel)];
+    return Requantize(target(channel), c.requantization, range_, accumulators, codes);
+  }
+  const AffineKernel kernel = Affine(stage, channel);
+  if (stage != ArithmeticStage::kAccumulated) {
+    return RunAffineKernel(kernel, accumulators.data(), codes.data(), codes.size());
+  }
+  const std::int64_t bias = channels_[static_cast<std::size_t>(channel)].requantization.accumulator_bias;
+  std::array<std::int64_t, kBlock> sums;
+  for (std::size_t start = 0; start < accumulators.size(); start += kBlock) {
+    const std::size_t count = std::min(kBlock, accumulators.size() - start);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int64_t sum = Accumulate(target_.accumulator, accumulators[start + i], bias);
+      sums[i] = SaturatingSubtract(sum, bias);
     }
-    case ArithmeticStage::kRequantized:
-      return Requantize(target(channel), c.requantization, range_, accumulators, codes);
+    RunAffineKernel(kernel, sums.data(), codes.data() + start, count);
   }
 }
 
@@ -315,8 +298,9 @@ void LayerArithmetic::Codes(ArithmeticStage stage, std::int64_t channel, std::sp
 
 void LayerArithmetic::RealCodes(std::int64_t channel, std::span<const double> sums,
                                 std::span<std::int32_t> codes) const {
-  const Channel& c = channels_[static_cast<std::size_t>(channel)];
-  AffineCodes(Reference(range_), c.weight_over_output, c.offset_real, sums, codes);
+  AffineKernel kernel = Affine(ArithmeticStage::kReal, channel);
+  kernel.multiplier = channels_[static_cast<std::size_t>(channel)].weight_over_output;
+  RunAffineKernel(kernel, sums.data(), codes.data(), codes.size());
 }
 
 const StoredBias& LayerArithmetic::stored_bias(std::int64_t channel) const {
@@ -333,5 +317,28 @@ const RequantConstants& LayerArithmetic::requant_constants(std::int64_t channel)
 
 const MacConstants& LayerArithmetic::constants() const { return constants_; }
 const TargetDescription& LayerArithmetic::target() const { return target_; }
+
+namespace {
+
+// What Requantize looks at; the rest of the rule is in the constants.
+bool SameRequantization(const RequantRule& a, const RequantRule& b) {
+  return a.mode == b.mode && a.multiplier == b.multiplier && a.rounding == b.rounding && a.zero_point == b.zero_point &&
+         a.conversion == b.conversion && a.dequantization == b.dequantization;
+}
+
+}  // namespace
+
+bool SameCodes(ArithmeticStage stage, std::int64_t channel, const LayerArithmetic& a, const LayerArithmetic& b) {
+  const TargetDescription &first = a.target(channel), &second = b.target(channel);
+  const bool same_sums = first.accumulator.bits == second.accumulator.bits &&
+                         first.accumulator.overflow == second.accumulator.overflow &&
+                         a.requant_constants(channel).accumulator_bias == b.requant_constants(channel).accumulator_bias;
+  if (stage != ArithmeticStage::kRequantized) {
+    return a.Affine(stage, channel) == b.Affine(stage, channel) && (stage != ArithmeticStage::kAccumulated || same_sums);
+  }
+  return same_sums && a.output_range() == b.output_range() && SameRequantization(first.requantization, second.requantization) &&
+         first.bias.mode == second.bias.mode && HasFloatBias(first.bias) == HasFloatBias(second.bias) &&
+         a.requant_constants(channel) == b.requant_constants(channel);
+}
 
 }  // namespace qatgap::numerics

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "analyzers/numerics/quant_params.h"
 #include "analyzers/numerics/requantization.h"
+#include "analyzers/numerics/requantization_kernels.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
@@ -77,6 +78,12 @@ class LayerArithmetic {
   // kReal for an input that is not on an integer grid: sums[i] = sum x_real * (w - z_w), real; M := s_w/s_y.
   void RealCodes(std::int64_t channel, std::span<const double> sums, std::span<std::int32_t> codes) const;
 
+  // What Codes computes for kReal to kBiasStored; for kAccumulated too, where no sum overflows. Two layers with equal ones
+  // have equal codes.
+  AffineKernel Affine(ArithmeticStage stage, std::int64_t channel) const;
+  // Whether accumulators within [least, greatest] neither wrap nor saturate with the bias added.
+  bool SumsFit(std::int64_t channel, std::int32_t least, std::int32_t greatest) const;
+
   const StoredBias& stored_bias(std::int64_t channel) const;
   double multiplier(std::int64_t channel) const;  // M[c] in binary64
   const RequantConstants& requant_constants(std::int64_t channel) const;
@@ -107,5 +114,8 @@ class LayerArithmetic {
   std::vector<Channel> channels_;
   OutputRange range_;
 };
+
+// Whether the two give the same codes for the same accumulators of this channel; false also where that was not seen.
+bool SameCodes(ArithmeticStage stage, std::int64_t channel, const LayerArithmetic& a, const LayerArithmetic& b);
 
 }  // namespace qatgap::numerics

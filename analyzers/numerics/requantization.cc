@@ -24,11 +24,7 @@ bool FitsKernel(const OutputRange& range) {
 // Whether no sum leaves int32: then an accumulator of 32 bits and more neither wraps nor saturates.
 bool SumsFitInt32(const AccumulatorRule& rule, std::int64_t addend, std::span<const std::int32_t> accumulators) {
   if (rule.bits < 32 || addend < SignedMin(32) || addend > SignedMax(32)) return false;
-  std::int32_t least = 0, greatest = 0;
-  for (const std::int32_t accumulator : accumulators) {
-    least = std::min(least, accumulator);
-    greatest = std::max(greatest, accumulator);
-  }
+  const auto [least, greatest] = LeastAndGreatest(accumulators);
   return least + addend >= SignedMin(32) && greatest + addend <= SignedMax(32);
 }
 

@@ -27,6 +27,7 @@ struct OutputRange {
   std::int64_t zero_point = 0;
   std::int64_t min = 0;
   std::int64_t max = 255;
+  friend bool operator==(const OutputRange&, const OutputRange&) = default;
 };
 
 // What is constant over one output channel.
@@ -41,6 +42,7 @@ struct RequantConstants {
   FixedPointMultiplier fixed = {};    // the fixed-point modes
   int right_shift = 0;                // kPowerOfTwoShift: n, M = 2^-n
   double multiplier64 = 0;            // kFloat64: M
+  friend bool operator==(const RequantConstants&, const RequantConstants&) = default;
 };
 
 // M as `form` computes it in binary32, from scales of which each is first rounded to binary32.

@@ -2,15 +2,8 @@
 
 #include <cmath>
 
-// Each loop is compiled for the baseline and for AVX2 with FMA, and the loader picks one. Sanitizers do not get along with that.
-// No clone may fuse a product and a sum: the build says -ffp-contract=off.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define QATGAP_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define QATGAP_CLONES
-#endif
-#define QATGAP_INLINE __attribute__((always_inline)) inline
+#include "analyzers/numerics/rounding.h"
+#include "analyzers/status/vector_clones.h"
 
 namespace qatgap::numerics {
 namespace {
@@ -122,7 +115,33 @@ QATGAP_INLINE std::int32_t Finish(const FixedPointKernel& k, std::int32_t v) {
   return (limited > k.low ? limited : k.low) + k.zero_point;
 }
 
+template <typename T>
+QATGAP_INLINE void Affine(const AffineKernel& kernel, const T* __restrict values, std::int32_t* __restrict codes,
+                          std::size_t count) {
+  const AffineKernel k = kernel;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double real = static_cast<double>(values[i]) * k.multiplier + k.offset;
+    const double bounded = real > k.low ? (real < k.high ? real : k.high) : k.low;
+    codes[i] = static_cast<std::int32_t>(RoundHalfToEvenSmall(bounded) + k.zero_point);
+  }
+}
+
 }  // namespace
+
+QATGAP_CLONES void RunAffineKernel(const AffineKernel& kernel, const std::int32_t* values, std::int32_t* codes,
+                                   std::size_t count) {
+  Affine(kernel, values, codes, count);
+}
+
+QATGAP_CLONES void RunAffineKernel(const AffineKernel& kernel, const std::int64_t* values, std::int32_t* codes,
+                                   std::size_t count) {
+  Affine(kernel, values, codes, count);
+}
+
+QATGAP_CLONES void RunAffineKernel(const AffineKernel& kernel, const double* values, std::int32_t* codes,
+                                   std::size_t count) {
+  Affine(kernel, values, codes, count);
+}
 
 QATGAP_CLONES void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
                                   std::size_t count) {
@@ -180,6 +199,16 @@ QATGAP_CLONES void RunFixedPointKernel(const FixedPointKernel& kernel, const std
       }
       return;
   }
+}
+
+QATGAP_CLONES std::pair<std::int32_t, std::int32_t> LeastAndGreatest(std::span<const std::int32_t> values) {
+  if (values.empty()) return {0, 0};
+  std::int32_t least = values[0], greatest = values[0];
+  for (const std::int32_t value : values) {
+    least = value < least ? value : least;
+    greatest = value > greatest ? value : greatest;
+  }
+  return {least, greatest};
 }
 
 }  // namespace qatgap::numerics

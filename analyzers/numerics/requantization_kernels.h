@@ -1,13 +1,27 @@
-// The loops behind Requantize for int32 accumulators that wrap: vectorized by the compiler, for AVX2 too. Internal.
+// The loops behind LayerArithmetic and Requantize, the latter for int32 accumulators that wrap: vectorized by the compiler,
+// for AVX2 and AVX-512 too. Internal.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 
 #include "analyzers/numerics/fixed_point.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
+
+// The reference arithmetic: clamp(RNE(value * multiplier + offset)) + zero point, all in binary64. The limits are integers:
+// clamping before rounding changes no code and keeps the conversion defined, for NaN too.
+struct AffineKernel {
+  double multiplier = 0, offset = 0;
+  double low = 0, high = 0, zero_point = 0;  // limits before the zero point is added
+  friend bool operator==(const AffineKernel&, const AffineKernel&) = default;
+};
+void RunAffineKernel(const AffineKernel& kernel, const std::int32_t* values, std::int32_t* codes, std::size_t count);
+void RunAffineKernel(const AffineKernel& kernel, const std::int64_t* values, std::int32_t* codes, std::size_t count);
+void RunAffineKernel(const AffineKernel& kernel, const double* values, std::int32_t* codes, std::size_t count);
 
 // v from the sum, in binary32.
 enum class FloatScaling {
@@ -43,5 +57,8 @@ struct FixedPointKernel {
 };
 void RunFixedPointKernel(const FixedPointKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
                          std::size_t count);
+
+// {0, 0} for no values.
+std::pair<std::int32_t, std::int32_t> LeastAndGreatest(std::span<const std::int32_t> values);
 
 }  // namespace qatgap::numerics

@@ -145,6 +145,7 @@ absl::Status CheckStatic(const AnalysisResult& total, const AnalysisResult& unit
       return Differs(absl::StrCat("the static facts of layer ", total.layers[i].name));
     }
   }
+  if (total.network != unit.network) return Differs("the network graphs");
   if (total.outputs != unit.outputs) return Differs("the grids of the model's outputs");
   std::vector<Finding> findings = total.findings;
   std::vector<Finding> other_findings = unit.findings;

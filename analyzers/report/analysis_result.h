@@ -14,6 +14,7 @@
 #include "analyzers/numerics/layer_arithmetic.h"
 #include "analyzers/numerics/quant_params.h"
 #include "analyzers/numerics/target.h"
+#include "analyzers/report/network_graph.h"
 #include "analyzers/report/what_if_result.h"
 #include "analyzers/statistics/difference_statistics.h"
 
@@ -155,6 +156,7 @@ struct AnalysisResult {
   std::vector<numerics::QuantParams> outputs;  // grids of the model's outputs; SQNR at the outputs needs them
   std::string converted_format = {};   // "ONNX, QDQ"; empty when no converted model was given
   std::vector<std::string> notes = {};  // what a reader must know of how the models were come by
+  NetworkGraph network = {};           // of the deployed model
   friend bool operator==(const AnalysisResult&, const AnalysisResult&) = default;
 };
 

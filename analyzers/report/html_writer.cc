@@ -1,4 +1,5 @@
-// The page: verdicts, targets, findings, what was not measured, where it comes from.
+#include "analyzers/report/html_writer.h"
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -6,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "analyzers/report/html_parts.h"
-#include "analyzers/report/html_style.h"
 #include "analyzers/report/html_target.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
@@ -16,8 +16,8 @@
 namespace qatgap::report {
 namespace {
 
-// Of all targets together: keeps the page below a megabyte.
-constexpr std::size_t kDetailedLayers = 180;
+// Of all targets together: a script shows every one, so this is only for readers without.
+constexpr std::size_t kDetailedLayers = 60;
 
 std::string Overview(const AnalysisResult& result) {
   std::vector<std::vector<std::string>> rows;
@@ -135,23 +135,14 @@ std::string Provenance(const Report& report) {
 
 }  // namespace
 
-std::string WriteHtml(const Report& report) {
+std::string HtmlContent(const Report& report) {
   AnalysisResult result = report.result;
   Canonicalize(result);
-  const std::string title =
-      Escape(report.title.empty() ? std::string("QAT gap report") : DisplayName(report.title));
   std::string html = absl::StrCat(
-      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-      "'unsafe-inline'\">\n<title>",
-      title, "</title>\n<style>", Text(kStyleSheet),
-      "</style>\n</head>\n<body>\n<header class=\"top\">\n<h1>", title,
-      "</h1>\n<p class=\"soft\">How far the integer model that runs is from the model that was "
+      "<h1>", HtmlTitle(report), "</h1>\n<p class=\"soft\">How far the integer model that runs is from the model that was "
       "trained: ",
       Counted(result.samples, "sample"), ", ", Counted(result.layers.size(), "layer"), ", ",
-      Counted(result.targets.size(), "target"), ". ", Escape(report.create_time),
-      "</p>\n</header>\n<main>\n");
+      Counted(result.targets.size(), "target"), ". ", Escape(report.create_time), "</p>\n");
   if (result.targets.size() > 1) absl::StrAppend(&html, Overview(result));
   const std::size_t details = kDetailedLayers / std::max<std::size_t>(1, result.targets.size());
   for (std::size_t i = 0; i < result.targets.size(); ++i) {
@@ -160,9 +151,12 @@ std::string WriteHtml(const Report& report) {
   absl::StrAppend(&html, Findings(result.findings), NotMeasured(result.unmeasured),
                   Provenance(report));
   return absl::StrCat(
-      html, "</main>\n<footer>Analysis ", Escape(report.analysis_id),
-      ". LSB: one step of a layer's output code. SQNR: signal power over difference "
-      "power.</footer>\n</body>\n</html>\n");
+      html, "<p class=\"small soft\">Analysis ", Escape(report.analysis_id),
+      ". LSB: one step of a layer's output code. SQNR: signal power over difference power.</p>\n");
+}
+
+std::string HtmlTitle(const Report& report) {
+  return Escape(report.title.empty() ? std::string("QAT gap report") : DisplayName(report.title));
 }
 
 }  // namespace qatgap::report

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzers/report/json_parts.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/what_if_json.h"
@@ -253,6 +254,7 @@ Json StatisticsJson(AnalysisResult result) {
           {"labelled", result.labelled},
           {"mac_layers", result.mac_layers},
           {"layers", std::move(layers)},
+          {"network", json_parts::Network(result.network)},
           {"outputs", std::move(outputs)},
           {"targets", std::move(targets)},
           {"findings", std::move(findings)},
@@ -273,12 +275,17 @@ Json ToJson(const std::vector<SampleInputInfo>& inputs) {
   return json;
 }
 
-// Names come from models: bytes that are not UTF-8 become U+FFFD instead of an exception.
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
+using json_parts::Dump;
 
 }  // namespace
+
+Json json_parts::Number(std::optional<double> value) { return OrNull(value); }
+Json json_parts::Statistics(const DifferenceStatistics& s, std::optional<std::int64_t> zero_point) { return ToJson(s, zero_point); }
+Json json_parts::Grid(const numerics::QuantParams& params) { return ToJson(params); }
+std::optional<std::int64_t> json_parts::ZeroPointOf(const numerics::QuantParams& params) { return ZeroPoint(params); }
+Json json_parts::Facts(const LayerInfo& layer) { return ToJson(layer); }
+Json json_parts::Blob(const BlobInfo& blob) { return ToJson(blob); }
+Json json_parts::SampleInputs(const std::vector<SampleInputInfo>& inputs) { return ToJson(inputs); }
 
 std::string WriteStatisticsJson(const Report& report) {
   return Dump(StatisticsJson(report.result));

@@ -58,10 +58,10 @@ std::string WriteJson(const Report& report);
 // The canonical bytes of the member "statistics" alone.
 std::string WriteStatisticsJson(const Report& report);
 
-// One self-contained page: no script, no outside request; opens from disk.
-std::string WriteHtml(const Report& report);
-
 // For terminals and tickets: verdict, table of layers, findings, what was not measured.
 std::string WriteMarkdown(const Report& report);
+
+// For spreadsheets: a row for each layer, target, reaching input and cause.
+std::string WriteCsv(const Report& report);
 
 }  // namespace qatgap::report

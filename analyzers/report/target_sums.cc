@@ -13,6 +13,8 @@ TargetSums SumsOf(const std::vector<LayerView>& layers) {
   TargetSums sums;
   for (const LayerView& layer : layers) {
     for (std::size_t cause = 0; cause < kCauseCount; ++cause) {
+      // Where no engine ran, its stage repeats the one above: all equal, and nothing measured.
+      if (static_cast<Cause>(cause) == Cause::kEngineResidual && !layer.result->engine_measured) continue;
       const statistics::DifferenceStatistics& s = layer.causes[cause];
       sums.causes[cause].count += s.count;
       sums.causes[cause].changed += s.changed;

@@ -1,14 +1,33 @@
 #include "analyzers/statistics/difference_statistics.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
+
+#include "analyzers/statistics/narrow_codes.h"
 
 namespace qatgap::statistics {
 
 void DifferenceStatistics::Add(std::span<const std::int32_t> reference,
                                std::span<const std::int32_t> value,
                                std::span<const std::int32_t> whole) {
+  if (!whole.empty()) return AddOneByOne(reference, value, whole);
+  std::array<std::int16_t, kNarrowBlock> narrow_reference, narrow_value;
+  for (std::size_t first = 0; first < reference.size(); first += kNarrowBlock) {
+    const std::size_t size = std::min(kNarrowBlock, reference.size() - first);
+    const auto r = reference.subspan(first, size), v = value.subspan(first, size);
+    if (!Narrow(r, narrow_reference) || !Narrow(v, narrow_value)) {
+      AddOneByOne(r, v, {});
+      continue;
+    }
+    AddNarrow(NarrowCodes(narrow_reference).first(size), NarrowCodes(narrow_value).first(size), *this);
+  }
+}
+
+void DifferenceStatistics::AddOneByOne(std::span<const std::int32_t> reference,
+                                       std::span<const std::int32_t> value,
+                                       std::span<const std::int32_t> whole) {
   count += reference.size();
   for (std::size_t i = 0; i < reference.size(); ++i) {
     const std::int64_t r = reference[i];

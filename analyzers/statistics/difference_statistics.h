@@ -36,6 +36,9 @@ struct DifferenceStatistics {
   // Adds elements; the spans have one size. `whole` is empty or holds D for each element.
   void Add(std::span<const std::int32_t> reference, std::span<const std::int32_t> value,
            std::span<const std::int32_t> whole = {});
+  // The same, whatever the codes are, and slowly.
+  void AddOneByOne(std::span<const std::int32_t> reference, std::span<const std::int32_t> value,
+                   std::span<const std::int32_t> whole = {});
   void Merge(const DifferenceStatistics& other);
   friend bool operator==(const DifferenceStatistics&, const DifferenceStatistics&) = default;
 };

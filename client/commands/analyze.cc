@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -24,6 +25,7 @@ namespace qatgap::cli {
 namespace {
 
 constexpr std::size_t kLongestTitle = 200;
+constexpr std::size_t kLongestTrack = 64;
 
 struct AnalyzeOptions {
   std::string qat;
@@ -36,6 +38,7 @@ struct AnalyzeOptions {
   ReportFiles files;
   GateOptions gate;
   std::string title;
+  std::string track;
   std::int64_t batch_size = 0;
   std::uint64_t max_samples = 0;
   int parallel = 0;
@@ -75,6 +78,24 @@ absl::Status CheckLabels(const std::string& path) {
       "save it with numpy.save or numpy.savez");
 }
 
+absl::Status CheckTrack(const AnalyzeOptions& options) {
+  if (options.track.empty()) return absl::OkStatus();
+  const bool valid = options.track.size() <= kLongestTrack && std::all_of(options.track.begin(), options.track.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-';
+  });
+  if (!valid) {
+    return absl::InvalidArgumentError(absl::StrCat("--track must be 1 to ", kLongestTrack,
+                                                   " of A-Z a-z 0-9 _ . - ('", terminal::Sanitize(options.track), "')"));
+  }
+  if (options.server.empty()) {
+    return client::WithRemedy(
+        absl::InvalidArgumentError("--track needs a service that lasts: a private one ends with the call, and nobody "
+                                   "can scrape it"),
+        "pass --server ADDR or set QATGAP_SERVER");
+  }
+  return absl::OkStatus();
+}
+
 // Everything that can be known before there is a service.
 absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
   if (absl::Status s = CheckModels(options.qat, options.converted); !s.ok()) return s;
@@ -90,6 +111,7 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
     return absl::InvalidArgumentError(absl::StrCat("--title is too long (", options.title.size(),
                                                    " bytes, at most ", kLongestTitle, ")"));
   }
+  if (absl::Status s = CheckTrack(options); !s.ok()) return s;
   if (options.detach && options.server.empty()) {
     return client::WithRemedy(
         absl::InvalidArgumentError("--detach needs a service that lasts: a private one ends with "
@@ -106,7 +128,7 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
   if (options.detach && options.files.any()) {
     return client::WithRemedy(
         absl::InvalidArgumentError("--detach does not wait, so no report can be written"),
-        "drop --json, --html, --markdown and --emit-bias; `qatgap get ID` writes them later");
+        "drop --json, --html, --markdown, --csv and --emit-bias; `qatgap get ID` writes them later");
   }
   return CheckReportFiles(options.files, inputs);
 }
@@ -154,6 +176,7 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
   spec.set_parallel_units(options.parallel);
   spec.set_title(options.title);
   spec.set_what_if(options.what_if);
+  spec.set_track(options.track);
   return spec;
 }
 
@@ -256,6 +279,10 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
   command->add_option("--title", options->title, "A name for the analysis, at most 200 bytes")
       ->type_name("TEXT");
   command
+      ->add_option("--track", options->track,
+                   "The model's name in the metrics: the service exports its newest analysis layer by layer")
+      ->type_name("NAME");
+  command
       ->add_option("--batch-size", options->batch_size, "Samples a batch, 1 to 4096 (default 32)")
       ->check(CLI::Range(1, 4096))
       ->type_name("N");
@@ -287,7 +314,7 @@ Examples:
   qatgap analyze --qat model_qat.pt --samples calib.npz --target pytorch-qnnpack --rules gate.yaml \
       --baseline baseline.json --json report.json
   qatgap analyze --qat model_qat.pt --samples calib.npy --target pytorch-qnnpack \
-      --server 127.0.0.1:50551 --detach)");
+      --server 127.0.0.1:50551 --track residual-net --detach)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return Analyze(environment, *options); };
   });

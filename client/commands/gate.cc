@@ -23,7 +23,7 @@ struct ReportGateOptions {
 
 absl::Status GateIn(client::Client& client, Environment& environment, const ReportGateOptions& options) {
   v1::ReportSource report;
-  if (absl::Status sent = Upload(client, environment.err, options.quiet, options.report, report.mutable_artifact()); !sent.ok()) {
+  if (absl::Status sent = Upload(client, environment.err, /*quiet=*/true, options.report, report.mutable_artifact()); !sent.ok()) {
     return sent;
   }
   return RunGate(client, environment, options.gate, std::move(report), options.report, options.quiet);
@@ -116,7 +116,7 @@ void AddGate(CLI::App& app, Command* chosen) {
   command->add_option("--report", options->report, "A report: what `qatgap analyze --json` wrote")->type_name("FILE")->required();
   AddGateOptions(*command, &options->gate, "--");
   AddServerOption(*command, &options->server);
-  AddQuietFlag(*command, &options->quiet);
+  command->add_flag("--quiet", options->quiet, "One line where every limit holds");
   command->footer(
       R"(Exit codes: 0 every limit holds (warnings allowed); 1 a limit is broken; 2 usage, or rules that cannot
 be read or match nothing; 3 not comparable: another model, other samples, targets or arithmetic, less

@@ -127,7 +127,7 @@ absl::Status RunGate(client::Client& client, Environment& environment, const Gat
   request.set_rules(*rules);
   request.set_rules_name(options.rules.empty() ? absl::StrCat("preset ", options.preset) : client::BaseName(options.rules));
   if (!options.baseline.empty()) {
-    if (absl::Status sent = Upload(client, environment.err, quiet, options.baseline,
+    if (absl::Status sent = Upload(client, environment.err, /*quiet=*/true, options.baseline,
                                    request.mutable_baseline()->mutable_artifact());
         !sent.ok()) {
       return sent;
@@ -147,9 +147,11 @@ absl::Status RunGate(client::Client& client, Environment& environment, const Gat
   const auto summary = client.EvaluateGate(request, &surfaces);
   if (!summary.ok()) return summary.status();
   environment.verdict = ExitCodeOf(summary->verdict());
-  *environment.out.stream << terminal::SanitizeLines(quiet ? absl::StrCat(summary->headline(), "\n")
+  // Quiet of what holds only: a broken limit must say where.
+  const bool short_text = quiet && summary->verdict() == v1::GATE_VERDICT_PASS;
+  *environment.out.stream << terminal::SanitizeLines(short_text ? absl::StrCat(summary->headline(), "\n")
                                                            : surfaces[v1::GATE_SURFACE_TEXT]);
-  if (options.github) *environment.out.stream << surfaces[v1::GATE_SURFACE_GITHUB];
+  if (options.github) *environment.out.stream << terminal::SanitizeLines(surfaces[v1::GATE_SURFACE_GITHUB]);
   environment.out.stream->flush();
   const auto tell = [&](const absl::Status& written) {
     if (!written.ok()) PrintError(environment.err, written);

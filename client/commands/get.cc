@@ -26,6 +26,7 @@ void PrintFacts(const terminal::Output& out, const v1::Analysis& analysis) {
   const v1::AnalysisSpec& spec = analysis.spec();
   print("analysis", analysis.id());
   print("title", spec.title());
+  print("track", spec.track());
   print("state", std::string(client::StateName(analysis.state())));
   if (analysis.progress().samples_total() > 0) {
     print("samples", absl::StrCat(analysis.progress().samples_done(), " of ",

@@ -21,6 +21,7 @@ std::string ModelName(const v1::AnalysisSpec& spec) {
 struct ListOptions {
   std::string server;
   std::size_t limit = 0;
+  std::string track;
 };
 
 std::string ProgressText(const v1::AnalysisProgress& progress) {
@@ -32,7 +33,7 @@ absl::Status List(Environment& environment, const ListOptions& options) {
   auto session = OpenLasting(environment, options.server);
   if (!session.ok()) return session.status();
   const auto analyses = session->client().List(
-      options.limit == 0 ? std::nullopt : std::optional<std::size_t>(options.limit));
+      options.limit == 0 ? std::nullopt : std::optional<std::size_t>(options.limit), options.track);
   if (!analyses.ok()) return analyses.status();
   if (analyses->empty()) {
     *environment.err.stream << "no analyses" << std::endl;
@@ -45,6 +46,7 @@ absl::Status List(Environment& environment, const ListOptions& options) {
                          {"samples", Align::kRight, 0},
                          {"model", Align::kLeft, 12},
                          {"targets", Align::kLeft, 12},
+                         {"track", Align::kLeft, 12},
                          {"title", Align::kLeft, 12}});
   for (const v1::Analysis& analysis : *analyses) {
     google::protobuf::Timestamp created = analysis.create_time();
@@ -52,7 +54,8 @@ absl::Status List(Environment& environment, const ListOptions& options) {
     table.AddRow({analysis.id(), std::string(client::StateName(analysis.state())),
                   google::protobuf::util::TimeUtil::ToString(created),
                   ProgressText(analysis.progress()), ModelName(analysis.spec()),
-                  TargetsText(analysis.spec(), ","), analysis.spec().title()});
+                  TargetsText(analysis.spec(), ","), analysis.spec().track(),
+                  analysis.spec().title()});
   }
   for (const std::string& line :
        table.Lines(environment.out.is_terminal ? environment.out.columns : 0)) {
@@ -70,8 +73,10 @@ void AddList(CLI::App& app, Command* chosen) {
   command->add_option("--limit", options->limit, "At most N (default all)")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
+  command->add_option("--track", options->track, "Only analyses submitted with this --track")->type_name("NAME");
   command->footer(R"(Examples:
   qatgap list --server 127.0.0.1:50551
+  qatgap list --track residual-net --server 127.0.0.1:50551
   QATGAP_SERVER=127.0.0.1:50551 qatgap list --limit 10)");
   command->callback([chosen, options] {
     *chosen = [options](Environment& environment) { return List(environment, *options); };

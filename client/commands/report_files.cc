@@ -25,6 +25,7 @@ std::vector<Wanted> WantedOf(const ReportFiles& files) {
   if (!files.markdown.empty()) {
     wanted.push_back({"--markdown", files.markdown, v1::REPORT_FORMAT_MARKDOWN});
   }
+  if (!files.csv.empty()) wanted.push_back({"--csv", files.csv, v1::REPORT_FORMAT_CSV});
   if (!files.biases.empty()) wanted.push_back({"--emit-bias", files.biases, v1::REPORT_FORMAT_BIASES});
   return wanted;
 }
@@ -44,6 +45,8 @@ void AddReportOptions(CLI::App& command, ReportFiles* files) {
   command.add_option("--html", files->html, "Write the report as one HTML page to this file")
       ->type_name("FILE");
   command.add_option("--markdown", files->markdown, "Write the report as Markdown to this file")
+      ->type_name("FILE");
+  command.add_option("--csv", files->csv, "Write a row for each layer, target, input and cause to this file")
       ->type_name("FILE");
   command
       .add_option("--emit-bias", files->biases,

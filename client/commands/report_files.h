@@ -1,4 +1,4 @@
-// The report files a user asks for: --json, --html, --markdown, --emit-bias.
+// The report files a user asks for: --json, --html, --markdown, --csv, --emit-bias.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,9 +15,12 @@ struct ReportFiles {
   std::string json;
   std::string html;
   std::string markdown;
+  std::string csv;
   std::string biases;
 
-  bool any() const { return !json.empty() || !html.empty() || !markdown.empty() || !biases.empty(); }
+  bool any() const {
+    return !json.empty() || !html.empty() || !markdown.empty() || !csv.empty() || !biases.empty();
+  }
 };
 
 void AddReportOptions(CLI::App& command, ReportFiles* files);

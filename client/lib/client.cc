@@ -264,12 +264,14 @@ auto Page(Repeated* items, std::string next) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<v1::Analysis>> Client::List(std::optional<std::size_t> limit) {
+absl::StatusOr<std::vector<v1::Analysis>> Client::List(std::optional<std::size_t> limit,
+                                                          const std::string& track) {
   using Result =
       absl::StatusOr<std::pair<google::protobuf::RepeatedPtrField<v1::Analysis>, std::string>>;
   return AllPages<v1::Analysis>(limit, [&](const std::string& token) -> Result {
     auto response = impl_->Unary<v1::ListAnalysesResponse>([&](auto* context, auto* answer) {
       v1::ListAnalysesRequest request;
+      request.set_track(track);
       request.set_page_size(limit ? static_cast<int>(std::min<std::size_t>(*limit, 100)) : 100);
       request.set_page_token(token);
       return impl_->analyses->ListAnalyses(context, request, answer);

@@ -61,8 +61,9 @@ class Client {
       const std::function<void(const v1::WatchAnalysisResponse&)>& on_event = nullptr);
   absl::StatusOr<v1::Analysis> Cancel(const std::string& id);
   absl::Status Delete(const std::string& id);
-  // Newest first, all pages, at most `limit` when given.
-  absl::StatusOr<std::vector<v1::Analysis>> List(std::optional<std::size_t> limit = std::nullopt);
+  // Newest first, all pages, at most `limit` when given, only those of a track when it is not empty.
+  absl::StatusOr<std::vector<v1::Analysis>> List(std::optional<std::size_t> limit = std::nullopt,
+                                                 const std::string& track = {});
   // In execution order, all pages.
   absl::StatusOr<std::vector<v1::LayerSummary>> ListLayers(const std::string& id,
                                                            const std::string& target);

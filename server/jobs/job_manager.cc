@@ -11,6 +11,7 @@
 #include "analyzers/status/status_macros.h"
 #include "server/jobs/result_reader.h"
 #include "server/jobs/runner_blobs.h"
+#include "server/jobs/track_restoration.h"
 #include "server/result_conversion.h"
 
 namespace qatgap::server {
@@ -141,7 +142,7 @@ absl::StatusOr<Analysis> JobManager::Cancel(const std::string& id) {
 }
 
 absl::Status JobManager::Delete(const std::string& id) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (const std::shared_ptr<Job> job = FindLocked(id)) {
     return absl::FailedPreconditionError(
         absl::StrCat("analysis '", id, "' is ", std::string(ToString(job->analysis.state)),
@@ -151,6 +152,10 @@ absl::Status JobManager::Delete(const std::string& id) {
   QATGAP_RETURN_IF_ERROR(parts_.store.Delete(id));
   --counts_[static_cast<std::size_t>(analysis.state)];
   parts_.observer.OnStateCounts(counts_);
+  if (analysis.spec.track.empty()) return absl::OkStatus();
+  parts_.observer.OnTrackedAnalysisDeleted(analysis);
+  lock.unlock();  // reading a result takes a while
+  RestoreTrack(parts_.store, analysis.spec.track, parts_.observer);
   return absl::OkStatus();
 }
 
@@ -321,7 +326,9 @@ void JobManager::Finish(const std::shared_ptr<Job>& job) {
   for (const report::TargetResult& target : result->targets) {
     analysis.verdicts.push_back(report::VerdictOf(report, target));
   }
+  analysis.summaries = report::SummariesOf(*result);
   const absl::Status stored = parts_.store.UpdateWithResult(analysis, SerializeResult(*result));
+  if (stored.ok() && !analysis.spec.track.empty()) parts_.observer.OnTrackedResult(analysis, *result);
   const std::scoped_lock lock(mutex_);
   if (!stored.ok()) {
     return CloseLocked(*job, AnalysisState::kFailed,

@@ -10,7 +10,7 @@
 
 namespace qatgap::server {
 
-// Called under the manager's lock: must not block nor call back. Thread-safe.
+// Called under the manager's lock, where nothing else is said: must not block nor call back. Thread-safe.
 class JobObserver {
  public:
   virtual ~JobObserver() = default;
@@ -20,6 +20,11 @@ class JobObserver {
   virtual void OnAnalysisFinished(const Analysis& analysis) = 0;
   // A succeeded analysis' size; a layer counts once for each target and reaching input.
   virtual void OnResult(std::uint64_t samples, std::uint64_t layers) = 0;
+  // The result of an analysis with a track that succeeded. Not under the lock, and before clients see the state: who
+  // scrapes after a watch has ended finds it.
+  virtual void OnTrackedResult(const Analysis& analysis, const report::AnalysisResult& result) = 0;
+  // One with a track. What an earlier analysis of its track gave is told by OnTrackedResult after this.
+  virtual void OnTrackedAnalysisDeleted(const Analysis& analysis) = 0;
   virtual void OnRunnerExit(RunnerExit exit, std::uint64_t peak_bytes) = 0;
   // Bytes of blobs handed to a runner.
   virtual void OnBytesToRunner(std::uint64_t bytes) = 0;

@@ -44,28 +44,28 @@ report::Report MakeReport(const Analysis& analysis, report::AnalysisResult resul
   return report;
 }
 
-absl::StatusOr<std::shared_ptr<const report::AnalysisResult>> ResultReader::Read(
-    const std::string& id) {
+absl::StatusOr<std::shared_ptr<const report::IndexedReport>> ResultReader::ReadIndexed(const std::string& id) {
   // Also for a result in memory: the analysis may have been deleted.
   QATGAP_ASSIGN_OR_RETURN(const Analysis analysis, store_.Get(id));
   if (analysis.state != AnalysisState::kSucceeded) {
     return absl::FailedPreconditionError(absl::StrCat("analysis '", id, "' has no result: it is ",
                                                       std::string(ToString(analysis.state))));
   }
-  const std::scoped_lock lock(mutex_);
-  if (id != last_id_) {
+  return cache_.Get(id, [&]() -> absl::StatusOr<ResultCache::Entry> {
     QATGAP_ASSIGN_OR_RETURN(const std::string bytes, store_.GetResult(id));
     QATGAP_ASSIGN_OR_RETURN(report::AnalysisResult result, ParseResult(bytes));
-    last_result_ = std::make_shared<const report::AnalysisResult>(std::move(result));
-    last_id_ = id;
-  }
-  return last_result_;
+    return std::make_shared<const report::IndexedReport>(MakeReport(analysis, std::move(result), blobs_));
+  });
 }
 
-absl::StatusOr<report::Report> ResultReader::ReadReport(const std::string& id) {
-  QATGAP_ASSIGN_OR_RETURN(const std::shared_ptr<const report::AnalysisResult> result, Read(id));
-  QATGAP_ASSIGN_OR_RETURN(const Analysis analysis, store_.Get(id));
-  return MakeReport(analysis, *result, blobs_);
+absl::StatusOr<std::shared_ptr<const report::AnalysisResult>> ResultReader::Read(const std::string& id) {
+  QATGAP_ASSIGN_OR_RETURN(const auto indexed, ReadIndexed(id));
+  return std::shared_ptr<const report::AnalysisResult>(indexed, &indexed->result());
+}
+
+absl::StatusOr<std::shared_ptr<const report::Report>> ResultReader::ReadReport(const std::string& id) {
+  QATGAP_ASSIGN_OR_RETURN(const auto indexed, ReadIndexed(id));
+  return std::shared_ptr<const report::Report>(indexed, &indexed->report());
 }
 
 }  // namespace qatgap::server

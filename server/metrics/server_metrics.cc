@@ -1,16 +1,16 @@
 #include "server/metrics/server_metrics.h"
 
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
-#include <exception>
-#include <utility>
+#include <initializer_list>
 
-#include "absl/strings/str_cat.h"
+#include "server/metrics/metric_descriptions.h"
+#include "server/metrics/tracked_figures.h"
+#include "server/metrics/tracked_models.h"
 #include "spdlog/spdlog.h"
 
 namespace qatgap::server {
@@ -25,19 +25,27 @@ const prometheus::Histogram::BucketBoundaries kAnalysisSeconds = {1,   2,    5, 
                                                                   60,  120,  300,  600, 1800,
                                                                   3600, 14400};
 
-prometheus::Family<prometheus::Counter>& Counters(prometheus::Registry& registry, const char* name,
-                                                  const char* help) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+// Runners hold LibTorch and a model, some also a large batch.
+const prometheus::Histogram::BucketBoundaries kRunnerBytes = {128e6, 256e6, 512e6, 1e9, 2e9, 4e9, 8e9, 16e9, 64e9};
+
+prometheus::Family<prometheus::Counter>& Counters(prometheus::Registry& registry, Metric metric) {
+  return prometheus::BuildCounter().Name(Describe(metric).name).Help(Describe(metric).help).Register(registry);
 }
 
-prometheus::Family<prometheus::Gauge>& Gauges(prometheus::Registry& registry, const char* name,
-                                              const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+prometheus::Family<prometheus::Gauge>& Gauges(prometheus::Registry& registry, Metric metric) {
+  return prometheus::BuildGauge().Name(Describe(metric).name).Help(Describe(metric).help).Register(registry);
 }
 
-prometheus::Family<prometheus::Histogram>& Histograms(prometheus::Registry& registry,
-                                                      const char* name, const char* help) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+prometheus::Family<prometheus::Histogram>& Histograms(prometheus::Registry& registry, Metric metric) {
+  return prometheus::BuildHistogram().Name(Describe(metric).name).Help(Describe(metric).help).Register(registry);
+}
+
+// The values in the order of the description's label names.
+prometheus::Labels LabelsOf(Metric metric, std::initializer_list<std::string_view> values) {
+  prometheus::Labels labels;
+  auto name = Describe(metric).labels.begin();
+  for (const std::string_view value : values) labels.emplace(*name++, std::string(value));
+  return labels;
 }
 
 }  // namespace
@@ -49,58 +57,51 @@ struct ServerMetrics::Series {
   std::array<prometheus::Gauge*, kAnalysisStateCount> analyses{};
   std::array<prometheus::Counter*, kAnalysisStateCount> finished{};  // final states only
   prometheus::Histogram* analysis_seconds = nullptr;
+  prometheus::Histogram* wait_seconds = nullptr;
   prometheus::Counter* bytes_received = nullptr;
   prometheus::Counter* bytes_to_runner = nullptr;
   prometheus::Counter* samples = nullptr;
   prometheus::Counter* layers = nullptr;
   std::array<prometheus::Counter*, kRunnerExitCount> runner_exits{};
-  prometheus::Gauge* runner_peak = nullptr;
+  prometheus::Histogram* runner_peak = nullptr;
 };
 
-ServerMetrics::ServerMetrics(std::string_view version) : series_(std::make_unique<Series>()) {
+ServerMetrics::ServerMetrics(const ServerMetricsOptions& options)
+    : series_(std::make_unique<Series>()), tracked_(std::make_shared<TrackedModels>(options.tracks)) {
   Series& s = *series_;
   prometheus::Registry& registry = *s.registry;
-  auto& rpcs = Counters(registry, "qatgap_rpcs_total", "RPCs that ended");
-  auto& rpc_seconds = Histograms(registry, "qatgap_rpc_duration_seconds", "Time an RPC took");
+  auto& rpcs = Counters(registry, Metric::kRpcs);
+  auto& rpc_seconds = Histograms(registry, Metric::kRpcSeconds);
   for (std::size_t rpc = 0; rpc < kRpcNames.size(); ++rpc) {
-    const std::string method(kRpcNames[rpc]);
-    s.rpc_seconds[rpc] = &rpc_seconds.Add({{"method", method}}, kRpcSeconds);
+    const std::string_view method = kRpcNames[rpc];
+    s.rpc_seconds[rpc] = &rpc_seconds.Add(LabelsOf(Metric::kRpcSeconds, {method}), kRpcSeconds);
     for (std::size_t code = 0; code < kStatusCodeCount; ++code) {
-      s.rpcs[rpc][code] = &rpcs.Add(
-          {{"method", method},
-           {"code", absl::StatusCodeToString(static_cast<absl::StatusCode>(code))}});
+      const std::string name = absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+      s.rpcs[rpc][code] = &rpcs.Add(LabelsOf(Metric::kRpcs, {method, name}));
     }
   }
-  auto& analyses = Gauges(registry, "qatgap_analyses", "Analyses the server holds");
-  auto& finished =
-      Counters(registry, "qatgap_analyses_finished_total", "Analyses that reached a final state");
+  auto& analyses = Gauges(registry, Metric::kAnalyses);
+  auto& finished = Counters(registry, Metric::kAnalysesFinished);
   for (const AnalysisState state : kAnalysisStates) {
-    const prometheus::Labels labels = {{"state", std::string(ToString(state))}};
-    s.analyses[static_cast<std::size_t>(state)] = &analyses.Add(labels);
-    if (IsFinal(state)) s.finished[static_cast<std::size_t>(state)] = &finished.Add(labels);
+    const auto index = static_cast<std::size_t>(state);
+    s.analyses[index] = &analyses.Add(LabelsOf(Metric::kAnalyses, {ToString(state)}));
+    if (IsFinal(state)) s.finished[index] = &finished.Add(LabelsOf(Metric::kAnalysesFinished, {ToString(state)}));
   }
-  s.analysis_seconds =
-      &Histograms(registry, "qatgap_analysis_duration_seconds", "Time from an analysis' start to its end")
-           .Add({}, kAnalysisSeconds);
-  auto& bytes = Counters(registry, "qatgap_artifact_bytes_total", "Bytes of artifacts moved");
-  s.bytes_received = &bytes.Add({{"direction", "received"}});
-  s.bytes_to_runner = &bytes.Add({{"direction", "to_runner"}});
-  s.samples =
-      &Counters(registry, "qatgap_samples_total", "Samples run by succeeded analyses").Add({});
-  s.layers = &Counters(registry, "qatgap_layers_total",
-                       "Layers measured by succeeded analyses, one for each target and input")
-                  .Add({});
-  auto& exits = Counters(registry, "qatgap_runner_exits_total", "Runner processes that ended");
+  s.analysis_seconds = &Histograms(registry, Metric::kAnalysisSeconds).Add({}, kAnalysisSeconds);
+  s.wait_seconds = &Histograms(registry, Metric::kAnalysisWaitSeconds).Add({}, kAnalysisSeconds);
+  Gauges(registry, Metric::kQueueLimit).Add({}).Set(static_cast<double>(options.max_queued));
+  Gauges(registry, Metric::kRunnerSlots).Add({}).Set(options.runners);
+  auto& bytes = Counters(registry, Metric::kArtifactBytes);
+  s.bytes_received = &bytes.Add(LabelsOf(Metric::kArtifactBytes, {"received"}));
+  s.bytes_to_runner = &bytes.Add(LabelsOf(Metric::kArtifactBytes, {"to_runner"}));
+  s.samples = &Counters(registry, Metric::kSamples).Add({});
+  s.layers = &Counters(registry, Metric::kLayers).Add({});
+  auto& exits = Counters(registry, Metric::kRunnerExits);
   for (std::size_t exit = 0; exit < kRunnerExitCount; ++exit) {
-    s.runner_exits[exit] =
-        &exits.Add({{"reason", std::string(ToString(static_cast<RunnerExit>(exit)))}});
+    s.runner_exits[exit] = &exits.Add(LabelsOf(Metric::kRunnerExits, {ToString(static_cast<RunnerExit>(exit))}));
   }
-  s.runner_peak = &Gauges(registry, "qatgap_runner_peak_bytes",
-                          "Peak resident memory of the runner that ended last")
-                       .Add({});
-  Gauges(registry, "qatgap_build_info", "1, for the version in the label")
-      .Add({{"version", std::string(version)}})
-      .Set(1);
+  s.runner_peak = &Histograms(registry, Metric::kRunnerPeakBytes).Add({}, kRunnerBytes);
+  Gauges(registry, Metric::kBuildInfo).Add(LabelsOf(Metric::kBuildInfo, {options.version})).Set(1);
 }
 
 ServerMetrics::~ServerMetrics() = default;
@@ -128,6 +129,7 @@ void ServerMetrics::OnAnalysisFinished(const Analysis& analysis) {
   if (analysis.start_time && analysis.end_time) {
     series_->analysis_seconds->Observe(
         absl::ToDoubleSeconds(*analysis.end_time - *analysis.start_time));
+    series_->wait_seconds->Observe(absl::ToDoubleSeconds(*analysis.start_time - analysis.create_time));
   }
   if (analysis.state == AnalysisState::kFailed) {
     spdlog::warn("analysis {} failed: {}", analysis.id, analysis.error.ToString());
@@ -141,9 +143,16 @@ void ServerMetrics::OnResult(std::uint64_t samples, std::uint64_t layers) {
   series_->layers->Increment(static_cast<double>(layers));
 }
 
+void ServerMetrics::OnTrackedResult(const Analysis& analysis, const report::AnalysisResult& result) {
+  tracked_->Show(FiguresOf(analysis, result, tracked_->limits().max_layers));
+}
+
+void ServerMetrics::OnTrackedAnalysisDeleted(const Analysis& analysis) { tracked_->Remove(analysis.id); }
+
 void ServerMetrics::OnRunnerExit(RunnerExit exit, std::uint64_t peak_bytes) {
   series_->runner_exits[static_cast<std::size_t>(exit)]->Increment();
-  series_->runner_peak->Set(static_cast<double>(peak_bytes));
+  if (peak_bytes == 0) return;  // it could not be started
+  series_->runner_peak->Observe(static_cast<double>(peak_bytes));
 }
 
 void ServerMetrics::OnBytesToRunner(std::uint64_t bytes) {
@@ -154,37 +163,8 @@ void ServerMetrics::OnStoreError(const absl::Status& error) {
   spdlog::error("store: {}", error.ToString());
 }
 
-std::shared_ptr<prometheus::Registry> ServerMetrics::registry() const { return series_->registry; }
-
-namespace {
-
-class PrometheusEndpoint final : public MetricsEndpoint {
- public:
-  PrometheusEndpoint(const std::string& address, const ServerMetrics& metrics)
-      : exposer_(address, /*num_threads=*/1), registry_(metrics.registry()) {
-    exposer_.RegisterCollectable(registry_);
-    const std::vector<int> ports = exposer_.GetListeningPorts();
-    address_ = absl::StrCat(address.substr(0, address.rfind(':')), ":", ports.empty() ? 0 : ports[0]);
-  }
-  std::string address() const override { return address_; }
-
- private:
-  prometheus::Exposer exposer_;
-  std::shared_ptr<prometheus::Registry> registry_;  // the exposer holds it weakly
-  std::string address_;
-};
-
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::Start(
-    const std::string& address, const ServerMetrics& metrics) {
-  try {
-    return std::unique_ptr<MetricsEndpoint>(new PrometheusEndpoint(address, metrics));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(absl::StrCat("--metrics-listen: cannot listen on '", address,
-                                               "' (", error.what(),
-                                               "); name another address or pass --no-metrics"));
-  }
+std::vector<std::shared_ptr<prometheus::Collectable>> ServerMetrics::collectables() const {
+  return {series_->registry, tracked_};
 }
 
 }  // namespace qatgap::server

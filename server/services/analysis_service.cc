@@ -52,7 +52,10 @@ grpc::Status AnalysisServiceImpl::ListAnalyses(grpc::ServerContext* /*context*/,
     if (request->state() != v1::ANALYSIS_STATE_UNSPECIFIED) {
       QATGAP_ASSIGN_OR_RETURN(query.state, FromProto(request->state()));
     }
-    const std::string listing = absl::StrCat("analyses:", static_cast<int>(request->state()));
+    QATGAP_RETURN_IF_ERROR(ValidateTrack(request->track(), "track"));
+    query.track = request->track();
+    const std::string listing =
+        absl::StrCat("analyses:", static_cast<int>(request->state()), ":", request->track());
     QATGAP_ASSIGN_OR_RETURN(const std::size_t size,
                             ParsePageSize(request->page_size(), kDefaultAnalyses));
     QATGAP_ASSIGN_OR_RETURN(query.before_sequence, ParsePageToken(request->page_token(), listing));
@@ -114,8 +117,8 @@ grpc::Status AnalysisServiceImpl::GetReport(grpc::ServerContext* /*context*/,
   return Handle(metrics_, Rpc::kGetReport, [&]() -> absl::Status {
     QATGAP_RETURN_IF_ERROR(ValidateId(request->id()));
     QATGAP_RETURN_IF_ERROR(ValidateFormat(request->format()));
-    QATGAP_ASSIGN_OR_RETURN(const report::Report report, results_.ReadReport(request->id()));
-    return WriteChunks(Render(report, request->format()), *writer);
+    QATGAP_ASSIGN_OR_RETURN(const auto report, results_.ReadReport(request->id()));
+    return WriteChunks(Render(*report, request->format()), *writer);
   });
 }
 

@@ -51,8 +51,8 @@ absl::StatusOr<gate::MeasuredReport> ReadSource(ResultReader& results, const Blo
   switch (source.source_case()) {
     case v1::ReportSource::kAnalysisId: {
       QATGAP_RETURN_IF_ERROR(ValidateId(source.analysis_id()));
-      QATGAP_ASSIGN_OR_RETURN(const report::Report report, results.ReadReport(source.analysis_id()));
-      return gate::ReadReport(report::WriteJson(report), absl::StrCat("analysis ", source.analysis_id()));
+      QATGAP_ASSIGN_OR_RETURN(const auto report, results.ReadReport(source.analysis_id()));
+      return gate::ReadReport(report::WriteJson(*report), absl::StrCat("analysis ", source.analysis_id()));
     }
     case v1::ReportSource::kArtifact: {
       if (source.artifact().name().empty() || source.artifact().name().size() > kMaxNameBytes) {

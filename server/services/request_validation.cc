@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/samples/normalization.h"
@@ -20,6 +22,7 @@ constexpr std::size_t kMaxRequestIdBytes = 64;
 constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxTargetBytes = 64;
 constexpr std::size_t kMaxTitleBytes = 200;
+constexpr std::size_t kMaxTrackBytes = 64;
 constexpr std::int64_t kDefaultBatch = 32;
 constexpr std::int64_t kMaxBatch = 4096;
 constexpr int kMaxUnits = 64;
@@ -134,11 +137,23 @@ absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message) {
   QATGAP_RETURN_IF_ERROR(CheckRange(message.batch_size(), kMaxBatch, "spec.batch_size"));
   QATGAP_RETURN_IF_ERROR(CheckRange(message.parallel_units(), kMaxUnits, "spec.parallel_units"));
   QATGAP_RETURN_IF_ERROR(CheckLength(message.title(), kMaxTitleBytes, "spec.title"));
+  QATGAP_RETURN_IF_ERROR(ValidateTrack(message.track(), "spec.track"));
   AnalysisSpec spec = FromProto(message);
   QATGAP_RETURN_IF_ERROR(CollectTargets(spec.targets, spec.target_descriptions, "spec.").status());
   if (spec.batch_size == 0) spec.batch_size = kDefaultBatch;
   if (spec.parallel_units == 0) spec.parallel_units = 1;
   return spec;
+}
+
+absl::Status ValidateTrack(const std::string& track, const std::string& field) {
+  QATGAP_RETURN_IF_ERROR(CheckLength(track, kMaxTrackBytes, field));
+  for (const char c : track) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.' && c != '-') {
+      return Violation(field, absl::StrCat("must be letters, digits, '_', '.' and '-' of ASCII, is '",
+                                           absl::CHexEscape(track), "'"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ValidateRequestId(const std::string& request_id) {

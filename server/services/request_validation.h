@@ -16,6 +16,8 @@ namespace qatgap::server {
 // Checks the limits of analysis.proto and fills in its defaults.
 absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message);
 
+// An AnalysisSpec.track, or empty.
+absl::Status ValidateTrack(const std::string& track, const std::string& field);
 absl::Status ValidateRequestId(const std::string& request_id);
 // Of an analysis: not empty, not long.
 absl::Status ValidateId(const std::string& id);

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "analyzers/report/report.h"
+#include "analyzers/report/target_summary.h"
 #include "analyzers/samples/normalization.h"
 
 namespace qatgap::server {
@@ -46,6 +47,7 @@ struct AnalysisSpec {
   std::vector<SampleInput> sample_inputs = {};
   std::vector<samples::Normalization> normalizations = {};
   bool what_if = false;
+  std::string track = {};  // as AnalysisSpec.track of analysis.proto
   friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
 };
 
@@ -82,6 +84,7 @@ struct Analysis {
   absl::Status error;                           // not OK when the state is kFailed
   std::vector<report::TargetVerdict> verdicts;  // when the state is kSucceeded
   std::uint64_t runner_peak_bytes = 0;
+  std::vector<report::TargetSummary> summaries = {};  // as verdicts; none for one that an older version ran
 };
 
 }  // namespace qatgap::server

@@ -13,7 +13,7 @@
 namespace qatgap::server {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 // Version 1. AUTOINCREMENT: page tokens hold sequence numbers, so one must never come back after a deletion.
 constexpr char kSchema[] = R"sql(
@@ -30,6 +30,13 @@ CREATE TABLE results (
   result BLOB NOT NULL
 );
 PRAGMA user_version = 1;
+)sql";
+
+// Version 2: analyses of one track.
+constexpr char kAddTracks[] = R"sql(
+ALTER TABLE analyses ADD COLUMN track TEXT;
+CREATE INDEX analyses_by_track ON analyses (track, sequence) WHERE track IS NOT NULL;
+PRAGMA user_version = 2;
 )sql";
 
 absl::StatusOr<Analysis> ParseAnalysis(const std::string& bytes) {
@@ -60,8 +67,9 @@ class SqliteStore final : public Store {
     const std::int64_t version = row ? query.Integer(0) : 0;
     QATGAP_RETURN_IF_ERROR(query.Finish());
     if (version == 0) {
-      return database_.Execute(absl::StrCat("BEGIN IMMEDIATE;", kSchema, "COMMIT;"));
+      return database_.Execute(absl::StrCat("BEGIN IMMEDIATE;", kSchema, kAddTracks, "COMMIT;"));
     }
+    if (version == 1) return database_.Execute(absl::StrCat("BEGIN IMMEDIATE;", kAddTracks, "COMMIT;"));
     if (version != kSchemaVersion) {
       return absl::FailedPreconditionError(
           absl::StrCat("the data directory has schema version ", version, ", this qatgapd knows ",
@@ -74,12 +82,13 @@ class SqliteStore final : public Store {
     const std::scoped_lock lock(mutex_);
     QATGAP_ASSIGN_OR_RETURN(
         SqliteStatement insert,
-        database_.Prepare("INSERT INTO analyses (id, request_id, state, analysis) "
-                          "VALUES (?1, NULLIF(?2, ''), ?3, ?4)"));
+        database_.Prepare("INSERT INTO analyses (id, request_id, state, analysis, track) "
+                          "VALUES (?1, NULLIF(?2, ''), ?3, ?4, NULLIF(?5, ''))"));
     insert.BindText(1, analysis.id);
     insert.BindText(2, request_id);
     insert.BindInteger(3, static_cast<std::int64_t>(analysis.state));
     insert.BindBlob(4, ToProto(analysis).SerializeAsString());
+    insert.BindText(5, analysis.spec.track);
     return insert.Finish();
   }
 
@@ -127,12 +136,25 @@ class SqliteStore final : public Store {
     QATGAP_ASSIGN_OR_RETURN(
         SqliteStatement select,
         database_.Prepare("SELECT sequence, analysis FROM analyses "
-                          "WHERE (?1 = 0 OR sequence < ?1) AND (?2 < 0 OR state = ?2) "
+                          "WHERE (?1 = 0 OR sequence < ?1) AND (?2 < 0 OR state = ?2) AND (?4 = '' OR track = ?4) "
                           "ORDER BY sequence DESC LIMIT ?3"));
     select.BindInteger(1, query.before_sequence);
     select.BindInteger(2, query.state ? static_cast<std::int64_t>(*query.state) : -1);
     select.BindInteger(3, static_cast<std::int64_t>(query.limit));
+    select.BindText(4, query.track);
     return Collect(select);
+  }
+
+  absl::StatusOr<std::vector<Analysis>> ListLatestOfTracks(std::size_t limit) const override {
+    const std::scoped_lock lock(mutex_);
+    QATGAP_ASSIGN_OR_RETURN(
+        SqliteStatement select,
+        database_.Prepare("SELECT sequence, analysis FROM analyses WHERE sequence IN "
+                          "(SELECT max(sequence) FROM analyses WHERE track IS NOT NULL AND state = ?1 GROUP BY track) "
+                          "ORDER BY sequence DESC LIMIT ?2"));
+    select.BindInteger(1, static_cast<std::int64_t>(AnalysisState::kSucceeded));
+    select.BindInteger(2, static_cast<std::int64_t>(limit));
+    return CollectAnalyses(select);
   }
 
   absl::StatusOr<std::vector<Analysis>> ListUnfinished() const override {
@@ -142,10 +164,7 @@ class SqliteStore final : public Store {
                                               "WHERE state IN (?1, ?2) ORDER BY sequence"));
     select.BindInteger(1, static_cast<std::int64_t>(AnalysisState::kQueued));
     select.BindInteger(2, static_cast<std::int64_t>(AnalysisState::kRunning));
-    QATGAP_ASSIGN_OR_RETURN(std::vector<StoredAnalysis> rows, Collect(select));
-    std::vector<Analysis> analyses;
-    for (StoredAnalysis& row : rows) analyses.push_back(std::move(row.analysis));
-    return analyses;
+    return CollectAnalyses(select);
   }
 
   absl::StatusOr<std::array<std::int64_t, kAnalysisStateCount>> CountByState() const override {
@@ -210,6 +229,13 @@ class SqliteStore final : public Store {
       QATGAP_ASSIGN_OR_RETURN(Analysis analysis, ParseAnalysis(select.Blob(1)));
       rows.push_back({.sequence = select.Integer(0), .analysis = std::move(analysis)});
     }
+  }
+
+  static absl::StatusOr<std::vector<Analysis>> CollectAnalyses(SqliteStatement& select) {
+    QATGAP_ASSIGN_OR_RETURN(std::vector<StoredAnalysis> rows, Collect(select));
+    std::vector<Analysis> analyses;
+    for (StoredAnalysis& row : rows) analyses.push_back(std::move(row.analysis));
+    return analyses;
   }
 
   mutable std::mutex mutex_;

@@ -18,7 +18,8 @@ struct ListQuery {
   std::size_t limit = 50;
   // Only analyses created before the one with this sequence number; 0 means from the newest.
   std::int64_t before_sequence = 0;
-  std::optional<AnalysisState> state;
+  std::optional<AnalysisState> state = {};
+  std::string track = {};  // only analyses with this one, when not empty
 };
 
 struct StoredAnalysis {
@@ -46,6 +47,8 @@ class Store {
   virtual absl::StatusOr<std::string> GetResult(const std::string& id) const = 0;
   // Newest first.
   virtual absl::StatusOr<std::vector<StoredAnalysis>> List(const ListQuery& query) const = 0;
+  // Of each track the newest analysis that succeeded; the newest of these first, at most `limit`.
+  virtual absl::StatusOr<std::vector<Analysis>> ListLatestOfTracks(std::size_t limit) const = 0;
   // Queued or running ones, oldest first.
   virtual absl::StatusOr<std::vector<Analysis>> ListUnfinished() const = 0;
   virtual absl::StatusOr<std::array<std::int64_t, kAnalysisStateCount>> CountByState() const = 0;

@@ -140,6 +140,12 @@ TEST_F(CliTest, DetachPrintsTheIdAndDoesNotWait) {
   EXPECT_EQ(fake_.calls("WatchAnalysis"), 0);
 }
 
+TEST_F(CliTest, TrackIsSent) {
+  EXPECT_EQ(Run(Analyze({"--track", "residual-net_2.1"})), kExitDone);
+  ASSERT_EQ(fake_.created().size(), 1U);
+  EXPECT_EQ(fake_.created()[0].spec().track(), "residual-net_2.1");
+}
+
 TEST_F(CliTest, BadInputIsToldBeforeConnecting) {
   Write("empty.npy", "");
   Write("calib.txt", "x");
@@ -153,6 +159,8 @@ TEST_F(CliTest, BadInputIsToldBeforeConnecting) {
       {{"--markdown", Path("model_qat.pt")}, "--markdown would overwrite an input file"},
       {{"--json", Path("r"), "--html", Path("r")}, "--json and --html name the same file"},
       {{"--title", std::string(201, 'x')}, "--title is too long (201 bytes, at most 200)"},
+      {{"--track", "my net"}, "--track must be 1 to 64 of A-Z a-z 0-9 _ . - ('my net')"},
+      {{"--track", std::string(65, 'x')}, "--track must be 1 to 64"},
       {{"--detach", "--json", Path("r")}, "--detach does not wait"},
       {{"--batch-size", "0"}, "--batch-size"},
       {{"--parallel", "65"}, "--parallel"},
@@ -213,7 +221,7 @@ TEST_F(CliTest, ListFollowsPages) {
   EXPECT_EQ(Run({"list", "--server", fake_.address()}), kExitDone);
   EXPECT_THAT(
       out_.str(),
-      StartsWith("id  state      created               samples  model         targets  title\n"
+      StartsWith("id  state      created               samples  model         targets  track  title\n"
                  "a5  succeeded  2023-11-14T22:13:20Z        -  model_qat.pt  alpha\n"));
   EXPECT_THAT(out_.str(), HasSubstr("\na1  succeeded"));
   EXPECT_EQ(Run({"list", "--limit", "1", "--server", fake_.address()}), kExitDone);
@@ -352,6 +360,13 @@ TEST_F(CliTest, AnalyzeWorksWithAPrivateServer) {
                  "--target", "alpha", "--parallel", "2"}),
             kExitDone);
   EXPECT_THAT(out_.str(), HasSubstr("The quantized bias changes 3 of 10 answers."));
+}
+
+TEST_F(CliTest, TrackNeedsAService) {
+  EXPECT_EQ(Run({"analyze", "--qat", Path("model_qat.pt"), "--samples", Path("calib.npy"),
+                 "--target", "alpha", "--track", "net"}),
+            kExitBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("--track needs a service that lasts"));
 }
 
 TEST_F(CliTest, DetachNeedsAService) {

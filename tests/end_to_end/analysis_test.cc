@@ -132,7 +132,7 @@ TEST_F(AnalysisTest, ResidualNetOnBothTargetsPrivatelyAndOnAServer) {
   EXPECT_EQ(daemon.Metric("qatgap_samples_total"), 512);
   EXPECT_EQ(daemon.Metric("qatgap_layers_total"), 22);
   EXPECT_EQ(daemon.Metric("qatgap_runner_exits_total{reason=\"success\"}"), 4);
-  EXPECT_GT(daemon.Metric("qatgap_runner_peak_bytes"), 0);
+  EXPECT_GT(daemon.Metric("qatgap_runner_peak_bytes_sum"), 0);
   EXPECT_EQ(daemon.Stop(SIGTERM), 0);
 }
 

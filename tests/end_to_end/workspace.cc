@@ -137,7 +137,7 @@ Daemon::Daemon(const Workspace& workspace, std::vector<std::string> flags) {
   const std::string status_directory = workspace.Path("status");
   std::filesystem::create_directories(status_directory);
   ::inotify_add_watch(watch.get(), status_directory.c_str(), IN_MOVED_TO);
-  flags.insert(flags.end(), {"--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--log-level=error",
+  flags.insert(flags.end(), {"--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--log-level=error",
                              "--data-dir=" + workspace.Path("data"), "--status-file=" + status_directory + "/status"});
   pid_ = Spawn("qatgapd", flags, workspace.path(), "", "");
   // The status file comes by a rename, whole.

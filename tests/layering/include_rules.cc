@@ -62,7 +62,7 @@ constexpr std::string_view kTorch[] = {"ATen", "c10", "torch", "fbgemm", "caffe2
 constexpr std::string_view kTorchFolders[] = {"analyzers/execution", "analyzers/frontends/torchscript"};
 // Headers of the two folders that others include, or could: these know no torch.
 constexpr std::string_view kPublicTorchFreeHeaders[] = {
-    "analyzers/execution/graph_executor.h", "analyzers/execution/host.h", "analyzers/execution/layer_kernel.h",
+    "analyzers/execution/engine_check.h", "analyzers/execution/graph_executor.h", "analyzers/execution/host.h", "analyzers/execution/layer_kernel.h",
     "analyzers/execution/square_roots.h", "analyzers/frontends/torchscript/torchscript_frontend.h"};
 constexpr std::string_view kServerOnly[] = {"google/protobuf", "grpc", "grpc++", "grpcpp", "prometheus", "sqlite3.h",
                                             "libpq-fe.h", "pqxx", "httplib.h", "civetweb.h", "CivetServer.h", "curl",

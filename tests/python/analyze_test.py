@@ -214,6 +214,7 @@ def test_an_interruption_cancels_the_analysis(server, monkeypatch):
         ({"targets": ["none.yaml"]}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "none.yaml cannot be read"),
         ({"targets": []}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "at least one is required"),
         ({"samples": None}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "samples is required"),
+        ({"track": "my net"}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "spec.track"),
         ({"title": "é" * 101}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "title has 202 bytes"),
         ({"batch_size": 5000}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "batch_size"),
         (
@@ -224,7 +225,7 @@ def test_an_interruption_cancels_the_analysis(server, monkeypatch):
         ),
         ({"labels": [1]}, qatgap.InvalidArgumentError, "INVALID_ARGUMENT", "labels.npy"),
     ],
-    ids=["target", "target_file", "no_target", "no_samples", "title", "batch_size", "nan", "labels"],
+    ids=["target", "target_file", "no_target", "no_samples", "track", "title", "batch_size", "nan", "labels"],
 )
 def test_refusals_have_the_services_words(server, model_file, options, error, code, message):
     with pytest.raises(error, match=message) as raised:

@@ -5,6 +5,7 @@
 //   unreadable         an answer that is no message
 //   wrong-kind         an answer where a result is due, and the other way round
 //   layers N           a result with N layers
+//   paths              a result with two paths compared, and labels
 //   gate               progress with our pid as samples_done, then waits for SIGUSR1, then a result
 //   flood              many progress events, then a result
 //   hang-at FIFO       writes our pid to the FIFO, then waits for ever
@@ -140,6 +141,25 @@ pb::AnalysisResult MakeResult(const WorkUnit& unit, int layers) {
   return result;
 }
 
+// Of every target: two paths held against the fake-quant one, of all samples but one right.
+void AddPaths(const WorkUnit& unit, pb::AnalysisResult& result) {
+  result.set_labelled(result.samples());
+  for (pb::TargetResult& target : *result.mutable_targets()) {
+    for (const pb::Path path : {pb::PATH_FLOAT_BIAS, pb::PATH_TARGET}) {
+      pb::PathComparison& comparison = *target.add_comparisons();
+      comparison.set_path(path);
+      comparison.set_reference(pb::PATH_FAKE_QUANT);
+      comparison.set_top1_changed(1);
+      Measure(unit, *comparison.add_outputs());
+      for (int i = 0; i < result.layers_size(); ++i) Measure(unit, *comparison.add_layers());
+      pb::PathAccuracy& accuracy = *target.add_accuracies();
+      accuracy.set_path(path);
+      accuracy.set_correct(result.samples() - 1);
+    }
+    for (pb::LayerResult& layer : *target.mutable_layers()) layer.set_engine_measured(true);
+  }
+}
+
 void SendResult(const WorkUnit& unit, int layers = 2) {
   RunnerEvent event;
   *event.mutable_result() = MakeResult(unit, layers);
@@ -253,6 +273,12 @@ int main() {
     script >> number;
     SendStarted(unit);
     SendResult(unit, number);
+  } else if (verb == "paths") {
+    SendStarted(unit);
+    RunnerEvent event;
+    *event.mutable_result() = MakeResult(unit, 2);
+    AddPaths(unit, *event.mutable_result());
+    Send(event);
   } else if (verb == "gate") {
     WaitForGate(unit);
     SendResult(unit);

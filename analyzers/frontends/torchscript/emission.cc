@@ -102,6 +102,17 @@ ValueId Evaluator::Codes(const Slot& slot) const {
   return std::get<Symbol>(slot).value;
 }
 
+ValueId Evaluator::Dequantized(const Slot& slot) {
+  const auto* value = std::get_if<c10::IValue>(&slot);
+  if (value != nullptr && value->isTensor() && value->toTensor().is_quantized()) return Constant(value->toTensor());
+  return Emit(OpKind::kDequantize, {Codes(slot)});
+}
+
+bool Evaluator::IsSigned(const Slot& codes) const {
+  const auto* value = std::get_if<c10::IValue>(&codes);
+  return value != nullptr ? value->toTensor().scalar_type() == at::kQInt8 : std::get<Symbol>(codes).is_signed;
+}
+
 ValueId Evaluator::Real(const Slot& slot) {
   if (const auto* symbol = std::get_if<Symbol>(&slot)) {
     return symbol->codes ? Emit(OpKind::kDequantize, {symbol->value}) : symbol->value;

@@ -45,6 +45,9 @@ class Evaluator {
   bool saw_fake_quant() const { return saw_fake_quant_; }
   bool saw_quantized_operator() const { return saw_quantized_operator_; }
   bool saw_script() const { return saw_script_; }
+  bool saw_unknown_size() const { return saw_unknown_size_; }
+  // Every input of the graph with this number of axes.
+  std::map<std::string, std::size_t> AllInputs(std::size_t rank) const;
 
   // --- for the operator handlers ---
   using Inputs = std::vector<Slot>;
@@ -56,6 +59,9 @@ class Evaluator {
   graph::ValueId Operand(const Slot& slot, const Slot& beside);
   // The tensor that is codes; throws when it is not.
   graph::ValueId Codes(const Slot& slot) const;
+  // The real value of codes, of the input or of a quantized constant; throws when the operand is neither.
+  graph::ValueId Dequantized(const Slot& slot);
+  bool IsSigned(const Slot& codes) const;
   const c10::IValue& Concrete(const Slot& slot, std::string_view what) const;
   std::int64_t Int(const Slot& slot, std::string_view what) const { return Concrete(slot, what).toInt(); }
   std::vector<std::int64_t> Ints(const Slot& slot, std::string_view what) const;
@@ -133,6 +139,8 @@ class Evaluator {
   Slot ItemOfInput(SlotList& list, std::size_t index);
   // size_arithmetic.cc: numbers made of the input's shape.
   bool EvaluateSizes(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
+  // A constant that is repeated along the batch: expand(b, -1, -1), zeros([b, 4]).
+  bool EvaluateRepeated(const torch::jit::Node* node, Frame& frame, const Inputs& inputs);
   // control_flow.cc
   void EvaluateIf(const torch::jit::Node* node, Frame& frame);
   void EmitIf(const torch::jit::Node* node, SymbolicBool predicate, Frame& frame);
@@ -173,7 +181,7 @@ class Evaluator {
   int branch_ = 0, branches_ = 0;
   graph::ValueId first_value_of_branch_ = 0;
   int copies_ = 0;
-  bool saw_fake_quant_ = false, saw_quantized_operator_ = false, saw_script_ = false;
+  bool saw_fake_quant_ = false, saw_quantized_operator_ = false, saw_script_ = false, saw_unknown_size_ = false;
 };
 
 // The first line of LibTorch's message: without its backtrace and the addresses in it.

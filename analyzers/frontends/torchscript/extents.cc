@@ -1,6 +1,7 @@
 #include "analyzers/frontends/torchscript/extents.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
@@ -15,6 +16,7 @@ std::int64_t Multiply(std::int64_t a, std::int64_t b) {
 
 Extent Reduced(Extent extent) {
   if (extent.numerator == 0) return Extent::Number(0);
+  if (extent.numerator == std::numeric_limits<std::int64_t>::min()) throw std::overflow_error("a size beyond int64");
   const std::int64_t divisor = std::gcd(extent.numerator, extent.denominator);
   extent.numerator /= divisor;
   extent.denominator /= divisor;

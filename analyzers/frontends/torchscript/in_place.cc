@@ -10,22 +10,26 @@ namespace {
 
 using graph::OpKind;
 
-// The value whose memory `value` may share.
+bool IsView(const graph::Node* node) {
+  if (node == nullptr || node->inputs.empty()) return false;
+  const auto* call = std::get_if<graph::OperatorAttributes>(&node->attributes);
+  return node->kind == OpKind::kReshape || node->kind == OpKind::kFlatten || node->kind == OpKind::kPermute ||
+         (call != nullptr && graph::MovesElements(call->name));
+}
+
+// The value whose memory `value` may share. Codes of a view are quantized anew in the graph; in the file they share memory.
 graph::ValueId Memory(const graph::Graph& graph, graph::ValueId value) {
   while (const graph::Node* node = graph.producer(value)) {
-    const auto* call = std::get_if<graph::OperatorAttributes>(&node->attributes);
-    const bool view = node->kind == OpKind::kReshape || node->kind == OpKind::kFlatten || node->kind == OpKind::kPermute ||
-                      (call != nullptr && graph::MovesElements(call->name) && !node->inputs.empty());
-    // Codes of a view are quantized anew here; in the file they share memory.
-    if (node->kind == OpKind::kQuantizeLike || node->kind == OpKind::kDequantize) {
-      const graph::Node* before = graph.producer(node->inputs[0]);
-      if (before == nullptr) return value;
-      const bool passes = node->kind == OpKind::kDequantize || Memory(graph, node->inputs[0]) != node->inputs[0];
-      if (!passes) return value;
-    } else if (!view) {
-      return value;
+    if (IsView(node)) {
+      value = node->inputs[0];
+      continue;
     }
-    value = node->inputs[0];
+    if (node->kind != OpKind::kQuantizeLike) return value;
+    graph::ValueId real = node->inputs[0];
+    while (IsView(graph.producer(real))) real = graph.producer(real)->inputs[0];
+    const graph::Node* dequantize = graph.producer(real);
+    if (real == node->inputs[0] || dequantize == nullptr || dequantize->kind != OpKind::kDequantize) return value;
+    value = dequantize->inputs[0];
   }
   return value;
 }

@@ -40,7 +40,9 @@ Slot ConvolveWithWord(Evaluator& e, const Inputs& in, graph::ConvolutionAttribut
   bool uneven = false;
   for (std::size_t axis = axes; axis-- > 0;) {
     const Extent& kernel = (*shape)[axis + 2];
-    if (!kernel.is_number()) e.Refuse("padding 'same' of a kernel of unknown size", "give the padding as numbers");
+    const bool sane = kernel.is_number() && kernel.numerator < (1 << 24) && attributes.dilation[axis] > 0 &&
+                      attributes.dilation[axis] < (1 << 24);
+    if (!sane) e.Refuse("padding 'same' of a kernel of unknown size", "give the padding as numbers");
     const std::int64_t total = attributes.dilation[axis] * (kernel.numerator - 1);
     attributes.padding[axis] = total / 2;
     behind.insert(behind.end(), {0, total % 2});

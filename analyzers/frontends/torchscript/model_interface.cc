@@ -10,8 +10,19 @@ Symbol Evaluator::TensorInput(const std::string& name) {
   }
   const graph::ValueId input = graph_.AddValue(name);
   graph_.inputs.push_back(input);
-  if (const auto it = ranks_.find(name); it != ranks_.end()) shapes_.SetRank(input, it->second);
+  const auto it = ranks_.find(name);
+  if (it != ranks_.end()) {
+    shapes_.SetRank(input, it->second);
+    graph_.assumed_ranks.resize(graph_.inputs.size(), 0);
+    graph_.assumed_ranks.back() = it->second;
+  }
   return {input, false};
+}
+
+std::map<std::string, std::size_t> Evaluator::AllInputs(std::size_t rank) const {
+  std::map<std::string, std::size_t> ranks;
+  for (const graph::ValueId input : graph_.inputs) ranks[graph_.values[static_cast<std::size_t>(input)].name] = rank;
+  return ranks;
 }
 
 // A list or a dict says nothing of its length: its items become inputs where they are read.

@@ -45,18 +45,19 @@ std::size_t PieceCount(const torch::jit::Node* node, const Evaluator::Inputs& in
     const std::int64_t size = (*shape)[*at].numerator;
     if (name == "aten::unbind") return static_cast<std::size_t>(size);
     if (pieces != nullptr && pieces->isInt() && pieces->toInt() > 0 && size > 0) {
-      const std::int64_t piece = name == "aten::chunk" ? (size + pieces->toInt() - 1) / pieces->toInt() : pieces->toInt();
-      return static_cast<std::size_t>((size + piece - 1) / piece);
+      const std::int64_t piece = name == "aten::chunk" ? (size - 1) / pieces->toInt() + 1 : pieces->toInt();
+      return static_cast<std::size_t>((size - 1) / piece + 1);
     }
   }
   // Read by constant indices alone: as many as are read.
   std::size_t count = 0;
   for (const torch::jit::Use& use : uses) {
-    const auto index = use.user->kind() == c10::aten::__getitem__ ? torch::jit::toIValue(use.user->inputs()[1])
-                                                                  : std::optional<c10::IValue>();
-    if (!index || !index->isInt() || index->toInt() < 0) return name == "aten::chunk" && pieces != nullptr && pieces->isInt()
-                                                                    ? static_cast<std::size_t>(std::max<std::int64_t>(pieces->toInt(), 0))
-                                                                    : 0;
+    const bool item = use.user->kind() == c10::aten::__getitem__;
+    const auto index = item ? torch::jit::toIValue(use.user->inputs()[1]) : std::optional<c10::IValue>();
+    if (!index || !index->isInt() || index->toInt() < 0) {
+      const bool wanted = name == "aten::chunk" && pieces != nullptr && pieces->isInt() && pieces->toInt() > 0;
+      return wanted ? static_cast<std::size_t>(pieces->toInt()) : 0;
+    }
     count = std::max(count, static_cast<std::size_t>(index->toInt()) + 1);
   }
   return count;

@@ -65,11 +65,11 @@ std::optional<SymbolicShape> ShapeTable::InferOperator(const Node& node) const {
     shape[*axis] = fresh(*axis);
     if (name == "aten::narrow" && IntOf(call, 3)) shape[*axis] = Extent::Number(*IntOf(call, 3));
     if (name == "aten::slice" && whole.is_number()) {
-      const std::int64_t size = whole.numerator;
+      const std::int64_t size = std::max<std::int64_t>(whole.numerator, 0);
       const auto clip = [&](std::int64_t at) { return std::clamp<std::int64_t>(at < 0 ? at + size : at, 0, size); };
       const std::int64_t begin = clip(IntOf(call, 2).value_or(0)), end = clip(IntOf(call, 3).value_or(size));
       const std::int64_t step = IntOf(call, 4).value_or(1);
-      if (step > 0) shape[*axis] = Extent::Number(end <= begin ? 0 : (end - begin + step - 1) / step);
+      if (step > 0) shape[*axis] = Extent::Number(end <= begin ? 0 : (end - begin - 1) / step + 1);
     }
     if (name == "aten::chunk" && whole.is_number() && IntOf(call, 1).value_or(0) > 0 &&
         whole.numerator % *IntOf(call, 1) == 0) {

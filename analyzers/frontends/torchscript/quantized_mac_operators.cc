@@ -17,7 +17,7 @@ enum class After { kNothing, kRelu };
 
 graph::ValueId Product(Evaluator& e, const Slot& x, OpKind kind, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                        graph::Attributes attributes) {
-  std::vector<graph::ValueId> operands{e.Emit(OpKind::kDequantize, {e.Codes(x)}), e.QuantizedConstant(weight)};
+  std::vector<graph::ValueId> operands{e.Dequantized(x), e.QuantizedConstant(weight)};
   if (bias && bias->defined()) operands.push_back(e.Constant(*bias));
   return e.Emit(kind, std::move(operands), std::move(attributes));
 }
@@ -25,7 +25,7 @@ graph::ValueId Product(Evaluator& e, const Slot& x, OpKind kind, const at::Tenso
 // Codes of the same type as the input.
 Slot Requantize(Evaluator& e, graph::ValueId real, const Slot& x, const Slot& scale, const Slot& zero_point) {
   return e.EmitQuantize(real, e.Concrete(scale, "output scale").toDouble(), e.Int(zero_point, "output zero point"),
-                        std::get<Symbol>(x).is_signed);
+                        e.IsSigned(x));
 }
 
 Slot Finish(Evaluator& e, const Inputs& in, graph::ValueId value, After after) {
@@ -64,7 +64,7 @@ Slot Conv(Evaluator& e, const Inputs& in) {
 template <After kAfter>
 Slot ConvAdd(Evaluator& e, const Inputs& in) {
   const graph::ValueId product = Convolve<2>(e, in[0], in[2], 2);
-  graph::ValueId value = e.Emit(OpKind::kAdd, {product, e.Emit(OpKind::kDequantize, {e.Codes(in[1])})});
+  graph::ValueId value = e.Emit(OpKind::kAdd, {product, e.Dequantized(in[1])});
   if (kAfter == After::kRelu) value = e.Emit(OpKind::kRelu, {value});
   return Requantize(e, value, in[0], in[3], in[4]);
 }

@@ -19,10 +19,8 @@ using Inputs = Evaluator::Inputs;
 // Output of a quantized operator: codes of the same type as its input `x`.
 Slot Requantize(Evaluator& e, graph::ValueId real, const Slot& x, const Slot& scale, const Slot& zero_point) {
   return e.EmitQuantize(real, e.Concrete(scale, "output scale").toDouble(), e.Int(zero_point, "output zero point"),
-                        std::get<Symbol>(x).is_signed);
+                        e.IsSigned(x));
 }
-
-graph::ValueId Dequantized(Evaluator& e, const Slot& x) { return e.Emit(OpKind::kDequantize, {e.Codes(x)}); }
 
 double Number(const c10::IValue& value) {
   return value.isTensor() ? value.toTensor().item<double>() : value.toScalar().toDouble();
@@ -59,18 +57,18 @@ Slot AddScalar(Evaluator& e, const Slot& x, const Slot& number, bool relu) {
     zero_point = high;
   }
   graph::ValueId value =
-      e.Emit(OpKind::kAdd, {Dequantized(e, x), e.Real(c10::IValue(static_cast<double>(steps) * scale))});
+      e.Emit(OpKind::kAdd, {e.Dequantized(x), e.Real(c10::IValue(static_cast<double>(steps) * scale))});
   if (relu) value = e.Emit(OpKind::kRelu, {value});
-  return e.EmitQuantize(value, new_scale, zero_point, std::get<Symbol>(x).is_signed);
+  return e.EmitQuantize(value, new_scale, zero_point, e.IsSigned(x));
 }
 
 // x * c, PyTorch 2.13: codes stay, or are mirrored where c is negative; the scale takes |c|. By 0: code 0 at scale 1.
 Slot MulScalar(Evaluator& e, const Slot& x, const Slot& number, bool relu) {
   const numerics::QuantParams params = ParamsOf(e, e.Codes(x));
   const double factor = Number(e.Concrete(number, "scalar"));
-  graph::ValueId value = e.Emit(OpKind::kMul, {Dequantized(e, x), e.Real(c10::IValue(factor))});
+  graph::ValueId value = e.Emit(OpKind::kMul, {e.Dequantized(x), e.Real(c10::IValue(factor))});
   if (relu) value = e.Emit(OpKind::kRelu, {value});
-  const bool is_signed = std::get<Symbol>(x).is_signed;
+  const bool is_signed = e.IsSigned(x);
   if (factor == 0) return e.EmitQuantize(value, 1.0, 0, is_signed);
   if (factor > 0) return e.EmitQuantize(value, params.scale() * factor, params.zero_point(), is_signed);
   return e.EmitQuantize(value, -params.scale() * factor, params.quant_min + params.quant_max - params.zero_point(), is_signed);
@@ -88,7 +86,7 @@ Slot WithScalar(Evaluator& e, const Inputs& in) {
 template <OpKind kKind, bool kRelu>
 Slot Binary(Evaluator& e, const Inputs& in) {
   if (in.size() == 2) return WithScalar<kKind, kRelu>(e, in);
-  graph::ValueId value = e.Emit(kKind, {Dequantized(e, in[0]), Dequantized(e, in[1])});
+  graph::ValueId value = e.Emit(kKind, {e.Dequantized(in[0]), e.Dequantized(in[1])});
   if (kRelu) value = e.Emit(OpKind::kRelu, {value});
   return Requantize(e, value, in[0], in[2], in[3]);
 }
@@ -99,7 +97,7 @@ Slot Concat(Evaluator& e, const Inputs& in) {
   const std::vector<Slot> items = e.Items(in[0], "tensors");
   if (items.empty()) e.Refuse("a cat of nothing", "export the model again");
   std::vector<graph::ValueId> operands;
-  for (const Slot& item : items) operands.push_back(Dequantized(e, item));
+  for (const Slot& item : items) operands.push_back(e.Dequantized(item));
   graph::ValueId value = e.Emit(OpKind::kConcat, std::move(operands), graph::AxisAttributes{e.Int(in[1], "dim")});
   if (kRelu) value = e.Emit(OpKind::kRelu, {value});
   return Requantize(e, value, items[0], in[2], in[3]);
@@ -108,13 +106,13 @@ Slot Concat(Evaluator& e, const Inputs& in) {
 // hardswish(x, scale, zero_point), sigmoid likewise
 template <OpKind kKind>
 Slot Unary(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.Emit(kKind, {Dequantized(e, in[0])}), in[0], in[1], in[2]);
+  return Requantize(e, e.Emit(kKind, {e.Dequantized(in[0])}), in[0], in[1], in[2]);
 }
 
 // matmul(a, b, scale, zero_point)
 Slot Matmul(Evaluator& e, const Inputs& in) {
   const graph::ValueId value =
-      e.EmitOperator("aten::matmul", "", {Dequantized(e, in[0]), Dequantized(e, in[1])}, {TensorArgument{0}, TensorArgument{1}});
+      e.EmitOperator("aten::matmul", "", {e.Dequantized(in[0]), e.Dequantized(in[1])}, {TensorArgument{0}, TensorArgument{1}});
   return Requantize(e, value, in[0], in[2], in[3]);
 }
 
@@ -122,14 +120,14 @@ double Scalar(Evaluator& e, const Slot& slot, std::string_view what) { return e.
 
 // leaky_relu(x, negative_slope, inplace, scale, zero_point)
 Slot LeakyRelu(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.EmitOperator("aten::leaky_relu", "", {Dequantized(e, in[0])},
+  return Requantize(e, e.EmitOperator("aten::leaky_relu", "", {e.Dequantized(in[0])},
                                       {TensorArgument{0}, Scalar(e, in[1], "negative slope")}),
                     in[0], in[3], in[4]);
 }
 
 // elu(x, scale, zero_point, alpha, scale_of_elu, input_scale)
 Slot Elu(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.EmitOperator("aten::elu", "", {Dequantized(e, in[0])},
+  return Requantize(e, e.EmitOperator("aten::elu", "", {e.Dequantized(in[0])},
                                       {TensorArgument{0}, Scalar(e, in[3], "alpha"), Scalar(e, in[4], "scale"),
                                        Scalar(e, in[5], "input scale")}),
                     in[0], in[1], in[2]);
@@ -137,19 +135,19 @@ Slot Elu(Evaluator& e, const Inputs& in) {
 
 // celu(x, scale, zero_point, alpha)
 Slot Celu(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.EmitOperator("aten::celu", "", {Dequantized(e, in[0])}, {TensorArgument{0}, Scalar(e, in[3], "alpha")}),
+  return Requantize(e, e.EmitOperator("aten::celu", "", {e.Dequantized(in[0])}, {TensorArgument{0}, Scalar(e, in[3], "alpha")}),
                     in[0], in[1], in[2]);
 }
 
 // softmax(x, dim, scale, zero_point)
 Slot Softmax(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.EmitOperator("aten::softmax", "int", {Dequantized(e, in[0])}, {TensorArgument{0}, e.Int(in[1], "dim")}),
+  return Requantize(e, e.EmitOperator("aten::softmax", "int", {e.Dequantized(in[0])}, {TensorArgument{0}, e.Int(in[1], "dim")}),
                     in[0], in[2], in[3]);
 }
 
 // prelu(x, weight, scale, zero_point)
 Slot Prelu(Evaluator& e, const Inputs& in) {
-  return Requantize(e, e.EmitOperator("aten::prelu", "", {Dequantized(e, in[0]), e.Real(in[1])},
+  return Requantize(e, e.EmitOperator("aten::prelu", "", {e.Dequantized(in[0]), e.Real(in[1])},
                                       {TensorArgument{0}, TensorArgument{1}}),
                     in[0], in[2], in[3]);
 }
@@ -171,7 +169,7 @@ std::vector<Argument> Affine(Evaluator& e, const Slot& weight, const Slot& bias,
 // layer_norm(x, shape, weight, bias, eps, scale, zero_point), group_norm(x, groups, weight, bias, eps, scale, zero_point)
 template <bool kGroups>
 Slot LayerNorm(Evaluator& e, const Inputs& in) {
-  std::vector<graph::ValueId> operands{Dequantized(e, in[0])};
+  std::vector<graph::ValueId> operands{e.Dequantized(in[0])};
   const std::vector<Argument> affine = Affine(e, in[2], in[3], operands);
   const Argument what = kGroups ? Argument(e.Int(in[1], "groups")) : Argument(e.Ints(in[1], "shape"));
   return Requantize(e, e.EmitOperator(kGroups ? "aten::group_norm" : "aten::layer_norm", "", std::move(operands),
@@ -181,7 +179,7 @@ Slot LayerNorm(Evaluator& e, const Inputs& in) {
 
 // instance_norm(x, weight, bias, eps, scale, zero_point)
 Slot InstanceNorm(Evaluator& e, const Inputs& in) {
-  std::vector<graph::ValueId> operands{Dequantized(e, in[0])};
+  std::vector<graph::ValueId> operands{e.Dequantized(in[0])};
   const std::vector<Argument> affine = Affine(e, in[1], in[2], operands);
   return Requantize(e, e.EmitOperator("aten::instance_norm", "", std::move(operands),
                                       {TensorArgument{0}, affine[0], affine[1], std::monostate{}, std::monostate{},
@@ -198,7 +196,7 @@ Slot BatchNorm(Evaluator& e, const Inputs& in) {
     return IsNone(slot) ? e.Constant(mean.new_full(mean.sizes(), value)) : e.Real(slot);
   };
   graph::ValueId value = e.Emit(
-      OpKind::kBatchNorm, {Dequantized(e, in[0]), or_default(in[1], 1), or_default(in[2], 0), e.Real(in[3]), e.Real(in[4])},
+      OpKind::kBatchNorm, {e.Dequantized(in[0]), or_default(in[1], 1), or_default(in[2], 0), e.Real(in[3]), e.Real(in[4])},
       graph::BatchNormAttributes{Scalar(e, in[5], "eps")});
   if (kRelu) value = e.Emit(OpKind::kRelu, {value});
   return Requantize(e, value, in[0], in[6], in[7]);
@@ -206,14 +204,14 @@ Slot BatchNorm(Evaluator& e, const Inputs& in) {
 
 // threshold(x, threshold, value)
 Slot Threshold(Evaluator& e, const Inputs& in) {
-  return e.Like(e.EmitOperator("aten::threshold", "", {Dequantized(e, in[0])},
+  return e.Like(e.EmitOperator("aten::threshold", "", {e.Dequantized(in[0])},
                                {TensorArgument{0}, Scalar(e, in[1], "threshold"), Scalar(e, in[2], "value")}),
                 in[0]);
 }
 
 // max_pool1d(x, kernel, stride, padding, dilation, ceil_mode)
 Slot MaxPool1d(Evaluator& e, const Inputs& in) {
-  return e.Like(e.EmitOperator("aten::max_pool1d", "", {Dequantized(e, in[0])},
+  return e.Like(e.EmitOperator("aten::max_pool1d", "", {e.Dequantized(in[0])},
                                {TensorArgument{0}, e.Ints(in[1], "kernel"), e.Ints(in[2], "stride"), e.Ints(in[3], "padding"),
                                 e.Ints(in[4], "dilation"), e.Concrete(in[5], "ceil_mode").toBool()}),
                 in[0]);
@@ -231,7 +229,7 @@ Slot Quantize(Evaluator& e, const Inputs& in) {
 
 // Of a tensor that is no codes it is that tensor in float32.
 Slot Dequantize(Evaluator& e, const Inputs& in) {
-  return IsCodes(in[0]) ? Slot(Symbol{Dequantized(e, in[0])}) : in[0];
+  return IsCodes(in[0]) ? Slot(Symbol{e.Dequantized(in[0])}) : in[0];
 }
 
 constexpr std::array<std::pair<std::string_view, Evaluator::Handler>, 33> kOperators = {{

@@ -31,7 +31,10 @@ bool KeepsShape(std::string_view name) {
 // Output extent of a window that slides over `in`; `fresh` where that is no number.
 Extent Slide(const Extent& in, std::int64_t padding, std::int64_t dilation, std::int64_t kernel, std::int64_t stride,
              const Extent& fresh) {
-  if (!in.is_number() || stride <= 0) return fresh;
+  constexpr std::int64_t kMost = 1 << 24;  // keeps the arithmetic inside of int64 whatever the file says
+  const bool sane = stride > 0 && stride < kMost && padding >= 0 && padding < kMost && dilation > 0 && dilation < kMost &&
+                    kernel > 0 && kernel < kMost && in.numerator >= 0 && in.numerator < kMost * kMost;
+  if (!in.is_number() || !sane) return fresh;
   const std::int64_t span = in.numerator + 2 * padding - dilation * (kernel - 1) - 1;
   return span < 0 ? fresh : Extent::Number(span / stride + 1);
 }
@@ -82,7 +85,9 @@ Extent ShapeTable::AxisOf(ValueId value, int axis) const {
   ValueId source = Root(value);
   const Extent extent = Extent::Of(source, axis);
   while (const Node* node = graph_.producer(source)) {  // through what keeps the number of axes
-    const bool keeps = node->kind == OpKind::kLinear || node->kind == OpKind::kAdd || node->kind == OpKind::kSub ||
+    const auto* call = std::get_if<graph::OperatorAttributes>(&node->attributes);
+    const bool keeps = (call != nullptr && call->name == "aten::transpose") || node->kind == OpKind::kPermute ||
+                       node->kind == OpKind::kLinear || node->kind == OpKind::kAdd || node->kind == OpKind::kSub ||
                        node->kind == OpKind::kMul || node->kind == OpKind::kDiv;
     if (!keeps) return extent;
     source = Root(node->inputs[0]);
@@ -183,8 +188,10 @@ std::optional<SymbolicShape> ShapeTable::Infer(const Node& node) const {
       Extent total = Extent::Number(0);
       for (const ValueId input : node.inputs) {
         const SymbolicShape* item = Find(input);
-        const bool known = item != nullptr && item->size() == shape.size() && (*item)[*axis].is_number() && total.is_number();
-        total = known ? Extent::Number(total.numerator + (*item)[*axis].numerator) : fresh(*axis);
+        std::int64_t sum = 0;
+        const bool known = item != nullptr && item->size() == shape.size() && (*item)[*axis].is_number() && total.is_number() &&
+                           !__builtin_add_overflow(total.numerator, (*item)[*axis].numerator, &sum);
+        total = known ? Extent::Number(sum) : fresh(*axis);
       }
       shape[*axis] = total;
       return shape;

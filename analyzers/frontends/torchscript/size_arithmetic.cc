@@ -10,10 +10,13 @@ namespace qatgap::frontends::torchscript {
 bool Evaluator::EvaluateSizes(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
   const std::string& name = source_op_;
   const auto answer = [&](Slot slot) {
+    saw_unknown_size_ = saw_unknown_size_ || std::holds_alternative<Unknown>(slot) || std::holds_alternative<Extent>(slot);
     frame[node->output()] = std::move(slot);
     return true;
   };
   if (const auto* symbol = std::get_if<Symbol>(&inputs[0])) {
+    static const std::set<std::string> kQuestions = {"aten::size", "aten::dim", "aten::len", "aten::numel"};
+    if (!kQuestions.contains(name)) return false;
     const SymbolicShape* shape = shapes_.Find(symbol->value);
     if (name == "aten::size" && inputs.size() == 1) {
       if (shape == nullptr) return answer(Unknown{symbol->value});
@@ -43,6 +46,7 @@ bool Evaluator::EvaluateSizes(const torch::jit::Node* node, Frame& frame, const 
     return false;
   }
   if (std::any_of(inputs.begin(), inputs.end(), IsSymbolic)) return false;
+  if (EvaluateRepeated(node, frame, inputs)) return true;
   if (name == "aten::__getitem__") {  // one extent of x.shape
     const auto* sizes = std::get_if<Unknown>(&inputs[0]);
     const auto* index = std::get_if<c10::IValue>(&inputs[1]);
@@ -70,7 +74,61 @@ bool Evaluator::EvaluateSizes(const torch::jit::Node* node, Frame& frame, const 
     }
     if (*a == *b && (name == "aten::eq" || name == "aten::ne")) return answer(c10::IValue(name == "aten::eq"));
   }
+  saw_unknown_size_ = true;
   for (const torch::jit::Value* output : node->outputs()) frame[output] = Unknown{};
+  return true;
+}
+
+bool Evaluator::EvaluateRepeated(const torch::jit::Node* node, Frame& frame, const Inputs& inputs) {
+  static const std::set<std::string> kSizesFirst = {"aten::zeros", "aten::ones", "aten::full"};
+  const bool of_tensor = source_op_ == "aten::expand" || source_op_ == "aten::repeat";
+  if (!of_tensor && !kSizesFirst.contains(source_op_)) return false;
+  const std::size_t at = of_tensor ? 1 : 0;
+  const auto* list = inputs.size() > at ? std::get_if<std::shared_ptr<SlotList>>(&inputs[at]) : nullptr;
+  if (list == nullptr) return false;
+  // One extent of one tensor; the constant has 1 there.
+  c10::List<std::int64_t> sizes;
+  std::optional<std::pair<graph::ValueId, int>> extent;
+  std::size_t position = 0;
+  for (std::size_t i = 0; i < (*list)->items.size(); ++i) {
+    const auto size = ToExtent((*list)->items[i]);
+    if (!size) return false;
+    if (size->is_number()) {
+      sizes.push_back(size->numerator);
+      continue;
+    }
+    if (extent || size->numerator != 1 || size->denominator != 1 || size->axes.size() != 1) return false;
+    extent = size->axes[0];
+    position = i;
+    sizes.push_back(1);
+  }
+  const SymbolicShape* shape = extent ? shapes_.Find(extent->first) : nullptr;
+  const bool rank_known = shape != nullptr && static_cast<std::size_t>(extent->second) < shape->size();
+  if (!extent || (!rank_known && extent->second != 0)) return false;
+  Inputs concrete = inputs;
+  concrete[at] = c10::IValue(sizes);
+  Execute(node, frame, concrete);
+  const Slot constant = frame.at(node->output());
+  // Ones of that extent: one element along every other axis of the tensor that has it, moved to its place.
+  graph::ValueId ones = extent->first;
+  std::vector<std::int64_t> order(sizes.size(), 1);
+  order[position] = -1;
+  if (rank_known) {
+    for (std::size_t axis = 0; axis < shape->size(); ++axis) {
+      if (static_cast<int>(axis) == extent->second) continue;
+      ones = EmitOperator("aten::slice", "Tensor", {ones},
+                          {graph::TensorArgument{0}, static_cast<std::int64_t>(axis), std::int64_t{0}, std::int64_t{1},
+                           std::int64_t{1}});
+    }
+  } else {  // the first axis of a tensor of unknown shape
+    ones = Emit(graph::OpKind::kFlatten, {EmitOperator("aten::unsqueeze", "", {ones}, {graph::TensorArgument{0}, std::int64_t{1}})},
+                graph::FlattenAttributes{1, -1});
+    ones = EmitOperator("aten::slice", "Tensor", {ones},
+                        {graph::TensorArgument{0}, std::int64_t{1}, std::int64_t{0}, std::int64_t{1}, std::int64_t{1}});
+  }
+  ones = Emit(graph::OpKind::kReshape, {ones}, graph::SizesAttributes{std::move(order)});
+  ones = EmitOperator("aten::ones_like", "", {ones}, {graph::TensorArgument{0}});
+  frame[node->output()] = Symbol{Emit(graph::OpKind::kMul, {Real(constant), ones})};
   return true;
 }
 

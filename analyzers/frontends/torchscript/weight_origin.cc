@@ -47,6 +47,7 @@ std::shared_ptr<const graph::ObservedRange> Range(const c10::ivalue::Object* obs
   auto range = std::make_shared<graph::ObservedRange>();
   range->min = Floats(minimum);
   range->max = Floats(maximum);
+  if (range->min.size() != range->max.size()) return nullptr;
   range->epsilon = Epsilon(observer);
   range->symmetric = symmetric;
   range->quant_min = IntAt(observer, "quant_min", params.quant_min);

@@ -29,7 +29,6 @@ class Reading {
       return Error("qatgap_baseline", absl::StrCat("is not ", kVersion, ", which this qatgap reads"));
     }
     report.schema_version = kVersion;
-    QATGAP_ASSIGN_OR_RETURN(report.analysis_id, String(document, "analysis_id"));
     QATGAP_ASSIGN_OR_RETURN(report.tool_version, String(document, "tool_version"));
     QATGAP_ASSIGN_OR_RETURN(const Json identity, Object(document, "identity"));
     QATGAP_RETURN_IF_ERROR(ReadIdentity(identity, report.identity));
@@ -140,7 +139,6 @@ std::string WriteBaseline(const MeasuredReport& report) {
   }
   const Identity& identity = report.identity;
   const Json document{{"qatgap_baseline", kVersion},
-                      {"analysis_id", report.analysis_id},
                       {"tool_version", report.tool_version},
                       {"identity",
                        {{"qat_model", identity.qat_model},

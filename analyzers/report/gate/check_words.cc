@@ -47,7 +47,7 @@ std::string Headline(const GateResult& result) {
     case Verdict::kNotComparable:
       return absl::StrCat("not comparable: ", result.not_comparable.front(),
                           result.not_comparable.size() > 1
-                              ? absl::StrCat(" (and ", result.not_comparable.size() - 1, " more reasons)") : "");
+                              ? absl::StrCat(" (and ", result.not_comparable.size() - 1, " more)") : "");
   }
   return "?";
 }

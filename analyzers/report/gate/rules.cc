@@ -53,6 +53,9 @@ absl::StatusOr<Rule> ReadRule(const YamlSection& section) {
                                              "min", "max_increase", "max_decrease", "max_ratio"}));
   Rule rule;
   QATGAP_ASSIGN_OR_RETURN(rule.metric, section.String("metric"));
+  // Both are written: the pair whose name may be left out.
+  constexpr std::string_view kLong = "outputs.target.";
+  if (rule.metric.starts_with(kLong)) rule.metric = "outputs." + rule.metric.substr(kLong.size());
   const MetricName* metric = FindMetric(rule.metric);
   if (metric == nullptr) {
     return section.Error("metric", absl::StrCat("is ", YamlSection::Quoted(rule.metric), ", which is no metric; did you mean '",
@@ -160,13 +163,13 @@ absl::Status ReadRules(const YamlSection& section, Rules& rules) {
   return absl::OkStatus();
 }
 
-// Limits that mean something on any model: what a team starts from.
+// Limits that mean something on any model: what a team starts from. What the demo models measure: docs/gate.md.
 constexpr std::string_view kStrict = R"(version: 1
 rules:
   - {name: no findings of severity error, metric: findings.error, max: 0}
   - {name: no saturated bias, metric: bias.saturated_channels, max: 0}
   - {name: everything is analysed, metric: coverage, min: 1}
-  - {name: bias rounding, metric: injected.bias_rounding.changed_rate, max: 0.005}
+  - {name: bias rounding, metric: injected.bias_rounding.changed_rate, max: 0.01}
   - {name: bias rounding is one step, metric: injected.bias_rounding.max_lsb, max: 1}
   - {name: accumulator, metric: injected.accumulator.changed_rate, max: 0}
   - {name: requantization is one step, metric: injected.requantization.max_lsb, max: 1}
@@ -177,7 +180,7 @@ rules:
   - {name: no findings of severity error, metric: findings.error, max: 0}
   - {name: no saturated bias, metric: bias.saturated_channels, max: 0}
   - {name: everything is analysed, metric: coverage, min: 1, level: warn}
-  - {name: bias rounding, metric: injected.bias_rounding.changed_rate, max: 0.01}
+  - {name: bias rounding, metric: injected.bias_rounding.changed_rate, max: 0.02}
   - {name: accumulator, metric: injected.accumulator.changed_rate, max: 0.001}
   - {name: requantization, metric: injected.requantization.changed_rate, max: 0.05, level: warn}
   - {name: answers, metric: outputs.top1_changed_rate, max: 0.02}

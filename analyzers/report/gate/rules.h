@@ -24,7 +24,7 @@ struct Rule {
   // Limits; at least one. A found value equal to a limit passes.
   std::optional<double> max, min;
   std::optional<double> max_increase, max_decrease;  // found - baseline, baseline - found
-  std::optional<double> max_ratio;                   // found / baseline; a baseline of 0 allows only 0
+  std::optional<double> max_ratio;                   // |found| / |baseline|; a baseline of 0 allows only 0
 };
 
 struct Waiver {

@@ -64,12 +64,34 @@ std::string Details(const Check& check) {
   return text;
 }
 
-std::pair<std::string, std::int64_t> FileAndLine(const std::string& source_line) {
+// Where people are sent: the line of the model's source; where it does not tell, the rules, else the report. GitHub refuses a
+// SARIF result without a file.
+std::pair<std::string, std::int64_t> FileAndLine(const GateResult& result, const Check* check) {
+  const std::string source_line = check == nullptr ? "" : check->source_line;
   const std::size_t colon = source_line.rfind(':');
   std::int64_t line = 1;
   if (colon != std::string::npos) line = std::max<std::int64_t>(1, std::atoll(source_line.c_str() + colon + 1));
-  return {source_line.substr(0, colon), line};
+  std::string file = source_line.substr(0, colon);
+  if (file.empty()) file = result.rules_name.empty() || result.rules_name.starts_with("preset ") ? result.report_name : result.rules_name;
+  return {file.empty() ? "report.json" : file, line};
 }
+
+// A relative reference of RFC 3986: every byte that is not plain is percent-encoded.
+std::string Uri(const std::string& path) {
+  std::string uri;
+  for (const char c : path) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (letter || c == '/' || c == '.' || c == '-' || c == '_' || c == '~') {
+      uri += c;
+    } else {
+      absl::StrAppendFormat(&uri, "%%%02X", static_cast<unsigned char>(c));
+    }
+  }
+  return uri;
+}
+
+// Reasons hold figures; their rank does not.
+Check KeyOfReason(std::size_t rank) { return {.rule = "comparable", .metric = absl::StrCat("reason ", rank)}; }
 
 Json NumberJson(std::optional<double> value) { return value ? Json(*value) : Json(); }
 
@@ -111,8 +133,8 @@ std::string WriteJUnit(const GateResult& result) {
                         "\">", Xml(Utf8(Details(*check))), "</failure></testcase>\n");
       } else if (check->outcome == CheckOutcome::kWaived) {
         ++skipped;
-        absl::StrAppend(&cases, "><skipped message=\"", Xml(Utf8(absl::StrCat("waived: ", check->waiver_reason))),
-                        "\"/></testcase>\n");
+        // As text: the oldest of the Jenkins schemas in use allows no attribute here.
+        absl::StrAppend(&cases, "><skipped>", Xml(Utf8(absl::StrCat("waived: ", check->waiver_reason))), "</skipped></testcase>\n");
       } else if (check->outcome == CheckOutcome::kWarn) {
         absl::StrAppend(&cases, "><system-out>", Xml(Utf8(absl::StrCat("warning: ", Details(*check)))), "</system-out></testcase>\n");
       } else {
@@ -139,19 +161,16 @@ std::string WriteSarif(const GateResult& result) {
                {"partialFingerprints", {{"qatgapCheck/v1", fingerprint}}}};
     Json location{{"logicalLocations",
                    Json::array({{{"fullyQualifiedName", check == nullptr ? "model" : PlaceOf(*check)}, {"kind", "module"}}})}};
-    if (check != nullptr && !check->source_line.empty()) {
-      const auto [file, line] = FileAndLine(check->source_line);
-      location["physicalLocation"] = {{"artifactLocation", {{"uri", file}}}, {"region", {{"startLine", line}}}};
-    }
+    const auto [file, line] = FileAndLine(result, check);
+    location["physicalLocation"] = {{"artifactLocation", {{"uri", Uri(file)}}}, {"region", {{"startLine", line}}}};
     entry["locations"] = Json::array({std::move(location)});
     if (check != nullptr && check->outcome == CheckOutcome::kWaived) {
       entry["suppressions"] = Json::array({{{"kind", "external"}, {"justification", check->waiver_reason}}});
     }
     results.push_back(std::move(entry));
   };
-  for (const std::string& reason : result.not_comparable) {
-    Check key{.rule = "comparable", .metric = reason};
-    add("comparable", "error", reason, Fingerprint(key), nullptr);
+  for (std::size_t i = 0; i < result.not_comparable.size(); ++i) {
+    add("comparable", "error", result.not_comparable[i], Fingerprint(KeyOfReason(i)), nullptr);
   }
   for (const Check& check : result.checks) {
     if (check.outcome == CheckOutcome::kPass) continue;
@@ -166,19 +185,20 @@ std::string WriteSarif(const GateResult& result) {
 
 std::string WriteGitlabCodeQuality(const GateResult& result) {
   Json entries = Json::array();
-  for (const std::string& reason : result.not_comparable) {
-    Check key{.rule = "comparable", .metric = reason};
-    entries.push_back({{"description", reason}, {"check_name", "comparable"}, {"fingerprint", Fingerprint(key)},
-                       {"severity", "blocker"}, {"location", {{"path", result.report_name}, {"lines", {{"begin", 1}}}}}});
+  const std::string fallback = FileAndLine(result, nullptr).first;
+  for (std::size_t i = 0; i < result.not_comparable.size(); ++i) {
+    entries.push_back({{"description", result.not_comparable[i]}, {"check_name", "comparable"},
+                       {"fingerprint", Fingerprint(KeyOfReason(i))}, {"severity", "blocker"},
+                       {"location", {{"path", fallback}, {"lines", {{"begin", 1}}}}}});
   }
   for (const Check& check : result.checks) {
     if (check.outcome != CheckOutcome::kFail && check.outcome != CheckOutcome::kWarn) continue;
-    const auto [file, line] = FileAndLine(check.source_line);
+    const auto [file, line] = FileAndLine(result, &check);
     entries.push_back({{"description", absl::StrCat(PlaceOf(check), ": ", Sentence(check))},
                        {"check_name", check.rule},
                        {"fingerprint", Fingerprint(check)},
                        {"severity", check.outcome == CheckOutcome::kFail ? "major" : "minor"},
-                       {"location", {{"path", file.empty() ? result.report_name : file}, {"lines", {{"begin", line}}}}}});
+                       {"location", {{"path", file}, {"lines", {{"begin", line}}}}}});
   }
   return Dump(entries);
 }

@@ -12,9 +12,12 @@ namespace {
 
 bool IsShown(const Check& check) { return check.outcome != CheckOutcome::kPass; }
 
+// Names come from models: a line break in one would start a line, and in a CI's log a workflow command.
+std::string OneLine(std::string_view value) { return absl::StrReplaceAll(Text(value), {{"\n", " "}, {"\r", " "}}); }
+
 void AppendReasons(const GateResult& result, std::string_view bullet, std::string& text) {
   if (result.not_comparable.size() > 1) {
-    for (const std::string& reason : result.not_comparable) absl::StrAppend(&text, Text(bullet), reason, "\n");
+    for (const std::string& reason : result.not_comparable) absl::StrAppend(&text, Text(bullet), OneLine(reason), "\n");
   }
 }
 
@@ -43,17 +46,18 @@ std::string Arrow(const Movement& movement) {
 }  // namespace
 
 std::string WriteText(const GateResult& result) {
-  std::string text = absl::StrCat(Headline(result), "\n");
+  std::string text = absl::StrCat(OneLine(Headline(result)), "\n");
   AppendReasons(result, "  - ", text);
   for (const Check& check : result.checks) {
     if (!IsShown(check)) continue;
-    absl::StrAppend(&text, "\n", Text(ToString(check.outcome)), "  ", check.rule, ": ", PlaceOf(check), "\n    ", Sentence(check), "\n");
+    absl::StrAppend(&text, "\n", Text(ToString(check.outcome)), "  ", OneLine(check.rule), ": ", OneLine(PlaceOf(check)), "\n    ",
+                    Sentence(check), "\n");
     if (!check.cause.empty()) absl::StrAppend(&text, "    cause: ", check.cause, "\n");
-    if (!check.source_line.empty()) absl::StrAppend(&text, "    in ", check.source_line, "\n");
-    if (!check.advice.empty()) absl::StrAppend(&text, "    advice: ", check.advice, "\n");
-    if (!check.waiver_reason.empty()) absl::StrAppend(&text, "    waived: ", check.waiver_reason, "\n");
+    if (!check.source_line.empty()) absl::StrAppend(&text, "    in ", OneLine(check.source_line), "\n");
+    if (!check.advice.empty()) absl::StrAppend(&text, "    advice: ", OneLine(check.advice), "\n");
+    if (!check.waiver_reason.empty()) absl::StrAppend(&text, "    waived: ", OneLine(check.waiver_reason), "\n");
   }
-  for (const std::string& note : result.notes) absl::StrAppend(&text, "\nnote: ", note, "\n");
+  for (const std::string& note : result.notes) absl::StrAppend(&text, "\nnote: ", OneLine(note), "\n");
   if (result.verdict != Verdict::kPass && !result.accept_command.empty()) {
     absl::StrAppend(&text, "\nto accept this report as the new baseline:\n    ", result.accept_command, "\n");
   }
@@ -100,11 +104,17 @@ std::string WriteGithubAnnotations(const GateResult& result) {
 
 std::string WriteText(const Comparison& comparison) {
   std::string text;
-  for (const std::string& difference : comparison.differences) absl::StrAppend(&text, "note: ", difference, "\n");
+  for (const std::string& difference : comparison.differences) absl::StrAppend(&text, "note: ", OneLine(difference), "\n");
   if (comparison.movements.empty()) absl::StrAppend(&text, "nothing moved\n");
+  if (!comparison.layers.empty()) absl::StrAppend(&text, "what layers add, on equal inputs (injected.total.changed_rate):\n");
+  for (const LayerMovement& layer : comparison.layers) {
+    absl::StrAppend(&text, "  ", OneLine(layer.target), "  ", OneLine(layer.layer), "  ", Number(layer.before), " -> ",
+                    Number(layer.after), layer.cause.empty() ? "" : absl::StrCat("  most by ", layer.cause), "\n");
+  }
+  if (!comparison.movements.empty()) absl::StrAppend(&text, "every figure that moved:\n");
   for (const Movement& movement : comparison.movements) {
-    absl::StrAppend(&text, movement.target, "  ", movement.layer.empty() ? "(model)" : movement.layer, "  ", movement.metric, "  ",
-                    Arrow(movement), "\n");
+    absl::StrAppend(&text, "  ", OneLine(movement.target), "  ", movement.layer.empty() ? "(model)" : OneLine(movement.layer), "  ",
+                    movement.metric, "  ", Arrow(movement), "\n");
   }
   return text;
 }
@@ -113,6 +123,14 @@ std::string WriteMarkdown(const Comparison& comparison) {
   std::string text;
   for (const std::string& difference : comparison.differences) absl::StrAppend(&text, "* ", Cell(difference), "\n");
   if (comparison.movements.empty()) return absl::StrCat(text, "Nothing moved.\n");
+  if (!comparison.layers.empty()) {
+    absl::StrAppend(&text, "\nWhat layers add, on equal inputs (`injected.total.changed_rate`):\n\n",
+                    "| target | layer | before | after | most by |\n|---|---|---:|---:|---|\n");
+  }
+  for (const LayerMovement& layer : comparison.layers) {
+    absl::StrAppend(&text, "| ", Cell(layer.target), " | ", Cell(layer.layer), " | ", Number(layer.before), " | ",
+                    Number(layer.after), " | ", layer.cause, " |\n");
+  }
   absl::StrAppend(&text, "\n| target | layer | metric | before | after |\n|---|---|---|---:|---:|\n");
   for (const Movement& movement : comparison.movements) {
     absl::StrAppend(&text, "| ", Cell(movement.target), " | ", Cell(movement.layer), " | ", movement.metric, " | ",

@@ -22,7 +22,8 @@ std::string WriteText(const Comparison& comparison);
 std::string WriteMarkdown(const Comparison& comparison);
 
 // A report's JSON as a baseline file: only what the gate reads, keys sorted, one figure a line, so that a diff shows what
-// moved. ReadReport reads it back with equal metrics and identity.
+// moved. Two analyses of the same inputs give the same bytes: it holds no id. ReadReport reads it back with equal metrics
+// and identity.
 std::string WriteBaseline(const MeasuredReport& report);
 
 }  // namespace qatgap::report::gate

@@ -70,7 +70,7 @@ Limits Hold(const Rule& rule, double found, std::optional<double> baseline) {
     limits.Add(absl::StrCat("max decrease ", Number(*rule.max_decrease)), baseline.value() - found > *rule.max_decrease);
   }
   if (rule.max_ratio) {
-    const bool broken = baseline.value() == 0 ? found > 0 : found / *baseline > *rule.max_ratio;
+    const bool broken = baseline.value() == 0 ? found != 0 : std::abs(found) / std::abs(*baseline) > *rule.max_ratio;
     limits.Add(absl::StrCat("max ratio ", Number(*rule.max_ratio)), broken);
   }
   return limits;
@@ -132,7 +132,7 @@ class Gate {
       const MeasuredTarget* before = baseline_ ? Find(baseline_->targets, target.name) : nullptr;
       if (!of_layer) {
         matched = true;
-        CheckOne(rule, target, nullptr, target.metrics, before == nullptr ? nullptr : &before->metrics);
+        CheckOne(rule, target, before, nullptr, target.metrics, before == nullptr ? nullptr : &before->metrics);
         continue;
       }
       for (const MeasuredLayer& layer : target.layers) {
@@ -141,32 +141,38 @@ class Gate {
         if (rule.metric.starts_with("accumulated.") && !layer.metrics.contains(rule.metric) && layer.name.ends_with(")")) continue;
         matched = true;
         const MeasuredLayer* layer_before = Find(before, layer.name);
-        CheckOne(rule, target, &layer, layer.metrics, layer_before == nullptr ? nullptr : &layer_before->metrics);
+        // Said once by CompareLayers, not again for each rule.
+        if (layer_before == nullptr && ComparesWithBaseline(rule) && !result_.not_comparable.empty()) continue;
+        CheckOne(rule, target, before, &layer, layer.metrics, layer_before == nullptr ? nullptr : &layer_before->metrics);
       }
     }
     return matched || !rule.must_match ? absl::OkStatus() : Unmatched(rule, matched_target);
   }
 
+  // What the rule names and the report lacks: targets, else layers, else kinds; with the nearest that there is.
   absl::Status Unmatched(const Rule& rule, bool matched_target) const {
-    std::set<std::string> names;
+    std::set<std::string> targets, layers, kinds;
+    bool matched_layer = false;
     for (const MeasuredTarget& target : report_.targets) {
-      if (!matched_target) names.insert(target.name);
+      targets.insert(target.name);
       for (const MeasuredLayer& layer : target.layers) {
-        if (matched_target) names.insert(layer.name);
+        layers.insert(layer.name);
+        kinds.insert(layer.kind);
+        matched_layer = matched_layer || MatchesAny(rule.layers, layer.name);
       }
     }
-    const std::vector<std::string>& wanted = matched_target ? rule.layers : rule.targets;
-    const std::string words = absl::StrJoin(wanted, ", ");
+    const std::string what = !matched_target ? "target" : !matched_layer ? "layer" : "layer of kind";
+    const std::vector<std::string>& wanted = !matched_target ? rule.targets : !matched_layer ? rule.layers : rule.kinds;
+    const std::set<std::string>& there = !matched_target ? targets : !matched_layer ? layers : kinds;
     return absl::InvalidArgumentError(absl::StrCat(
-        "rule '", rule.name, "' of '", rules_.name, "' matches no ", matched_target ? "layer" : "target",
-        wanted.empty() ? "" : absl::StrCat(" (", words, ")"),
-        rule.kinds.empty() || !matched_target ? "" : absl::StrCat(" of kind ", absl::StrJoin(rule.kinds, ", ")),
-        wanted.empty() ? "" : absl::StrCat("; the nearest is '", Nearest(wanted.front(), {names.begin(), names.end()}), "'"),
+        "rule '", rule.name, "' of '", rules_.name, "' matches no ", what,
+        wanted.empty() ? "" : absl::StrCat(" (", absl::StrJoin(wanted, ", "), ")"),
+        wanted.empty() || there.empty() ? "" : absl::StrCat("; the nearest is '", Nearest(wanted.front(), {there.begin(), there.end()}), "'"),
         "; mend the rule, or give it must_match: false"));
   }
 
-  void CheckOne(const Rule& rule, const MeasuredTarget& target, const MeasuredLayer* layer, const Metrics& metrics,
-                const Metrics* before) {
+  void CheckOne(const Rule& rule, const MeasuredTarget& target, const MeasuredTarget* target_before, const MeasuredLayer* layer,
+                const Metrics& metrics, const Metrics* before) {
     Check check{.rule = rule.name, .metric = rule.metric, .level = rule.level, .target = target.name};
     if (layer != nullptr) {
       check.layer = layer->name;
@@ -195,7 +201,8 @@ class Gate {
     check.limit = limits.broken.empty() ? limits.first : limits.broken;
     if (!limits.broken.empty()) {
       check.outcome = rule.level == Level::kError ? CheckOutcome::kFail : CheckOutcome::kWarn;
-      Explain(report_, target, layer == nullptr ? nullptr : &layer->metrics, before, check);
+      Explain({.report = report_, .target = target, .target_before = target_before,
+               .layer = layer == nullptr ? nullptr : &layer->metrics, .layer_before = layer == nullptr ? nullptr : before}, check);
       Waive(check);
     }
     result_.checks.push_back(std::move(check));

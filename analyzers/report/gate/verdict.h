@@ -61,8 +61,15 @@ struct Movement {
   std::string target, layer, metric;
   std::optional<double> before, after;
 };
+// What a layer adds on equal inputs, all stages together, where it is not what it was.
+struct LayerMovement {
+  std::string target, layer;
+  double before = 0, after = 0;          // injected.total.changed_rate
+  std::string cause;                     // whose changed codes grew most; empty where none grew
+};
 struct Comparison {
   std::vector<std::string> differences;  // of identity, in words: not fatal here
+  std::vector<LayerMovement> layers;     // largest first by |after - before|, then in the order of the report
   std::vector<Movement> movements;       // largest first by |after - before| of changed rates, then by name
 };
 Comparison Compare(const MeasuredReport& before, const MeasuredReport& after);

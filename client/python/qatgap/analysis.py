@@ -40,6 +40,7 @@ def analyze(
     progress: bool = True,
     title: str = "",
     what_if: bool = False,
+    track: str = "",
 ) -> Report:
     """Measures how far the integer model that runs is from a QAT model, layer by layer, and why.
 
@@ -65,6 +66,8 @@ def analyze(
         progress: show bars.
         title: a name for the analysis, at most 200 bytes.
         what_if: also measure other ways of keeping the bias, and recommend the one that helps.
+        track: the model's name in the metrics of a running qatgapd, which exports its newest analysis layer by layer:
+            1 to 64 of `A-Z a-z 0-9 _ . -`. Needs a server that lasts.
 
     Returns:
         The report. A large discrepancy is a result, not an error.
@@ -81,12 +84,15 @@ def analyze(
         raise InvalidArgumentError("give qat_module, converted, or both")
     if len(title.encode()) > LONGEST_TITLE_BYTES:
         raise InvalidArgumentError(f"title has {len(title.encode())} bytes, at most {LONGEST_TITLE_BYTES} are allowed")
+    if track and not (server if server is not None else os.environ.get("QATGAP_SERVER", "")):
+        raise InvalidArgumentError("track needs a server that lasts: give server, or set QATGAP_SERVER")
     spec = analysis_pb2.AnalysisSpec(
         batch_size=batch_size,
         max_samples=max_samples or 0,
         parallel_units=parallel_units,
         title=title,
         what_if=what_if,
+        track=track,
     )
     _add_targets(spec, [targets] if isinstance(targets, (str, os.PathLike)) else targets)
     _add_normalizations(spec, normalization)

@@ -99,6 +99,7 @@ class PrivateServer:
             "--status-file",
             str(folder / "status"),
             "--no-metrics",
+            "--no-http",
             "--exit-with-parent",
         ]
         with (folder / "log").open("ab") as log:

@@ -30,6 +30,7 @@ _FORMATS = {
     "json": analysis_pb2.REPORT_FORMAT_JSON,
     "html": analysis_pb2.REPORT_FORMAT_HTML,
     "markdown": analysis_pb2.REPORT_FORMAT_MARKDOWN,
+    "csv": analysis_pb2.REPORT_FORMAT_CSV,
 }
 
 OnBytes = Callable[[int], None]
@@ -155,7 +156,7 @@ class Client:
         self._call(lambda: self._analyses.CancelAnalysis(request, timeout=CALL_SECONDS))
 
     def report(self, analysis_id: str, report_format: str) -> bytes:
-        """The report of a finished analysis: "json", "html" or "markdown"."""
+        """The report of a finished analysis: "json", "html", "markdown" or "csv"."""
         request = analysis_pb2.GetReportRequest(id=analysis_id, format=_FORMATS[report_format])
         return b"".join(message.chunk for message in self._stream(self._analyses.GetReport(request)))
 

@@ -1,8 +1,10 @@
 // Planted defects: each shows in its own cause or finding, in its own layer, and nowhere else.
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/graph/mac_layers.h"
+#include "analyzers/graph/passes/rebase_codes.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/analyzers/attribution/demo_analysis.h"
@@ -186,6 +188,41 @@ TEST(UnmeasuredTest, AnUnquantizedLayer) {
   const report::Coverage coverage = report::CoverageOf(result, result.targets[0]);
   EXPECT_EQ(coverage.analysed, 10);
   EXPECT_EQ(coverage.mac_layers, 11);
+}
+
+// PT2E's XNNPACK quantizer gives signed activations, which PyTorch's own engines do not read: all but the engine is measured.
+TEST(UnmeasuredTest, AnEngineThatRefusesALayer) {
+  AnalysisModels models = DemoModels(kFolder);
+  models.converted.reset();
+  models.qat.convert_style = graph::ConvertStyle::kAsIs;
+  graph::RebaseCodes(models.qat, graph::CodeBase::kSigned);
+  const report::AnalysisResult result = RunDemo(models, "pytorch-fbgemm");
+  ASSERT_FALSE(result.targets[0].comparisons.empty());
+  for (const report::PathComparison& comparison : result.targets[0].comparisons) {
+    EXPECT_NE(comparison.path, report::Path::kEngine);
+    EXPECT_GT(comparison.outputs[0].count, 0U);
+  }
+  const auto engine = std::find_if(result.unmeasured.begin(), result.unmeasured.end(), [](const report::Unmeasured& entry) {
+    return entry.name == "engine path of pytorch-fbgemm";
+  });
+  ASSERT_NE(engine, result.unmeasured.end());
+  EXPECT_THAT(engine->reason, HasSubstr("layer 'stem.0': PyTorch's engines read quint8"));
+  EXPECT_EQ(report::CoverageOf(result, result.targets[0]).analysed, 10);  // all but the last, whose input is no code
+}
+
+// Prepared, but no layer's output is quantized: other advice than for a float model.
+TEST(UnmeasuredTest, AModelWithoutOutputCodes) {
+  AnalysisModels models = DemoModels(kFolder);
+  const auto layers = graph::FindMacLayers(models.qat);
+  QATGAP_ASSERT_OK(layers);
+  const graph::NodeId quantize = layers->layers.front().quantize_node;
+  std::vector<graph::NodeId>& nodes = models.qat.body.nodes;
+  nodes.erase(std::find(nodes.begin(), nodes.end(), quantize), nodes.end());
+  models.qat.body.outputs = {models.qat.nodes[static_cast<std::size_t>(quantize)].inputs[0]};
+  EXPECT_THAT(AnalysisSession::Create(models, Targets({"generic-int32"}), {}).status(),
+              testing::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                ::testing::AllOf(HasSubstr("'stem.0': its output"), HasSubstr("choose a quantizer"),
+                                                 ::testing::Not(HasSubstr("after prepare_qat")))));
 }
 
 TEST(PairingTest, ModelsThatDoNotPairAreRefusedByLayer) {

@@ -111,7 +111,6 @@ const ConvolutionCase kConvolutions[] = {
     {"Depthwise", {2, 16, 7, 7}, {16, 1, 3, 3}, {1, 1}, {1, 1}, {1, 1}, 16},
     {"DepthwiseMultiplier", {1, 3, 7, 7}, {6, 1, 3, 3}, {2, 2}, {1, 1}, {1, 1}, 3},
     {"Pointwise", {3, 32, 4, 4}, {24, 32, 1, 1}, {1, 1}, {0, 0}, {1, 1}, 1},
-    // 64 * 9 * 255 * 128 = 18.8 M > 2^24: binary64.
     {"Wide", {1, 64, 5, 5}, {8, 64, 3, 3}, {1, 1}, {1, 1}, {1, 1}, 1},
 };
 
@@ -195,6 +194,55 @@ TEST(LayerKernelTest, LinearOverTheLastAxis) {
     EXPECT_EQ(Wide(ToChannelMajor(layer, back)), expected);
   }
 }
+
+// All weights are -128 and all codes 255: no single product in binary32 is exact, so the input channels are cut. A channel of
+// `taps` weights takes 32,640 * taps of the 2^24.
+struct PiecesCase {
+  const char* name;
+  Shape input, weight;
+  std::int64_t groups;
+  std::size_t pieces;  // 0: binary64
+};
+
+const PiecesCase kPieces[] = {
+    {"PointwiseJustBelow", {1, 514, 2, 2}, {2, 514, 1, 1}, 1, 1},  // 514 * 32,640 = 16,776,960 < 16,777,216
+    {"PointwiseJustAbove", {1, 515, 2, 2}, {2, 515, 1, 1}, 1, 2},
+    {"PointwiseThree", {3, 1029, 1, 3}, {5, 1029, 1, 1}, 1, 3},    // 2 * 514 + 1
+    {"Spatial", {2, 120, 4, 5}, {3, 120, 3, 3}, 1, 3},             // 57 channels of 9 taps a piece
+    {"OneChannelTooLarge", {1, 2, 30, 30}, {2, 2, 23, 23}, 1, 0},  // 529 taps
+    {"Grouped", {1, 240, 3, 3}, {4, 120, 3, 3}, 2, 0},
+};
+
+class PiecesTest : public ::testing::TestWithParam<PiecesCase> {};
+
+TEST_P(PiecesTest, AccumulateEqualsAPlainIntegerLoop) {
+  testing::UseOneThreadOnce();
+  std::mt19937 random(kSeed);
+  const PiecesCase& c = GetParam();
+  const std::vector<std::int64_t> padding = {c.weight[2] / 2, c.weight[3] / 2};
+  MacLayer layer = Convolution(c.weight, {{1, 1}, padding, {1, 1}, c.groups, false, {}}, random);
+  const QuantParams input = PerTensor(0.02, 0, 0, 255);
+  for (const bool largest : {true, false}) {
+    SCOPED_TRACE(largest ? "the largest sums" : "weights -128 and -127, codes 254 and 255");
+    Tensor codes = RandomCodes(c.input, 254, 255, random);
+    layer.weight = RandomCodes(c.weight, -128, -127, random);
+    if (largest) {
+      for (std::int32_t& w : layer.weight.mutable_data<std::int32_t>()) w = -128;
+      for (std::int32_t& x : codes.mutable_data<std::int32_t>()) x = 255;
+    }
+    const auto kernel = LayerKernel::Create(layer, input);
+    QATGAP_ASSERT_OK(kernel);
+    if (largest) {
+      EXPECT_EQ(kernel->pieces(), c.pieces);
+    }
+    const auto rows = kernel->Accumulate(codes);
+    QATGAP_ASSERT_OK(rows);
+    EXPECT_EQ(Wide(*rows), PlainConvolution(layer, input, codes));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, PiecesTest, ::testing::ValuesIn(kPieces),
+                         [](const ::testing::TestParamInfo<PiecesCase>& param) { return param.param.name; });
 
 // The bound is max over channels of sum |w - z_w|, times max |x - z_x|: below 2^24 every partial sum is a binary32.
 TEST(LayerKernelTest, Float32ExactlyWhereProved) {
@@ -372,6 +420,43 @@ TEST(LayerKernelTest, EnginesRefuseWithAReason) {
   const auto rows = LayerKernel::Create(line, input)->RunEngine(Engine::kFbgemm, RandomCodes({1, 8, 4}, 0, 255, random));
   QATGAP_ASSERT_OK(rows);  // a convolution along one axis is taken
   EXPECT_EQ(rows->shape(), (Shape{8, 4}));
+}
+
+// PyTorch 2.13's FBGEMM and oneDNN compute some transposed convolutions wrongly. Which ones depends on the host: what counts
+// is that a result is right, or refused.
+TEST(LayerKernelTest, EnginesComputeTransposedConvolutionsOrRefuse) {
+  testing::UseOneThreadOnce();
+  std::mt19937 random(kSeed);
+  const QuantParams input = PerTensor(0.1, 2, 0, 255);
+  int computed = 0;
+  for (const auto& [inputs, outputs, groups] : {std::array<std::int64_t, 3>{3, 4, 1}, {8, 8, 1}, {16, 8, 1}, {16, 8, 4}}) {
+    MacLayer layer = Convolution({inputs, outputs / groups, 2, 2}, {{2, 2}, {0, 0}, {1, 1}, groups, true, {0, 0}}, random);
+    layer.output_channels = outputs;
+    layer.output = PerTensor(0.05, 128, 0, 255);
+    const Tensor x = RandomCodes({1, inputs, 3, 3}, 0, 4, random);  // small: no pair of products saturates
+    const auto kernel = LayerKernel::Create(layer, input);
+    QATGAP_ASSERT_OK(kernel);
+    const auto exact = kernel->Accumulate(x);
+    QATGAP_ASSERT_OK(exact);
+    for (const Engine engine : {Engine::kFbgemm, Engine::kOnednn, Engine::kQnnpack}) {
+      if (!HasEngine(engine)) continue;
+      const auto codes = kernel->RunEngine(engine, x);
+      if (!codes.ok()) {
+        EXPECT_THAT(std::string(codes.status().message()), HasSubstr("computes it wrongly: a probe of"));
+        EXPECT_NE(engine, Engine::kQnnpack);
+        continue;
+      }
+      ++computed;
+      const auto accumulators = exact->data<std::int32_t>();
+      const auto values = codes->data<std::int32_t>();
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const double real = 0.1 * 0.01 * accumulators[i] / 0.05;
+        EXPECT_LE(std::abs(values[i] - std::clamp(std::nearbyint(real) + 128, 0.0, 255.0)), 1)
+            << ToString(engine) << ' ' << inputs << " to " << outputs << " channels, element " << i;
+      }
+    }
+  }
+  EXPECT_GE(computed, HasEngine(Engine::kQnnpack) ? 4 : 1);
 }
 
 }  // namespace

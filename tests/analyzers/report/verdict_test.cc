@@ -229,6 +229,7 @@ TEST(VerdictTest, EngineThatDidNotRunSaysWhy) {
   Report report = Quiet();
   report.result.targets[0].engine = numerics::Engine::kFbgemm;
   report.result.targets[0].layers[0].engine_note = "not built for this CPU";
+  Of(report, Cause::kEngineResidual) = Sums(kCount, 0, 0, 0, 0);  // its stage repeats the one above
   EXPECT_THAT(All(VerdictOfFirst(report)),
               AllOf(HasSubstr("Not checked against the real engine"),
                     HasSubstr("not built for this CPU."), Not(HasSubstr("exactly these codes"))));
@@ -237,6 +238,7 @@ TEST(VerdictTest, EngineThatDidNotRunSaysWhy) {
 TEST(VerdictTest, EngineThatRanForAPartOnlySaysSo) {
   Report report = Quiet();
   report.result.targets[0].engine = numerics::Engine::kFbgemm;
+  report.result.targets[0].layers[0].engine_measured = true;
   Of(report, Cause::kEngineResidual) = Sums(kCount / 2, 0, 0, 0, 0);
   EXPECT_THAT(All(VerdictOfFirst(report)), HasSubstr("it ran for 50.0 % of the layer outputs"));
 }

@@ -27,7 +27,7 @@ class SqliteStoreTest : public ::testing::Test {
     analysis.id = id;
     analysis.spec = {.qat_model = {"aa", "m.pt"}, .converted_model = {}, .samples = {"bb", "s.npy"},
                      .labels = {}, .targets = {"t1", "t2"}, .target_descriptions = {"name: mine"}, .batch_size = 8, .max_samples = 9,
-                     .parallel_units = 3, .title = "title"};
+                     .parallel_units = 3, .title = "title", .track = "net"};
     analysis.state = state;
     analysis.create_time = absl::FromUnixNanos(1'700'000'000'123'456'789);
     return analysis;
@@ -111,6 +111,55 @@ TEST_F(SqliteStoreTest, ListsByStateAndPosition) {
   EXPECT_EQ((*counts)[0], 2);
   EXPECT_EQ((*counts)[1], 1);
   EXPECT_EQ((*counts)[2], 0);
+}
+
+TEST_F(SqliteStoreTest, ListsByTrack) {
+  const auto insert = [&](const std::string& id, const std::string& track, AnalysisState state) {
+    Analysis analysis = Make(id, state);
+    analysis.spec.track = track;
+    QATGAP_ASSERT_OK(store->Insert(analysis, ""));
+  };
+  const auto ids = [](const std::vector<Analysis>& analyses) {
+    std::string text;
+    for (const Analysis& analysis : analyses) text += analysis.id;
+    return text;
+  };
+  insert("a", "x", AnalysisState::kSucceeded);
+  insert("b", "y", AnalysisState::kSucceeded);
+  insert("c", "x", AnalysisState::kSucceeded);
+  insert("d", "y", AnalysisState::kFailed);
+  insert("e", "", AnalysisState::kSucceeded);
+  insert("f", "z", AnalysisState::kRunning);
+  const auto of_x = store->List({.limit = 9, .before_sequence = 0, .state = {}, .track = "x"});
+  ASSERT_EQ(of_x->size(), 2U);
+  EXPECT_EQ((*of_x)[0].analysis.id, "c");
+  EXPECT_EQ((*of_x)[1].analysis.id, "a");
+  EXPECT_EQ(store->List({.limit = 9, .state = AnalysisState::kFailed, .track = "y"})->size(), 1U);
+  EXPECT_TRUE(store->List({.limit = 9, .track = "X"})->empty());
+  EXPECT_EQ(store->List({.limit = 9})->size(), 6U);
+  EXPECT_EQ(ids(*store->ListLatestOfTracks(9)), "cb");
+  EXPECT_EQ(ids(*store->ListLatestOfTracks(1)), "c");
+  QATGAP_ASSERT_OK(store->Delete("c"));
+  EXPECT_EQ(ids(*store->ListLatestOfTracks(9)), "ba");
+}
+
+// What version 1 made, with one analysis.
+TEST_F(SqliteStoreTest, TakesOverTheFirstSchema) {
+  QATGAP_ASSERT_OK(store->Insert(Make("a"), "r"));
+  store.reset();
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(Path().c_str(), &database), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(database,
+                         "DROP INDEX analyses_by_track; ALTER TABLE analyses DROP COLUMN track; PRAGMA user_version = 1",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(database);
+  Reopen();
+  EXPECT_EQ(store->Get("a")->spec.title, "title");
+  QATGAP_ASSERT_OK(store->Insert(Make("b"), ""));
+  const auto tracked = store->List({.limit = 9, .before_sequence = 0, .state = {}, .track = "net"});
+  ASSERT_EQ(tracked->size(), 1U) << "version 1 knew no tracks";
+  EXPECT_EQ((*tracked)[0].analysis.id, "b");
 }
 
 TEST_F(SqliteStoreTest, RefusesANewerSchema) {

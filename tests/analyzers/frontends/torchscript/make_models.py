@@ -153,6 +153,13 @@ class ShapeArithmetic(nn.Module):
         return fake_quant(x).reshape(x.size(0) * x.size(1), -1)
 
 
+class ShapeBound(nn.Module):
+    """The end of a slice is an extent of another axis."""
+
+    def forward(self, x):
+        return fake_quant(x)[:, : x.size(0)]
+
+
 class Counter(nn.Module):
     def __init__(self):
         super().__init__()
@@ -268,6 +275,7 @@ save("negated", Negated())
 save("dense", Dense())
 save("keeps_batch", KeepsBatch())
 save("shape_arithmetic", ShapeArithmetic())
+save("shape_bound", ShapeBound())
 save("counter", Counter())
 save("endless", Endless())
 save("long_loop", Recursive())

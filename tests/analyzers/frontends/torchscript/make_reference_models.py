@@ -43,6 +43,8 @@ CASES = {
     "conv3d": (nets.conv3d, "fbgemm", False, image(2, 2, 4, 8, 8), "qt ct cs"),
     "linear_bn": (nets.linear_bn, "fbgemm", True, image(3, 6), "qt qs ct cs"),
     "conv_transpose": (nets.conv_transpose, "qnnpack", False, image(2, 3, 5, 5), "qt ct cs"),
+    "wide_transpose": (nets.wide_transpose, "qnnpack", False, image(2, 16, 4, 4), "qt ct"),
+    "slopes": (nets.slopes, "x86", True, image(2, 2, 6, 6), "qt ct cs"),
     "conv_transpose1d": (nets.conv_transpose1d, "per_tensor", False, image(2, 3, 7), "qt ct"),
     "conv_transpose3d": (nets.conv_transpose3d, "per_tensor", False, image(1, 2, 3, 4, 4), "qt ct"),
     "functional": (nets.functional, "fbgemm", False, {"x": [2, 2, 4, 4], "y": [2, 2, 4, 4]}, "qt qs ct cs"),

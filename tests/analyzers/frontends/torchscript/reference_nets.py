@@ -64,6 +64,17 @@ def conv_transpose():
     return Stubs(body), []
 
 
+def wide_transpose():
+    """Channels by the eight: FBGEMM's packing loses these weights."""
+    return Stubs(nn.Sequential(nn.ConvTranspose2d(16, 8, 2, stride=2), nn.Conv2d(8, 2, 1))), []
+
+
+def slopes():
+    """Activations with a quantized operator of their own."""
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.PReLU(), nn.Conv2d(4, 4, 1), nn.ELU(), nn.Conv2d(4, 4, 1), nn.LeakyReLU(0.1),
+                         nn.Conv2d(4, 2, 1)), []
+
+
 def conv_transpose1d():
     return Stubs(nn.Sequential(nn.ConvTranspose1d(3, 4, 3, stride=2, padding=1), nn.Conv1d(4, 2, 1))), []
 

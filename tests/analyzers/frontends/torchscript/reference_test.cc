@@ -189,6 +189,20 @@ TEST_P(ReferenceTest, EqualsTheInterpreter) {
 
 void PrintTo(const Case& test, std::ostream* stream) { *stream << test.file; }
 
+// The number of axes was assumed: the executor takes no other.
+TEST(AssumedRank, OthersAreRefusedAtRunTime) {
+  const auto model = Import(Read(std::string(QATGAP_SOURCE_DIR) + "/tests/analyzers/frontends/torchscript/cases/shape_arithmetic.pt"), "m");
+  QATGAP_ASSERT_OK(model);
+  auto executor = GraphExecutor::Create(model->graph, {}, ExecutionMode::kFakeQuant);
+  QATGAP_ASSERT_OK(executor);
+  const graph::Tensor matrix(graph::DType::kFloat32, {2, 3}), cube(graph::DType::kFloat32, {2, 3, 4});
+  const auto outputs = executor->Run({&matrix, 1}, nullptr);
+  QATGAP_ASSERT_OK(outputs);
+  EXPECT_THAT(outputs->front().real.shape(), ::testing::ElementsAre(6, 1));
+  EXPECT_THAT(executor->Run({&cube, 1}, nullptr),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("takes 2 axes")));
+}
+
 std::string CaseName(const ::testing::TestParamInfo<Case>& param) {
   std::string name = param.param.file.substr(0, param.param.file.rfind('.'));
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';

@@ -252,7 +252,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Refused{"unknown_operator", "operator aten::special_bessel_j0 is not supported in module 'inner.0'"},
                       Refused{"never_observed", "never observed data in module 'fq'"},
                       Refused{"overwrite_in_branch", "aten::relu_ changes, inside a branch, a tensor made outside"},
-                      Refused{"shape_arithmetic", "shape of aten::reshape depends on the input"},
+                      Refused{"shape_bound", "a bound of aten::slice depends on the shape of the input"},
                       Refused{"counter", "attribute 'calls' changes while the model runs"},
                       Refused{"endless", "a loop that runs too long"},
                       Refused{"long_loop", "a loop that runs too long"},
@@ -288,14 +288,16 @@ TEST(Import, ATruncatedFileIsAnErrorAtEveryLength) {
 
 // Flipped bits in code, pickles and weights: any Status, no crash.
 TEST(Import, ADamagedFileDoesNotCrash) {
-  const std::string whole = ReadModel("branching_eager_qnnpack_scripted", "converted.pt");
-  for (std::size_t i = 0; i < 60; ++i) {
-    std::string damaged = whole;
-    const std::size_t position = (i * 7919 + 13) * 31 % damaged.size();
-    damaged[position] = static_cast<char>(damaged[position] ^ (1 << (i % 8)));
-    const auto model = Import(damaged, "damaged.pt");
-    if (model.ok()) {
-      QATGAP_EXPECT_OK(graph::Verify(model->graph));
+  for (const char* file : {"converted.pt", "qat.pt"}) {
+    const std::string whole = ReadModel("branching_eager_qnnpack_scripted", file);
+    for (std::size_t i = 0; i < 60; ++i) {
+      std::string damaged = whole;
+      const std::size_t position = (i * 7919 + 13) * 31 % damaged.size();
+      damaged[position] = static_cast<char>(damaged[position] ^ (1 << (i % 8)));
+      const auto model = Import(damaged, "damaged.pt");
+      if (model.ok()) {
+        QATGAP_EXPECT_OK(graph::Verify(model->graph));
+      }
     }
   }
 }
@@ -386,6 +388,16 @@ TEST(Shapes, SizesOfTheReshapedTensorAreKept) {
   const auto reshapes = NodesOf(model->graph, graph::OpKind::kReshape);
   ASSERT_THAT(reshapes, SizeIs(1));
   EXPECT_THAT(std::get<graph::SizesAttributes>(reshapes[0]->attributes).sizes, ElementsAre(0, 0, -1));
+}
+
+// reshape(b * c, -1): possible of two axes alone, so the model takes no others.
+TEST(Shapes, ANumberOfAxesThatWasAssumedIsSaid) {
+  const auto model = ImportCase("shape_arithmetic.pt");
+  QATGAP_ASSERT_OK(model);
+  EXPECT_THAT(model->graph.assumed_ranks, ElementsAre(2U));
+  const auto other = ImportCase("keeps_batch.pt");
+  QATGAP_ASSERT_OK(other);
+  EXPECT_THAT(other->graph.assumed_ranks, IsEmpty());
 }
 
 // Codes keep the type of the input; sigmoid and hardsigmoid of codes have 1/256 and the lowest code as zero point.

@@ -36,6 +36,15 @@ TEST(SurfacesTest, TextSaysWhatWasExpectedAndFound) {
                     Not(HasSubstr("fine"))));
 }
 
+// In a CI's log a line that begins with :: is a command.
+TEST(SurfacesTest, ALineBreakInANameStartsNoLine) {
+  GateResult result = Failed();
+  result.checks[0].layer = "a\n::add-mask::b\r::c";
+  for (const std::string& text : {WriteText(result), WriteGithubAnnotations(result)}) {
+    EXPECT_THAT(text, AllOf(Not(HasSubstr("\n::add-mask")), Not(HasSubstr("\r"))));
+  }
+}
+
 TEST(SurfacesTest, MarkdownHoldsHostileNamesAsText) {
   EXPECT_THAT(WriteMarkdown(Failed()), AllOf(Not(HasSubstr("<img")), HasSubstr("&lt;img"), HasSubstr("\\|"), HasSubstr("max 0.01")));
 }
@@ -73,6 +82,20 @@ TEST(SurfacesTest, AnnotationsEscapeTheirSyntax) {
   const std::string text = WriteGithubAnnotations(Failed());
   EXPECT_THAT(text, AllOf(HasSubstr("::error file=model.py,line=42,title=qatgap%3A rounding::"), HasSubstr("%0A"),
                           HasSubstr("::warning title=")));
+}
+
+TEST(SurfacesTest, AFileForEveryResult) {
+  GateResult result = Failed();
+  result.checks[0].source_line = "my models/caf\xc3\xa9.py:7";
+  const auto file = [](const GateResult& of, std::size_t i) {
+    return nlohmann::json::parse(WriteSarif(of))["runs"][0]["results"][i]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+  };
+  EXPECT_EQ(file(result, 0), "my%20models/caf%C3%A9.py");
+  EXPECT_EQ(file(result, 1), "r.json");
+  result.rules_name = "gate.yaml";
+  EXPECT_EQ(file(result, 1), "gate.yaml");
+  result.rules_name = "preset strict";
+  EXPECT_EQ(file(result, 1), "r.json");
 }
 
 TEST(SurfacesTest, GitlabSeverities) {

@@ -159,6 +159,40 @@ TEST(GateTest, Waivers) {
   EXPECT_THAT(unused.notes, ElementsAre(HasSubstr("waives nothing")));
 }
 
+TEST(GateTest, ALayerThatTheBaselineLacksIsNamedOnce) {
+  const MeasuredReport renamed = Measured(OneTarget({Layer("head", 20000, 1000), Layer("fc", 20000)}));
+  auto rules = ParseRules("version: 1\npreset: ratchet", "gate.yaml");
+  ASSERT_TRUE(rules.ok());
+  EXPECT_THAT(Gate(renamed, *rules, Healthy()).not_comparable,
+              ElementsAre(AllOf(HasSubstr("gone"), HasSubstr("'stem ")), AllOf(HasSubstr("does not know"), HasSubstr("'head "))));
+}
+
+// A figure of the whole model has no layer of its own: the advice names the one where most more codes change.
+TEST(GateTest, AFigureOfTheModelSaysWhereToLook) {
+  MeasuredReport report = Measured(OneTarget({Layer("stem", 20000, 1000), Layer("fc", 90000)}));
+  report.targets[0].metrics["outputs.top1_changed_rate"] = 0.5;
+  const GateResult result = Gate(report, RulesOf("{metric: outputs.target.top1_changed_rate, max: 0.1}"), Healthy());
+  ASSERT_EQ(result.verdict, Verdict::kFail);
+  EXPECT_EQ(result.checks[0].metric, "outputs.top1_changed_rate");
+  EXPECT_EQ(result.checks[0].advice, "look at layer 'fc' first: most more codes change there, by bias_rounding");
+}
+
+TEST(GateTest, TheAdviceOfALayerIsThatOfItsFinding) {
+  MeasuredReport report = Healthy();
+  report.findings = {
+      {.id = "QG015", .severity = "info", .layer = "fc", .target = "", .title = "Fine", .detail = "", .advice = "nothing"},
+      {.id = "QG005", .severity = "warning", .layer = "fc", .target = "tosa", .title = "Not here", .detail = "", .advice = "other"},
+      {.id = "QG004", .severity = "warning", .layer = "fc", .target = "", .title = "Coarse bias", .detail = "", .advice = "widen it"}};
+  report.targets[0].metrics["findings.warning"] = 1;
+  const GateResult result = Gate(report, RulesOf("{metric: injected.bias_rounding.changed_rate, max: 0}, "
+                                                 "{metric: findings.warning, max: 0}"));
+  ASSERT_EQ(result.checks.size(), 3U);
+  EXPECT_EQ(result.checks[0].layer, "stem");
+  EXPECT_THAT(result.checks[0].advice, HasSubstr("coarse on scale"));
+  EXPECT_EQ(result.checks[1].advice, "QG004 Coarse bias: widen it");
+  EXPECT_EQ(result.checks[2].advice, "QG004 Coarse bias (fc): widen it");
+}
+
 TEST(GateTest, FindingsAreCounted) {
   MeasuredReport report = Healthy();
   report.targets[0].metrics["findings.error"] = 2;
@@ -168,27 +202,6 @@ TEST(GateTest, FindingsAreCounted) {
   EXPECT_EQ(Gate(report, RulesOf("{metric: findings.QG002, max: 0}")).verdict, Verdict::kPass);  // not there: 0
 }
 
-// Loosening any limit never turns a pass into a fail; the order of layers changes nothing.
-TEST(GateProperties, LooseningAndPermuting) {
-  const MeasuredReport baseline = Measured(OneTarget({Layer("a", 3000), Layer("b", 9000, 500), Layer("c", 0, 20000)}));
-  MeasuredReport report = Measured(OneTarget({Layer("a", 4000), Layer("b", 30000, 500), Layer("c", 100, 25000)}));
-  for (const MetricName& metric : AllMetrics()) {
-    bool passed = false;
-    for (const double limit : {-1.0, 0.0, 1e-4, 1e-3, 0.01, 0.1, 1.0, 1e3, 1e6}) {
-      auto rules = ParseRules("version: 1\nrules: [{metric: " + metric.name + ", max: " + std::to_string(limit) +
-                                  ", max_increase: " + std::to_string(limit) + "}]", "gate.yaml");
-      QATGAP_ASSERT_OK(rules);
-      const Verdict verdict = Gate(report, *rules, baseline).verdict;
-      EXPECT_FALSE(passed && verdict == Verdict::kFail) << metric.name << " at " << limit;
-      passed = passed || verdict == Verdict::kPass;
-      MeasuredReport permuted = report;
-      std::reverse(permuted.targets[0].layers.begin(), permuted.targets[0].layers.end());
-      std::reverse(permuted.identity.layers.begin(), permuted.identity.layers.end());
-      EXPECT_EQ(Gate(permuted, *rules, baseline).verdict, verdict) << metric.name;
-    }
-  }
-}
-
 TEST(CompareTest, SaysWhatMoved) {
   const MeasuredReport after = Measured(OneTarget({Layer("stem", 60000, 1000), Layer("fc", 20000)}));
   const Comparison comparison = Compare(Healthy(), after);
@@ -196,6 +209,11 @@ TEST(CompareTest, SaysWhatMoved) {
   ASSERT_FALSE(comparison.movements.empty());
   EXPECT_EQ(comparison.movements[0].layer, "stem");
   EXPECT_TRUE(Compare(Healthy(), Healthy()).movements.empty());
+  ASSERT_EQ(comparison.layers.size(), 1U);
+  EXPECT_EQ(comparison.layers[0].layer, "stem");
+  EXPECT_EQ(comparison.layers[0].cause, "bias_rounding");
+  EXPECT_EQ(comparison.layers[0].after, FoundIn(after, 0, "injected.total.changed_rate"));
+  EXPECT_TRUE(Compare(Healthy(), Healthy()).layers.empty());
 }
 
 }  // namespace
