@@ -223,7 +223,8 @@ export async function compareView({ route, signal }: Context): Promise<Page> {
   }
   const [old, recent] = await Promise.all([api.analysis(before, signal), api.analysis(after, signal)]);
   const names = recent.targets.filter((name) => old.targets.includes(name));
-  const target = route.parameters["target"] || names[0];
+  const wanted = route.parameters["target"] ?? "";
+  const target = names.includes(wanted) ? wanted : names[0];
   if (!target) {
     return {
       title: "Comparison",
