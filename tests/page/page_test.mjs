@@ -57,18 +57,16 @@ describe("the list", () => {
 
 describe("analyses", () => {
   before(async () => {
-    first = await analyze(
-      server,
-      folder,
-      "first",
-      ["--track", "residual.net", ...residual("residual_eager_x86", "first", "pytorch-fbgemm", "pytorch-qnnpack")],
-    );
-    second = await analyze(
-      server,
-      folder,
-      "second",
-      ["--track", "residual.net", ...residual("residual_eager_qnnpack", "second", "generic-int8", "pytorch-qnnpack")],
-    );
+    first = await analyze(server, folder, "first", [
+      "--track",
+      "residual.net",
+      ...residual("residual_eager_x86", "first", "pytorch-fbgemm", "pytorch-qnnpack"),
+    ]);
+    second = await analyze(server, folder, "second", [
+      "--track",
+      "residual.net",
+      ...residual("residual_eager_qnnpack", "second", "generic-int8", "pytorch-qnnpack"),
+    ]);
     deep = await analyze(server, folder, "deep", [
       ...(await chain(folder, 60, 8)),
       "--title",
@@ -240,7 +238,10 @@ describe("analyses", () => {
       };
       const [older, newer] = [percentOf(first), percentOf(second)];
       const headline = await text(page, ".headline");
-      assert.ok(headline.startsWith(`${newer} of all codes differ in the last of 2 analyses, ${older} in the one before`), headline);
+      assert.ok(
+        headline.startsWith(`${newer} of all codes differ in the last of 2 analyses, ${older} in the one before`),
+        headline,
+      );
       assert.ok((await trend.getAttribute("aria-valuetext")).startsWith("second"));
       await page.getByRole("link", { name: "with the one before" }).click();
       await page.locator("#compared-layers").waitFor();

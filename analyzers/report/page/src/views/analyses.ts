@@ -4,7 +4,7 @@ import type { AnalysisList, AnalysisSummary } from "../contract.ts";
 import { announce, el, replace, type Child } from "../dom.ts";
 import { heading, notice, type Context, type Page } from "../page.ts";
 import { go, links } from "../router.ts";
-import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, time } from "../words.ts";
+import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, time, prose } from "../words.ts";
 
 const POLL_MILLISECONDS = 2000;
 
@@ -47,7 +47,7 @@ function verdicts(analysis: AnalysisSummary): Child {
               displayName(verdict.target),
             )
           : null,
-        el("span", null, displayName(verdict.headline)),
+        el("span", null, prose(verdict.headline)),
       ),
     ),
   );
