@@ -325,7 +325,7 @@ describe("analyses", () => {
       t.diagnostic(
         `first paint ${Math.round(times.first)} ms, table of 60 layers ${Math.round(times.complete)} ms; ${answers.join("; ")}`,
       );
-      // Wide, for a loaded machine; docs/report.md has the measured figure.
+      // Wide, for a loaded machine; docs/web.md has the measured figures.
       assert.ok(times.complete < 10_000);
     });
   });

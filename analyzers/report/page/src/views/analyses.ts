@@ -17,7 +17,7 @@ export function progressBar(analysis: AnalysisSummary): Child {
   if (!isRunning(analysis.state)) return null;
   const done = analysis.progress?.samples_done ?? 0;
   const total = analysis.progress?.samples_total ?? 0;
-  const text = total > 0 ? `${count(done)} of ${count(total)} samples` : "waiting to start";
+  const text = total > 0 ? `${count(done)} of ${count(total)} samples` : (analysis.state === "queued" ? "waits for its turn" : "starts");
   return el(
     "div",
     { class: "progress" },

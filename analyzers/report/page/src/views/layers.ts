@@ -107,7 +107,7 @@ export function layersTable(
       key: (row) => sharesInWords(sharesOf(row)),
       cell: (row) => [
         shareBar(sharesOf(row)),
-        el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 3)),
+        el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 2)),
       ],
     },
     {
