@@ -148,7 +148,14 @@ unpack_prometheus() {
   local download
   download=$(mktemp -d)
   chmod 755 "$download"  # apt-get may download as a user of its own
-  (cd "$download" && apt-get download -qq prometheus >/dev/null 2>&1) ||
+  local fetch=(apt-get download -qq prometheus)
+  (cd "$download" && "${fetch[@]}" >/dev/null 2>&1) ||
+    { # Lists of packages may be missing where all packages were here.
+      local as_root=()
+      [ "$(id -u)" = 0 ] || as_root=(sudo)
+      "${as_root[@]}" apt-get update -qq >/dev/null 2>&1
+      (cd "$download" && "${fetch[@]}" >/dev/null 2>&1)
+    } ||
     { rm -rf "$download"; fail "apt-get download prometheus failed; is the network up, and apt-get update done?"; }
   mkdir -p "$folder"
   dpkg-deb --extract "$download"/prometheus_*.deb "$folder" || { rm -rf "$download"; fail "cannot unpack Prometheus into $folder"; }

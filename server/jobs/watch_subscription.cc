@@ -3,11 +3,22 @@
 #include <utility>
 
 namespace qatgap::server {
+namespace {
+
+// Empties `pending`. (An event of std::exchange's temporary makes GCC 12 warn of a member that no such event has.)
+template <typename T>
+std::optional<WatchEvent> Take(std::optional<T>& pending) {
+  std::optional<WatchEvent> event(std::in_place, std::in_place_type<T>, *std::move(pending));
+  pending.reset();
+  return event;
+}
+
+}  // namespace
 
 std::optional<WatchEvent> WatchSubscription::Next() {
   const std::scoped_lock lock(mutex_);
-  if (state_) return WatchEvent(*std::exchange(state_, std::nullopt));
-  if (progress_) return WatchEvent(*std::exchange(progress_, std::nullopt));
+  if (state_) return Take(state_);
+  if (progress_) return Take(progress_);
   while (next_layer_.result != nullptr) {
     const auto& targets = next_layer_.result->targets;
     if (next_layer_.target >= targets.size()) {
@@ -21,7 +32,7 @@ std::optional<WatchEvent> WatchSubscription::Next() {
       return event;
     }
   }
-  if (final_) return WatchEvent(*std::exchange(final_, std::nullopt));
+  if (final_) return Take(final_);
   return std::nullopt;
 }
 

@@ -219,12 +219,12 @@ def test_the_image_starts_and_is_healthy(tmp_path):
     given = dict(flag.split("=") for flag in [*flags, *SERVICES["qatgapd"]["command"]] if "=" in flag)
     assert given["--data-dir"] in [mount["mountPath"] for mount in _container("qatgapd")["volumeMounts"]]
     ports = {entry["containerPort"] for entry in _container("qatgapd")["ports"]}
-    assert {int(given[flag].split(":")[1]) for flag in ("--listen", "--metrics-listen")} == ports
+    assert {int(given[flag].split(":")[1]) for flag in ("--listen", "--http-listen", "--metrics-listen")} == ports
     # Memory of the runners and 1 GB for the server.
     limit = int(_container("qatgapd")["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
     assert int(given["--runners"]) * int(given["--memory-limit"]) + 10**9 <= limit
     others = [flag for flag in [*flags, *SERVICES["qatgapd"]["command"]]
-              if not flag.startswith(("--listen", "--metrics-listen", "--data-dir"))]
+              if not flag.startswith(("--listen", "--http-listen", "--metrics-listen", "--data-dir"))]
     with qatgapd(tmp_path, *others) as server:
         program, *arguments = _instruction("CMD")
         arguments[arguments.index("--server") + 1] = server.address

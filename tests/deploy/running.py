@@ -73,7 +73,8 @@ class Qatgapd:
 @contextlib.contextmanager
 def qatgapd(folder, *flags):
     status = folder / "status.json"
-    arguments = [BIN / "qatgapd", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", f"--data-dir={folder}/data",
+    arguments = [BIN / "qatgapd", "--listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0", "--http-listen=127.0.0.1:0",
+                 f"--data-dir={folder}/data",
                  f"--status-file={status}", "--exit-with-parent", *flags]
     with _process(arguments, folder / "qatgapd.log"):
         until("status file", status.exists)

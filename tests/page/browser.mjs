@@ -60,7 +60,9 @@ export async function goTo(page, hash) {
   }, hash);
 }
 
-export const text = (page, selector) => page.locator(selector).first().innerText();
+// With plain spaces: between a figure and its unit the page has one that does not break.
+export const text = async (page, selector) =>
+  (await page.locator(selector).first().innerText()).replaceAll("\u00a0", " ");
 
 export async function checkAccessible(page, where) {
   await page.evaluate(axeSource);

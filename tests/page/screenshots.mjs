@@ -7,8 +7,14 @@ import { analyze, residual, root, startServer, submit, temporaryFolder } from ".
 
 const run = promisify(execFile);
 const python = process.env.QATGAP_PYTHON ?? join(root, ".venv", "bin", "python");
-// Flat colours need no more than a palette; it makes the files a third as large.
-const palette = "import sys; from PIL import Image; Image.open(sys.argv[1]).convert('RGB').quantize(160, dither=Image.Dither.NONE).save(sys.argv[1], optimize=True)";
+// Flat colours need no more than a palette, which makes the files a third as large; maximum coverage keeps rare ones.
+const palette = [
+  "import sys",
+  "from PIL import Image",
+  "picture = Image.open(sys.argv[1]).convert('RGB')",
+  "picture = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)",
+  "picture.save(sys.argv[1], optimize=True)",
+].join("\n");
 
 const folder = await temporaryFolder();
 const server = await startServer(folder);
@@ -28,11 +34,31 @@ async function shoot(name, hash, options, prepare = async () => {}) {
   await run(python, ["-c", palette, file]);
 }
 
-const top = (selector) => (page) => page.locator(selector).first().evaluate((element) => element.scrollIntoView({ block: "start" }));
+const top = (selector) => (page) =>
+  page
+    .locator(selector)
+    .first()
+    .evaluate((element) => element.scrollIntoView({ block: "start" }));
 
 try {
-  const before = await analyze(server, folder, "before", residual("residual_eager_x86", "residual net, x86 qconfig", "pytorch-fbgemm", "pytorch-qnnpack"));
-  const after = await analyze(server, folder, "after", residual("residual_eager_qnnpack", "residual net, qnnpack qconfig", "generic-int8", "generic-int16", "pytorch-qnnpack"));
+  const before = await analyze(
+    server,
+    folder,
+    "before",
+    residual("residual_eager_x86", "residual net, x86 qconfig", "pytorch-fbgemm", "pytorch-qnnpack"),
+  );
+  const after = await analyze(
+    server,
+    folder,
+    "after",
+    residual(
+      "residual_eager_qnnpack",
+      "residual net, qnnpack qconfig",
+      "generic-int8",
+      "generic-int16",
+      "pytorch-qnnpack",
+    ),
+  );
   await submit(server, residual("residual_fx_x86", "residual net, FX", "pytorch-x86"));
   const [first, id] = [before, after].map((analysis) => analysis.report.analysis.id);
   const target = "target=generic-int8";
@@ -40,7 +66,12 @@ try {
   await shoot("analysis", `#/analyses/${id}?${target}`, {});
   await shoot("layers", `#/analyses/${id}?${target}`, {}, top("#layers"));
   await shoot("analysis-dark", `#/analyses/${id}?${target}`, dark);
-  await shoot("layer", `#/analyses/${id}/layers/3?${target}&input=0&channel=5`, {}, top("h2:text('Stages and causes')"));
+  await shoot(
+    "layer",
+    `#/analyses/${id}/layers/3?${target}&input=0&channel=5`,
+    {},
+    top("h2:text('Stages and causes')"),
+  );
   await shoot("channels-dark", `#/analyses/${id}/layers/3?${target}&input=0&channel=5`, dark, top("#channels"));
   await shoot("network", `#/analyses/${id}/graph?${target}`, {});
   await shoot("compare", `#/compare?before=${first}&after=${id}&target=pytorch-qnnpack`, {});

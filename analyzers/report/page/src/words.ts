@@ -49,6 +49,11 @@ export function displayName(name: string): string {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
+// Of sentences: a figure and its unit stay on one line.
+export function prose(text: string): string {
+  return displayName(text).replace(/(\d) (%|LSB|dB)(?![A-Za-z])/g, "$1\u00a0$2");
+}
+
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 export function count(value: number | null | undefined): string {

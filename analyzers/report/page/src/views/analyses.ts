@@ -1,10 +1,10 @@
 // The list of analyses: state, verdict, progress, and two of them chosen for comparison.
 import { api } from "../api.ts";
-import type { AnalysisSummary } from "../contract.ts";
+import type { AnalysisList, AnalysisSummary } from "../contract.ts";
 import { announce, el, replace, type Child } from "../dom.ts";
 import { heading, notice, type Context, type Page } from "../page.ts";
 import { go, links } from "../router.ts";
-import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, time } from "../words.ts";
+import { count, displayName, isFailed, isRunning, isSucceeded, nameOf, time, prose } from "../words.ts";
 
 const POLL_MILLISECONDS = 2000;
 
@@ -17,7 +17,7 @@ export function progressBar(analysis: AnalysisSummary): Child {
   if (!isRunning(analysis.state)) return null;
   const done = analysis.progress?.samples_done ?? 0;
   const total = analysis.progress?.samples_total ?? 0;
-  const text = total > 0 ? `${count(done)} of ${count(total)} samples` : "waiting to start";
+  const text = total > 0 ? `${count(done)} of ${count(total)} samples` : (analysis.state === "queued" ? "waits for its turn" : "starts");
   return el(
     "div",
     { class: "progress" },
@@ -47,7 +47,7 @@ function verdicts(analysis: AnalysisSummary): Child {
               displayName(verdict.target),
             )
           : null,
-        el("span", null, displayName(verdict.headline)),
+        el("span", null, prose(verdict.headline)),
       ),
     ),
   );
@@ -93,6 +93,30 @@ function card(analysis: AnalysisSummary, chosen: Set<string>, choose: (id: strin
   );
 }
 
+// What was shown of the pages behind the first. What is new to the first page has moved its last ones there.
+function olderThan(page: AnalysisList, shown: AnalysisSummary[]): AnalysisSummary[] {
+  const last = page.analyses[page.analyses.length - 1];
+  if (!page.next_page_token || !last) return [];
+  const known = new Set(page.analyses.map((analysis) => analysis.id));
+  const oldest = last.create_time ?? "";
+  return shown.filter((analysis) => !known.has(analysis.id) && (analysis.create_time ?? "") <= oldest);
+}
+
+function emptyNotice(filtered: boolean): HTMLElement {
+  if (filtered) {
+    const all = el("a", { href: links.analyses() }, "Show all analyses");
+    return notice("empty", "No analysis is like that.", el("p", null, all));
+  }
+  const command =
+    "qatgap analyze --server 127.0.0.1:50551 --qat qat.pt \\\n  --samples samples.npz --target pytorch-qnnpack";
+  return notice(
+    "empty",
+    "No analyses yet.",
+    el("p", null, "Start one; it appears here by itself:"),
+    el("pre", { tabindex: 0, "aria-label": "Command" }, command),
+  );
+}
+
 export async function analysesView({ route, signal }: Context): Promise<Page> {
   const { state = "", track = "" } = route.parameters;
   let pages = await api.analyses({ state, track }, signal);
@@ -127,7 +151,9 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
     );
   };
 
+  const empty = el("div");
   const draw = () => {
+    replace(empty, analyses.length === 0 ? emptyNotice(Boolean(state || track)) : null);
     const focused = document.activeElement?.id ?? "";
     replace(
       list,
@@ -166,13 +192,10 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
       const old = before.get(fresh.id);
       if (old !== undefined && old !== fresh.state) announce(`${nameOf(fresh)}: ${displayName(fresh.state)}`);
     }
-    const known = new Set(pages.analyses.map((analysis) => analysis.id));
-    const changed = JSON.stringify(analyses.slice(0, pages.analyses.length)) !== JSON.stringify(pages.analyses);
-    if (analyses.length <= pages.analyses.length) token = pages.next_page_token;
-    analyses = [
-      ...pages.analyses,
-      ...analyses.slice(pages.analyses.length).filter((analysis) => !known.has(analysis.id)),
-    ];
+    const next = [...pages.analyses, ...olderThan(pages, analyses)];
+    const changed = JSON.stringify(analyses) !== JSON.stringify(next);
+    if (next.length === pages.analyses.length) token = pages.next_page_token;
+    analyses = next;
     if (changed) draw();
     setTimeout(() => void poll(), POLL_MILLISECONDS);
   };
@@ -192,23 +215,6 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
   setTimeout(() => {
     if (!signal.aborted) void poll();
   }, POLL_MILLISECONDS);
-  const filtered = state || track;
-  const empty = filtered
-    ? notice(
-        "empty",
-        "No analysis is like that.",
-        el("p", null, el("a", { href: links.analyses() }, "Show all analyses")),
-      )
-    : notice(
-        "empty",
-        "No analyses yet.",
-        el("p", null, "Start one; it appears here by itself:"),
-        el(
-          "pre",
-          { tabindex: 0, "aria-label": "Command" },
-          "qatgap analyze --server 127.0.0.1:50551 --qat qat.pt \\\n  --samples samples.npz --target pytorch-qnnpack",
-        ),
-      );
   return {
     title: "Analyses",
     content: [
@@ -230,7 +236,7 @@ export async function analysesView({ route, signal }: Context): Promise<Page> {
         ),
       ),
       comparing,
-      analyses.length === 0 ? empty : null,
+      empty,
       list,
       more,
     ],

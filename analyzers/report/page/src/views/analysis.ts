@@ -5,7 +5,7 @@ import { CAUSES, type Analysis, type LayerRow, type Report, type TargetView } fr
 import { announce, el, replace, section, type Child } from "../dom.ts";
 import { heading, notice, remedy, targetSwitch, trail, type Context, type Page } from "../page.ts";
 import { link, links } from "../router.ts";
-import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, percent } from "../words.ts";
+import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, percent, prose } from "../words.ts";
 import { progressBar, stateTag } from "./analyses.ts";
 import { BIAS, DEPLOYED, depthCurve, layersTable } from "./layers.ts";
 import { accuracySection, findingsSection, outputsSection, provenanceSection, unmeasuredSection } from "./overview.ts";
@@ -192,7 +192,7 @@ export async function analysisView(context: Context): Promise<Page> {
         target.name,
         (other) => links.analysis(id, other),
       ),
-      el("p", { class: "headline", id: "headline" }, displayName(target.headline)),
+      el("p", { class: "headline", id: "headline" }, prose(target.headline)),
       figures(report, target),
       section(
         "Why",
@@ -212,7 +212,7 @@ export async function analysisView(context: Context): Promise<Page> {
               el(
                 "ul",
                 { class: "say" },
-                target.sentences.map((sentence) => el("li", null, displayName(sentence))),
+                target.sentences.map((sentence) => el("li", null, prose(sentence))),
               ),
             ]
           : null,

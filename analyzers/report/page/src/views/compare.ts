@@ -11,7 +11,7 @@ import { el, section, type Child } from "../dom.ts";
 import { heading, notice, targetSwitch, trail, type Context, type Page } from "../page.ts";
 import { go, links } from "../router.ts";
 import { dataTable } from "../table.ts";
-import { causeWords, count, displayName, isSucceeded, nameOf, percent, real, signed, time } from "../words.ts";
+import { causeWords, count, displayName, isSucceeded, nameOf, percent, real, signed, time, prose } from "../words.ts";
 
 function metricWords(metric: string): string {
   return displayName(metric)
@@ -52,7 +52,11 @@ function movementsSection(comparison: Comparison): HTMLElement {
   return section(
     "What moved",
     {},
-    el("p", { class: "lead" }, "Every figure that is not the same in both, the largest movement first. pp: percentage points."),
+    el(
+      "p",
+      { class: "lead" },
+      "Every figure that is not the same in both, the largest movement first. pp: percentage points.",
+    ),
     comparison.movements.length === 0
       ? el("p", null, "Nothing: all figures are equal.")
       : dataTable<Movement>({
@@ -74,7 +78,7 @@ function movementsSection(comparison: Comparison): HTMLElement {
             {
               id: "metric",
               label: "Figure",
-              width: 17,
+              width: 27,
               key: (row) => row.metric,
               cell: (row) => el("span", { class: "clip", title: displayName(row.metric) }, metricWords(row.metric)),
             },
@@ -102,7 +106,11 @@ function layersSection(comparison: Comparison, after: string, target: string): H
   return section(
     "Layers",
     {},
-    el("p", { class: "lead" }, "Changed codes of each layer, injected, then the causes that moved. pp: percentage points."),
+    el(
+      "p",
+      { class: "lead" },
+      "Changed codes of each layer, injected, then the causes that moved. pp: percentage points.",
+    ),
     dataTable<Pair>({
       caption: "Layers before and after",
       rows: comparison.layers,
@@ -223,7 +231,8 @@ export async function compareView({ route, signal }: Context): Promise<Page> {
   }
   const [old, recent] = await Promise.all([api.analysis(before, signal), api.analysis(after, signal)]);
   const names = recent.targets.filter((name) => old.targets.includes(name));
-  const target = route.parameters["target"] || names[0];
+  const wanted = route.parameters["target"] ?? "";
+  const target = names.includes(wanted) ? wanted : names[0];
   if (!target) {
     return {
       title: "Comparison",
@@ -249,7 +258,7 @@ export async function compareView({ route, signal }: Context): Promise<Page> {
       el("p", { class: "soft small" }, role),
       el("h2", null, el("a", { href: links.analysis(one.id, target) }, nameOf(one))),
       el("p", { class: "soft small" }, time(one.create_time)),
-      el("p", null, displayName(one.verdicts.find((verdict) => verdict.target === target)?.headline ?? "")),
+      el("p", null, prose(one.verdicts.find((verdict) => verdict.target === target)?.headline ?? "")),
     );
   return {
     title: `${nameOf(old)} and ${nameOf(recent)}`,

@@ -20,6 +20,7 @@ import {
   qparamsWords,
   real,
   signed,
+  prose,
 } from "../words.ts";
 import { channelsSection } from "./channels.ts";
 import { BIAS, DEPLOYED } from "./layers.ts";
@@ -366,7 +367,7 @@ export async function layerView({ route, signal }: Context): Promise<Page> {
             ),
           )
         : null,
-      el("p", { class: "headline" }, summary(detail)),
+      el("p", { class: "headline" }, prose(summary(detail))),
       detail.findings.length
         ? section(
             "Findings",

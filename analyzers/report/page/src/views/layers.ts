@@ -62,7 +62,8 @@ export function layersTable(
   const columns: Column<LayerRow>[] = [
     {
       id: "order",
-      label: "Layer, in execution order",
+      label: "Layer",
+      describe: "Sorts in the order of execution",
       width: 13,
       key: (row) => row.layer_index * 1000 + row.input_index,
       cell: (row) => [
@@ -83,7 +84,7 @@ export function layersTable(
       id: "changed",
       label: "Changed codes",
       numeric: true,
-      width: 8,
+      width: 7.5,
       key: (row) => row.causes.total?.changed_rate ?? null,
       describe: "Output codes of this layer that differ between the trained and the deployed model, injected",
       cell: (row) => [
@@ -95,18 +96,18 @@ export function layersTable(
       id: "max",
       label: "Largest",
       numeric: true,
-      width: 5.5,
+      width: 5,
       key: (row) => row.causes.total?.max_absolute ?? null,
       cell: (row) => lsb(row.causes.total?.max_absolute),
     },
     {
       id: "cause",
       label: "Causes, by share",
-      width: 16,
+      width: 18,
       key: (row) => sharesInWords(sharesOf(row)),
       cell: (row) => [
         shareBar(sharesOf(row)),
-        el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 3)),
+        el("div", { class: "parts", "aria-hidden": "true" }, sharesInWords(sharesOf(row), 2)),
       ],
     },
     {
@@ -138,7 +139,7 @@ export function layersTable(
     {
       id: "findings",
       label: "Findings",
-      width: 6.5,
+      width: 6,
       key: (row) => -(row.findings.error * 1000 + row.findings.warning),
       cell: findingsMark,
     },

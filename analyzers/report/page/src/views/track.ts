@@ -7,7 +7,7 @@ import { el, section, type Child } from "../dom.ts";
 import { heading, notice, targetSwitch, trail, type Context, type Page } from "../page.ts";
 import { links } from "../router.ts";
 import { dataTable } from "../table.ts";
-import { count, displayName, nameOf, percent, time } from "../words.ts";
+import { count, displayName, nameOf, percent, time, prose } from "../words.ts";
 import { percentTick } from "./layers.ts";
 
 export async function tracksView({ signal }: Context): Promise<Page> {
@@ -75,7 +75,7 @@ export async function trackView({ route, signal }: Context): Promise<Page> {
     title,
     content: [
       top,
-      el("p", { class: "headline" }, trendWords(points)),
+      el("p", { class: "headline" }, prose(trendWords(points))),
       section(
         "Over its analyses",
         {},
