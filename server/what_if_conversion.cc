@@ -58,7 +58,8 @@ absl::Status ReadWhatIfs(const google::protobuf::RepeatedPtrField<v1::LayerWhatI
     if (message.layer() < 0 || static_cast<std::size_t>(message.layer()) >= layers.size()) {
       return Malformed(absl::StrCat("LayerWhatIfs.layer is ", message.layer(), " of ", layers.size()));
     }
-    const std::size_t inputs = std::max<std::size_t>(1, layers[static_cast<std::size_t>(message.layer())].inputs.size());
+    const std::size_t inputs =
+        std::max<std::size_t>(1, layers[static_cast<std::size_t>(message.layer())].inputs.size());
     if (message.input_index() < 0 || static_cast<std::size_t>(message.input_index()) >= inputs) {
       return Malformed(absl::StrCat("LayerWhatIfs.input_index is ", message.input_index(), " of ", inputs));
     }

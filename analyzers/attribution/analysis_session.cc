@@ -306,7 +306,9 @@ struct AnalysisSession::Impl {
 
   absl::Status Calibrate(std::span<const graph::Tensor> inputs) {
     if (!options.what_if) return absl::OkStatus();
-    if (!calibrating) return absl::FailedPreconditionError("a batch for calibration came after the first one to measure");
+    if (!calibrating) {
+      return absl::FailedPreconditionError("a batch for calibration came after the first one to measure");
+    }
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
         if (pairing.pairs[pair].qat == output.layer) return layers[pair].Calibrate(output);
@@ -319,7 +321,9 @@ struct AnalysisSession::Impl {
   void EndCalibration() {
     if (!calibrating) return;
     calibrating = false;
-    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].StartWhatIfs(static_cast<std::int64_t>(i), result.targets);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      layers[i].StartWhatIfs(static_cast<std::int64_t>(i), result.targets);
+    }
   }
 
   absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {

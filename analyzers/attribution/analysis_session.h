@@ -40,8 +40,8 @@ class AnalysisSession {
 
   // Batches of the analysis that Calibrate is for: the first so many, whoever runs the others.
   static constexpr std::int64_t kCalibrationBatches = 16;
-  // Runs a batch through the QAT model for the ranges and roundings that what-ifs choose from samples; nothing is measured.
-  // Before the first RunBatch. Sessions whose results are merged are given the same batches, in any order.
+  // Runs a batch through the QAT model for the ranges and roundings that what-ifs choose from samples; nothing is
+  // measured. Before the first RunBatch. Sessions whose results are merged are given the same batches, in any order.
   absl::Status Calibrate(std::span<const graph::Tensor> inputs);
 
   // Runs one batch through the QAT model, every ladder and every path. `inputs` are the model's inputs, first axis

@@ -140,7 +140,7 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
     }
     analysis.reaching_.push_back({std::move(qat_kernel), std::move(deployed_kernel),
                                   TargetLadders(std::move(ladders), one_product), std::move(adjusted_kernels),
-                                  std::move(result_index)});
+                                  std::move(result_index), {}, {}});
   }
   return analysis;
 }
@@ -225,7 +225,8 @@ void LayerAnalysis::StartWhatIfs(std::int64_t layer, std::vector<report::TargetR
   }
 }
 
-absl::Status LayerAnalysis::AddWhatIfs(const execution::LayerOutput& output, std::vector<report::TargetResult>& results) {
+absl::Status LayerAnalysis::AddWhatIfs(const execution::LayerOutput& output,
+                                       std::vector<report::TargetResult>& results) {
   QATGAP_ASSIGN_OR_RETURN(Computed batch, Compute(output));
   Reaching& reaching = reaching_[batch.index];
   for (std::size_t t = 0; t < reaching.what_ifs.size(); ++t) {

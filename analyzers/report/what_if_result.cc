@@ -7,16 +7,26 @@ namespace qatgap::report {
 
 std::string_view ToString(WhatIf what_if) {
   switch (what_if) {
-    case WhatIf::kPlain: return "plain";
-    case WhatIf::kStorage8: return "storage_8_bits";
-    case WhatIf::kStorage16: return "storage_16_bits";
-    case WhatIf::kStorage24: return "storage_24_bits";
-    case WhatIf::kStorage32: return "storage_32_bits";
-    case WhatIf::kErrorAwareRounding: return "error_aware_rounding";
-    case WhatIf::kZeroPointRounding: return "zero_point_rounding";
-    case WhatIf::kFakeQuantizedBias: return "fake_quantized_bias";
-    case WhatIf::kAdjustedWeights: return "adjusted_weights";
-    case WhatIf::kExplicitAdd: return "explicit_add";
+    case WhatIf::kPlain:
+      return "plain";
+    case WhatIf::kStorage8:
+      return "storage_8_bits";
+    case WhatIf::kStorage16:
+      return "storage_16_bits";
+    case WhatIf::kStorage24:
+      return "storage_24_bits";
+    case WhatIf::kStorage32:
+      return "storage_32_bits";
+    case WhatIf::kErrorAwareRounding:
+      return "error_aware_rounding";
+    case WhatIf::kZeroPointRounding:
+      return "zero_point_rounding";
+    case WhatIf::kFakeQuantizedBias:
+      return "fake_quantized_bias";
+    case WhatIf::kAdjustedWeights:
+      return "adjusted_weights";
+    case WhatIf::kExplicitAdd:
+      return "explicit_add";
   }
   return "unknown";
 }

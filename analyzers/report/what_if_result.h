@@ -15,8 +15,8 @@ namespace qatgap::report {
 
 // In the order of the report; of two rows that help equally the earlier one is recommended.
 enum class WhatIf {
-  kPlain,               // the layer as it is deployed: stage `requantized`
-  kStorage8,            // the bias stored in so many bits
+  kPlain,     // the layer as it is deployed: stage `requantized`
+  kStorage8,  // the bias stored in so many bits
   kStorage16,
   kStorage24,
   kStorage32,
@@ -45,10 +45,10 @@ struct WhatIfRow {
 
 // One layer under one target for one reaching input; injected view.
 struct LayerWhatIfs {
-  std::int64_t layer = 0;              // index into AnalysisResult::layers
-  std::int64_t input_index = 0;        // index into LayerInfo::inputs
+  std::int64_t layer = 0;                 // index into AnalysisResult::layers
+  std::int64_t input_index = 0;           // index into LayerInfo::inputs
   std::uint64_t calibration_samples = 0;  // that took this input before measuring began; equal in all units
-  std::vector<WhatIfRow> rows;         // the plain one first, each at most once
+  std::vector<WhatIfRow> rows;            // the plain one first, each at most once
   friend bool operator==(const LayerWhatIfs&, const LayerWhatIfs&) = default;
 };
 

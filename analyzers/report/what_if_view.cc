@@ -22,10 +22,11 @@ std::string Part(std::uint64_t changed, std::uint64_t count) {
 std::string ExplicitAddSentence(const TargetResult& target) {
   const std::optional<WhatIfSum> sum = SumOf(target, WhatIf::kExplicitAdd);
   if (!sum || sum->count == 0) return "";
-  return absl::StrCat("The often advised workaround, the bias taken out of the layer and added by a quantized add, changes ",
-                      Part(sum->after, sum->count), " layer outputs against the trained model where ",
-                      Part(sum->before, sum->count), " change as deployed: worse in ", Grouped(sum->worse), " of ",
-                      Counted(sum->layers, "layer"), ", better in ", Grouped(sum->better), ".");
+  return absl::StrCat(
+      "The often advised workaround, the bias taken out of the layer and added by a quantized add, changes ",
+      Part(sum->after, sum->count), " layer outputs against the trained model where ", Part(sum->before, sum->count),
+      " change as deployed: worse in ", Grouped(sum->worse), " of ", Counted(sum->layers, "layer"), ", better in ",
+      Grouped(sum->better), ".");
 }
 
 std::string HelpSentence(const AnalysisResult& result, const TargetResult& target) {
@@ -39,7 +40,8 @@ std::string HelpSentence(const AnalysisResult& result, const TargetResult& targe
   for (const LayerWhatIfs& layer : target.what_ifs) {
     const std::optional<Recommendation> found = RecommendationOf(layer);
     if (!found) continue;
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.what_if == found->what_if; });
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.what_if == found->what_if; });
     if (group == groups.end()) group = groups.insert(groups.end(), {.what_if = found->what_if});
     ++group->layers;
     if (group->best == nullptr || found->gain() > group->at_best.gain()) {
@@ -60,6 +62,19 @@ std::string HelpSentence(const AnalysisResult& result, const TargetResult& targe
                                  " outputs change instead of ", Grouped(group.at_best.before), ")"));
   }
   return absl::StrCat("What would help, layer by layer: ", absl::StrJoin(parts, "; "), ".");
+}
+
+// What is chosen on samples looks better on the same samples than on others.
+std::string ChosenSentence(const AnalysisResult& result, const TargetResult& target) {
+  std::uint64_t chosen_on = 0;
+  for (const LayerWhatIfs& layer : target.what_ifs) {
+    const std::optional<Recommendation> found = RecommendationOf(layer);
+    if (!found || found->what_if != WhatIf::kErrorAwareRounding) continue;
+    chosen_on = std::max(chosen_on, layer.calibration_samples);
+  }
+  if (chosen_on == 0) return "";
+  return absl::StrCat("The integers with the least output error were chosen on ", Grouped(chosen_on), " of the ",
+                      Counted(result.samples, "sample"), " that their gain is measured on; new samples may gain less.");
 }
 
 }  // namespace
@@ -101,32 +116,52 @@ std::optional<Recommendation> RecommendationOf(const LayerWhatIfs& layer) {
 
 std::string Words(WhatIf what_if) {
   switch (what_if) {
-    case WhatIf::kPlain: return "as deployed";
-    case WhatIf::kStorage8: return "bias stored in 8 bits";
-    case WhatIf::kStorage16: return "bias stored in 16 bits";
-    case WhatIf::kStorage24: return "bias stored in 24 bits";
-    case WhatIf::kStorage32: return "bias stored in 32 bits";
-    case WhatIf::kErrorAwareRounding: return "bias rounded for the least output error";
-    case WhatIf::kZeroPointRounding: return "bias rounded with the zero-point term";
-    case WhatIf::kFakeQuantizedBias: return "model trained with the stored bias";
-    case WhatIf::kAdjustedWeights: return "weight scales raised until the bias fits";
-    case WhatIf::kExplicitAdd: return "bias in a quantized add behind the layer";
+    case WhatIf::kPlain:
+      return "as deployed";
+    case WhatIf::kStorage8:
+      return "bias stored in 8 bits";
+    case WhatIf::kStorage16:
+      return "bias stored in 16 bits";
+    case WhatIf::kStorage24:
+      return "bias stored in 24 bits";
+    case WhatIf::kStorage32:
+      return "bias stored in 32 bits";
+    case WhatIf::kErrorAwareRounding:
+      return "bias rounded for the least output error";
+    case WhatIf::kZeroPointRounding:
+      return "bias rounded with the zero-point term";
+    case WhatIf::kFakeQuantizedBias:
+      return "model trained with the stored bias";
+    case WhatIf::kAdjustedWeights:
+      return "weight scales raised until the bias fits";
+    case WhatIf::kExplicitAdd:
+      return "bias in a quantized add behind the layer";
   }
   return "unknown";
 }
 
 std::string Advice(WhatIf what_if) {
   switch (what_if) {
-    case WhatIf::kPlain: return "change nothing";
-    case WhatIf::kStorage8: return "store the bias in 8 bits";
-    case WhatIf::kStorage16: return "store the bias in 16 bits";
-    case WhatIf::kStorage24: return "store the bias in 24 bits";
-    case WhatIf::kStorage32: return "store the bias in 32 bits";
-    case WhatIf::kErrorAwareRounding: return "store the integers with the least output error";
-    case WhatIf::kZeroPointRounding: return "round and store the bias with the zero-point term";
-    case WhatIf::kFakeQuantizedBias: return "train on with the bias that is stored";
-    case WhatIf::kAdjustedWeights: return "raise the weight scales until the bias fits";
-    case WhatIf::kExplicitAdd: return "add the bias in a quantized add behind the layer";
+    case WhatIf::kPlain:
+      return "change nothing";
+    case WhatIf::kStorage8:
+      return "store the bias in 8 bits";
+    case WhatIf::kStorage16:
+      return "store the bias in 16 bits";
+    case WhatIf::kStorage24:
+      return "store the bias in 24 bits";
+    case WhatIf::kStorage32:
+      return "store the bias in 32 bits";
+    case WhatIf::kErrorAwareRounding:
+      return "store the integers with the least output error";
+    case WhatIf::kZeroPointRounding:
+      return "round and store the bias with the zero-point term";
+    case WhatIf::kFakeQuantizedBias:
+      return "train on with the bias that is stored";
+    case WhatIf::kAdjustedWeights:
+      return "raise the weight scales until the bias fits";
+    case WhatIf::kExplicitAdd:
+      return "add the bias in a quantized add behind the layer";
   }
   return "unknown";
 }
@@ -154,6 +189,7 @@ std::vector<std::string> WhatIfSentences(const AnalysisResult& result, const Tar
   std::vector<std::string> sentences;
   if (std::string add = ExplicitAddSentence(target); !add.empty()) sentences.push_back(std::move(add));
   sentences.push_back(HelpSentence(result, target));
+  if (std::string chosen = ChosenSentence(result, target); !chosen.empty()) sentences.push_back(std::move(chosen));
   return sentences;
 }
 

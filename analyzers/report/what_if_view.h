@@ -21,16 +21,16 @@ struct Recommendation {
   WhatIf what_if = WhatIf::kPlain;
   std::uint64_t before = 0;  // outputs of the layer that differ from the trained model's
   std::uint64_t after = 0;
-  std::uint64_t count = 0;   // outputs compared
+  std::uint64_t count = 0;  // outputs compared
   std::uint64_t gain() const { return before - after; }
 };
 
-// The remedy with the fewest outputs that differ from the trained model's (of those the smallest sum of squares, then the
-// first), or nothing where it changes fewer than one output in 10,000 less than the plain row.
+// The remedy with the fewest outputs that differ from the trained model's (of those the smallest sum of squares, then
+// the first), or nothing where it changes fewer than one output in 10,000 less than the plain row.
 std::optional<Recommendation> RecommendationOf(const LayerWhatIfs& layer);
 
-std::string Words(WhatIf what_if);     // "bias stored in 16 bits"
-std::string Advice(WhatIf what_if);    // "store the bias in 16 bits"
+std::string Words(WhatIf what_if);   // "bias stored in 16 bits"
+std::string Advice(WhatIf what_if);  // "store the bias in 16 bits"
 
 // A row over all layers of a target that have it, beside their plain rows.
 struct WhatIfSum {

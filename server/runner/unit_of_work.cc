@@ -78,8 +78,9 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
   }
   const std::int64_t limit = models.batch_limit();
   const std::int64_t batch_size = limit == 0 ? unit.batch_size : std::min(limit, unit.batch_size);
-  QATGAP_ASSIGN_OR_RETURN(auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
-                                                                             DescribeEnvironment(batch_size), {.what_if = unit.what_if}));
+  QATGAP_ASSIGN_OR_RETURN(
+      auto session, attribution::AnalysisSession::Create(std::move(models), std::move(targets),
+                                                         DescribeEnvironment(batch_size), {.what_if = unit.what_if}));
   const std::int64_t batches = (inputs.total + batch_size - 1) / batch_size;
   const auto start_of = [&](std::int64_t index) { return (index * batches + unit.unit_count - 1) / unit.unit_count; };
   const std::int64_t first_batch = start_of(unit.unit_index), last_batch = start_of(unit.unit_index + 1);

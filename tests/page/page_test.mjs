@@ -63,6 +63,7 @@ describe("analyses", () => {
       ...residual("residual_eager_x86", "first", "pytorch-fbgemm", "pytorch-qnnpack"),
     ]);
     second = await analyze(server, folder, "second", [
+      "--what-if",
       "--track",
       "residual.net",
       ...residual("residual_eager_qnnpack", "second", "generic-int8", "pytorch-qnnpack"),
@@ -87,6 +88,32 @@ describe("analyses", () => {
       "--target",
       "onnxruntime",
     ]);
+  });
+
+  it("shows what would help: of the target, and of a layer", async () => {
+    await withPage(browser, {}, async (page) => {
+      const target = targetOf(second, "generic-int8");
+      const helped = target.what_ifs.filter((layer) => layer.recommendation);
+      assert.ok(helped.length > 0);
+      await open(page, address(`#/analyses/${idOf(second)}?target=generic-int8`));
+      const advice = page.getByRole("region", { name: "Layers that something helps" });
+      await advice.waitFor();
+      assert.equal(await advice.locator("tbody tr").count(), helped.length);
+      await checkAccessible(page);
+      const { layer, rows } = helped[0];
+      await advice.getByRole("link", { name: layer, exact: true }).click();
+      const ways = page.getByRole("region", { name: "Ways of keeping this layer's bias" });
+      await ways.waitFor();
+      const add = rows.find((row) => row.what_if === "explicit_add");
+      const cells = await ways.getByRole("row", { name: "bias in a quantized add" }).innerText();
+      assert.ok(cells.includes(grouped(add.against_fake_quant.changed)));
+      assert.ok(cells.includes(grouped(add.against_float_bias.changed)));
+      await checkAccessible(page);
+      await checkFits(page);
+      await goTo(page, `#/analyses/${idOf(first)}`);
+      await page.locator("#headline", { hasText: first.report.verdicts[0].headline }).waitFor();
+      assert.equal(await page.locator("#what-ifs").count(), 0, "not asked for");
+    });
   });
 
   it("list -> analysis -> layer -> channel -> compare, with the report's own figures", async () => {

@@ -24,8 +24,7 @@ class AdjustedWeights : public Variant {
     return absl::OkStatus();
   }
 
-  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators,
-             std::span<std::int32_t> codes) override {
+  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) override {
     const std::size_t elements = accumulators.size();
     const auto own = rows_.data<std::int32_t>().subspan(static_cast<std::size_t>(channel) * elements, elements);
     arithmetic_.Codes(numerics::ArithmeticStage::kRequantized, channel, own, codes);
@@ -64,14 +63,16 @@ PreparedRow AdjustedWeightsRow(const Deployment& deployment) {
     return NotMeasured(kRow, "the target's bias has a scale of its own, which does not follow the weights");
   }
   std::uint64_t saturated = 0;
-  for (std::int64_t c = 0; c < arithmetic.constants().channels; ++c) saturated += arithmetic.stored_bias(c).saturated ? 1U : 0U;
+  for (std::int64_t c = 0; c < arithmetic.constants().channels; ++c)
+    saturated += arithmetic.stored_bias(c).saturated ? 1U : 0U;
   if (saturated == 0) return NotMeasured(kRow, "no stored bias saturates");
 
   const graph::MacLayer layer = graph::WithWeightScales(deployment.layer, RaisedScales(arithmetic));
   numerics::MacConstants constants = arithmetic.constants();
   constants.weight = layer.weight_params;
   constants.stored_bias.clear();  // at the old scales
-  absl::StatusOr<numerics::LayerArithmetic> adjusted = numerics::LayerArithmetic::Create(arithmetic.target(), constants);
+  absl::StatusOr<numerics::LayerArithmetic> adjusted =
+      numerics::LayerArithmetic::Create(arithmetic.target(), constants);
   if (!adjusted.ok()) return NotMeasured(kRow, std::string(adjusted.status().message()));
   absl::StatusOr<execution::LayerKernel> kernel = execution::LayerKernel::Create(layer, constants.input);
   if (!kernel.ok()) return NotMeasured(kRow, std::string(kernel.status().message()));

@@ -60,11 +60,12 @@ PreparedRow ZeroPointRow(const Deployment& deployment) {
   std::vector<std::int64_t> together, bias;
   for (std::size_t c = 0; c < weights.size(); ++c) {
     const std::int64_t constant = -zero_point * weights[c];
-    const double steps = !constants.stored_bias.empty()
-                             ? static_cast<double>(constants.stored_bias[c])
-                             : numerics::DivideBias(constants.bias[c],
-                                                    deployment.arithmetic.stored_bias(static_cast<std::int64_t>(c)).scale,
-                                                    rules.bias.division, per_tensor);
+    const double steps =
+        !constants.stored_bias.empty()
+            ? static_cast<double>(constants.stored_bias[c])
+            : numerics::DivideBias(constants.bias[c],
+                                   deployment.arithmetic.stored_bias(static_cast<std::int64_t>(c)).scale,
+                                   rules.bias.division, per_tensor);
     const double rounded = numerics::Round(steps + static_cast<double>(constant), rules.bias.rounding);
     together.push_back(numerics::StoreInteger(rounded, rules.bias));
     bias.push_back(together.back() - constant);
@@ -93,8 +94,8 @@ absl::StatusOr<ErrorAwareRounding> ErrorAwareRounding::Create(const Deployment& 
         stored.push_back(static_cast<std::int64_t>(std::clamp(moved, absl::int128(min), absl::int128(max))));
       }
       QATGAP_ASSIGN_OR_RETURN(LayerArithmetic candidate, WithStored(deployment, stored));
-      search.candidates_.push_back(
-          {.arithmetic = std::move(candidate), .error = std::vector<std::uint64_t>(static_cast<std::size_t>(channels), 0)});
+      search.candidates_.push_back({.arithmetic = std::move(candidate),
+                                    .error = std::vector<std::uint64_t>(static_cast<std::size_t>(channels), 0)});
       if (distance == 0) break;
     }
   }
@@ -116,8 +117,9 @@ void ErrorAwareRounding::Add(std::int64_t channel, std::span<const std::int32_t>
 std::vector<std::int64_t> ErrorAwareRounding::Best() const {
   std::vector<std::int64_t> best;
   for (std::size_t c = 0; c < candidates_.front().error.size(); ++c) {
-    const auto least = std::min_element(candidates_.begin(), candidates_.end(),
-                                        [&](const Candidate& a, const Candidate& b) { return a.error[c] < b.error[c]; });
+    const auto least =
+        std::min_element(candidates_.begin(), candidates_.end(),
+                         [&](const Candidate& a, const Candidate& b) { return a.error[c] < b.error[c]; });
     best.push_back(least->arithmetic.stored_bias(static_cast<std::int64_t>(c)).stored);
   }
   return best;

@@ -14,8 +14,8 @@ namespace {
 using numerics::QuantParams;
 
 constexpr double kLeastScale = 0x1p-23;  // FLT_EPSILON, PyTorch's observers' too
-// PyTorch's vector kernel rounds blocks of so many otherwise than the elements behind them. Where those stand depends on the
-// batch; here every element is in a block, so that no order of samples matters.
+// PyTorch's vector kernel rounds blocks of so many otherwise than the elements behind them. Where those stand depends
+// on the batch; here every element is in a block, so that no order of samples matters.
 constexpr std::size_t kAddBlock = 64;
 
 class ExplicitAdd : public Variant {
@@ -24,8 +24,7 @@ class ExplicitAdd : public Variant {
               std::vector<std::int32_t> bias)
       : without_bias_(std::move(without_bias)), rule_(rule), operands_(std::move(operands)), bias_(std::move(bias)) {}
 
-  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators,
-             std::span<std::int32_t> codes) override {
+  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) override {
     const std::size_t padded = (codes.size() + kAddBlock - 1) / kAddBlock * kAddBlock;
     product_.assign(padded, static_cast<std::int32_t>(operands_.a.zero_point()));
     sum_.resize(padded);
@@ -93,26 +92,28 @@ PreparedRow ExplicitAddRow(const Deployment& deployment, const AccumulatorRange&
   for (std::int64_t c = 0; c < constants.channels; ++c) bias.push_back(deployment.arithmetic.stored_bias(c).real);
   const auto [least, greatest] = std::minmax_element(bias.begin(), bias.end());
 
-  const numerics::BinaryOperands operands{
-      .a = range.Observe(deployment.arithmetic),
-      .b = ObserverParams(*least, *greatest, constants.output, rules.scales),
-      .output = constants.output,
-      .range = numerics::MakeOutputRange(constants.output, constants.activation, rules.requantization.activation_limit)};
+  const numerics::BinaryOperands operands{.a = range.Observe(deployment.arithmetic),
+                                          .b = ObserverParams(*least, *greatest, constants.output, rules.scales),
+                                          .output = constants.output,
+                                          .range = numerics::MakeOutputRange(constants.output, constants.activation,
+                                                                             rules.requantization.activation_limit)};
   if (const absl::Status added = numerics::CheckAdd(deployment.operators.add, operands); !added.ok()) {
     return NotMeasured(kRow, absl::StrCat("the target's add: ", std::string(added.message())));
   }
   std::vector<std::int32_t> codes;
   for (const double b : bias) {
-    const double code = numerics::RoundHalfToEven(b / operands.b.scale()) + static_cast<double>(operands.b.zero_point());
-    codes.push_back(static_cast<std::int32_t>(std::clamp(code, static_cast<double>(operands.b.quant_min),
-                                                         static_cast<double>(operands.b.quant_max))));
+    const double code =
+        numerics::RoundHalfToEven(b / operands.b.scale()) + static_cast<double>(operands.b.zero_point());
+    codes.push_back(static_cast<std::int32_t>(
+        std::clamp(code, static_cast<double>(operands.b.quant_min), static_cast<double>(operands.b.quant_max))));
   }
   numerics::MacConstants without_bias = constants;
   without_bias.bias.clear();
   without_bias.stored_bias.clear();
   without_bias.activation = numerics::Activation::kNone;
   without_bias.output = operands.a;
-  absl::StatusOr<numerics::LayerArithmetic> arithmetic = numerics::LayerArithmetic::Create(rules, std::move(without_bias));
+  absl::StatusOr<numerics::LayerArithmetic> arithmetic =
+      numerics::LayerArithmetic::Create(rules, std::move(without_bias));
   if (!arithmetic.ok()) return NotMeasured(kRow, std::string(arithmetic.status().message()));
   return {.row = {.what_if = kRow, .measured = true, .is_remedy = true},
           .variant = std::make_unique<ExplicitAdd>(*std::move(arithmetic), deployment.operators.add, operands,

@@ -3,10 +3,10 @@
 //   u = requantize(A) to the qparams of a min/max observer, without activation
 //   y = add(u, quantize(b)) by the target's add, to the layer's output qparams with its activation
 //
-// The observer sees A * s_x * s_w[c] over all channels of the calibration samples; b is quantized per tensor by a min/max
-// observer of its own. Both have the layer's output codes: scale = (max - min) / (quant_max - quant_min), range with 0 in it,
-// z = quant_min - round(min / scale); power-of-two scales, rounded up, where the target needs them. It rounds twice more
-// than the layer alone, and the first time on a range that the bias no longer centres.
+// The observer sees A * s_x * s_w[c] over all channels of the calibration samples; b is quantized per tensor by a
+// min/max observer of its own. Both have the layer's output codes: scale = (max - min) / (quant_max - quant_min), range
+// with 0 in it, z = quant_min - round(min / scale); power-of-two scales, rounded up, where the target needs them. It
+// rounds twice more than the layer alone, and the first time on a range that the bias no longer centres.
 #pragma once
 
 #include <cstdint>

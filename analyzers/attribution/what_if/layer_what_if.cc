@@ -33,16 +33,16 @@ absl::StatusOr<LayerWhatIf> LayerWhatIf::Create(const numerics::TargetDescriptio
   QATGAP_ASSIGN_OR_RETURN(LayerArithmetic converted, LayerArithmetic::Create(target, constants));
   if (adjusted) constants.weight = adjusted->weight_params;
   QATGAP_ASSIGN_OR_RETURN(LayerArithmetic arithmetic, LayerArithmetic::Create(target, std::move(constants)));
-  LayerWhatIf layer({.layer = adjusted ? *adjusted : deployed,
-                     .arithmetic = std::move(arithmetic),
-                     .operators = target.operators},
-                    std::move(converted));
+  LayerWhatIf layer(
+      {.layer = adjusted ? *adjusted : deployed, .arithmetic = std::move(arithmetic), .operators = target.operators},
+      std::move(converted));
   const numerics::MacConstants& own = layer.deployment_.arithmetic.constants();
   const bool has_bias = !own.bias.empty() || !own.stored_bias.empty();
   if (layer.deployment_.arithmetic.target().bias.mode == numerics::BiasMode::kInteger && has_bias) {
     QATGAP_ASSIGN_OR_RETURN(layer.rounding_, what_if::ErrorAwareRounding::Create(layer.deployment_));
-    QATGAP_ASSIGN_OR_RETURN(layer.trained_bias_,
-                            what_if::TrainedBias::Create(layer.deployment_, QatConstants(qat, QatInput(qat, deployed, index))));
+    QATGAP_ASSIGN_OR_RETURN(
+        layer.trained_bias_,
+        what_if::TrainedBias::Create(layer.deployment_, QatConstants(qat, QatInput(qat, deployed, index))));
   }
   return layer;
 }
@@ -57,10 +57,8 @@ void LayerWhatIf::Calibrate(const LadderInput& batch, std::int64_t samples) {
 }
 
 report::LayerWhatIfs LayerWhatIf::Start(std::int64_t layer, std::int64_t input_index) {
-  report::LayerWhatIfs result{.layer = layer,
-                              .input_index = input_index,
-                              .calibration_samples = calibration_samples_,
-                              .rows = {}};
+  report::LayerWhatIfs result{
+      .layer = layer, .input_index = input_index, .calibration_samples = calibration_samples_, .rows = {}};
   const auto add = [&](what_if::PreparedRow row) {
     result.rows.push_back(std::move(row.row));
     variants_.push_back(std::move(row.variant));

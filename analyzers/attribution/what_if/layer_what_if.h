@@ -37,12 +37,12 @@ class LayerWhatIf {
         range_(deployment_.arithmetic.constants().channels) {}
 
   what_if::Deployment deployment_;
-  numerics::LayerArithmetic converted_;                       // stage `converted`: weights as the model has them
+  numerics::LayerArithmetic converted_;  // stage `converted`: weights as the model has them
   what_if::AccumulatorRange range_;
-  std::optional<what_if::ErrorAwareRounding> rounding_;       // during calibration, of targets that store integers
-  std::optional<what_if::TrainedBias> trained_bias_;          // the same targets
+  std::optional<what_if::ErrorAwareRounding> rounding_;  // during calibration, of targets that store integers
+  std::optional<what_if::TrainedBias> trained_bias_;     // the same targets
   std::uint64_t calibration_samples_ = 0;
-  std::vector<std::unique_ptr<what_if::Variant>> variants_;   // of the rows; null: not measured, or moved references
+  std::vector<std::unique_ptr<what_if::Variant>> variants_;  // of the rows; null: not measured, or moved references
 };
 
 }  // namespace qatgap::attribution

@@ -7,9 +7,9 @@
 
 namespace qatgap::attribution::what_if {
 
-// q_b' = clamp(round(b / s_b), width), everything else as deployed. A target that wraps still wraps; one that would refuse
-// the layer or adjust its weights saturates here, so that the width alone is measured. Only widths beyond the target's own are
-// remedies. A rule kOwnPowerOfTwo chooses s_b anew for the width. For targets that store integers.
+// q_b' = clamp(round(b / s_b), width), everything else as deployed. A target that wraps still wraps; one that would
+// refuse the layer or adjust its weights saturates here, so that the width alone is measured. Only widths beyond the
+// target's own are remedies. A rule kOwnPowerOfTwo chooses s_b anew for the width. For targets that store integers.
 std::vector<PreparedRow> StorageRows(const Deployment& deployment);
 
 }  // namespace qatgap::attribution::what_if

@@ -3,8 +3,8 @@
 // The deployed layer stays as it is and the references move: b := q_b * s_b in both,
 //   float_bias' = stage `bias_stored`
 //   fake_quant' = fake_quant + real(q_b * s_b) - real(b), both exact, with the QAT model's weights
-// so that what float32 arithmetic does in the trained model stays in the row, element by element. It measures agreement;
-// what training with such a bias costs in accuracy only training shows.
+// so that what float32 arithmetic does in the trained model stays in the row, element by element. It measures
+// agreement; what training with such a bias costs in accuracy only training shows.
 #pragma once
 
 #include <cstdint>

@@ -42,8 +42,7 @@ class Variant {
 class RequantizedVariant : public Variant {
  public:
   explicit RequantizedVariant(numerics::LayerArithmetic arithmetic) : arithmetic_(std::move(arithmetic)) {}
-  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators,
-             std::span<std::int32_t> codes) override {
+  void Codes(std::int64_t channel, std::span<const std::int32_t> accumulators, std::span<std::int32_t> codes) override {
     arithmetic_.Codes(numerics::ArithmeticStage::kRequantized, channel, accumulators, codes);
   }
 

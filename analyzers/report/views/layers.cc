@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "analyzers/report/views/shapes.h"
 #include "analyzers/report/views/views.h"
+#include "analyzers/report/views/what_ifs.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::report::views {
@@ -188,6 +189,7 @@ absl::StatusOr<Json> LayerOf(const IndexedReport& report, const LayerAddress& ad
               {"shares", SharesJson(SharesOf(*layer))},
               {"accumulated", AccumulatedOf(target, *layer, StatisticsOf)},
               {"findings", std::move(findings)},
+              {"what_ifs", WhatIfsOf(report.result(), target, *layer)},
               {"channel_count", layer->result->channels.size()},
               {"targets", std::move(targets)}};
 }

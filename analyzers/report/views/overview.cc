@@ -4,6 +4,7 @@
 #include "analyzers/report/target_sums.h"
 #include "analyzers/report/views/shapes.h"
 #include "analyzers/report/views/views.h"
+#include "analyzers/report/views/what_ifs.h"
 
 namespace qatgap::report::views {
 namespace {
@@ -59,7 +60,8 @@ Json TargetOf(const IndexedReport& report, std::size_t index) {
           {"sentences", report.verdict(index).sentences},
           {"totals", TotalsOf(sums)},
           {"paths", PathsOf(result, target)},
-          {"accuracies", std::move(accuracies)}};
+          {"accuracies", std::move(accuracies)},
+          {"what_ifs", WhatIfsOf(result, target)}};
 }
 
 Json InputsOf(const Report& report) {

@@ -1,6 +1,7 @@
 #include "analyzers/report/what_if_view.h"
 
 #include "analyzers/report/bias_writer.h"
+#include "analyzers/report/html_writer.h"
 #include "analyzers/report/report.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -10,6 +11,7 @@
 namespace qatgap::report {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -39,8 +41,10 @@ Report ReportOf(std::vector<WhatIfRow> others) {
   TargetResult& target = report.result.targets.emplace_back();
   target.name = "narrow";
   target.layers.emplace_back().channels.resize(2);
-  target.layers[0].channels[0].bias = {.real = 1.3, .scale = 0.25, .rounded = 5, .stored = 5, .saturated = false, .residual_lsb = 0};
-  target.layers[0].channels[1].bias = {.real = -90, .scale = 0.5, .rounded = -180, .stored = -128, .saturated = true, .residual_lsb = 52};
+  target.layers[0].channels[0].bias = {
+      .real = 1.3, .scale = 0.25, .rounded = 5, .stored = 5, .saturated = false, .residual_lsb = 0};
+  target.layers[0].channels[1].bias = {
+      .real = -90, .scale = 0.5, .rounded = -180, .stored = -128, .saturated = true, .residual_lsb = 52};
   target.what_ifs.push_back(Layer(std::move(others)));
   return report;
 }
@@ -53,8 +57,9 @@ TEST(WhatIfViewTest, OneChangedOutputInTenThousandIsTheLeastGain) {
 }
 
 TEST(WhatIfViewTest, TheBestRemedyIsRecommended) {
-  const auto best = RecommendationOf(Layer({Row(WhatIf::kStorage16, 50), Row(WhatIf::kErrorAwareRounding, 20),
-                                            Row(WhatIf::kExplicitAdd, 20), Row(WhatIf::kStorage8, 0, /*is_remedy=*/false)}));
+  const auto best =
+      RecommendationOf(Layer({Row(WhatIf::kStorage16, 50), Row(WhatIf::kErrorAwareRounding, 20),
+                              Row(WhatIf::kExplicitAdd, 20), Row(WhatIf::kStorage8, 0, /*is_remedy=*/false)}));
   ASSERT_TRUE(best);
   EXPECT_EQ(best->what_if, WhatIf::kErrorAwareRounding);
   EXPECT_FALSE(RecommendationOf(Layer({Row(WhatIf::kExplicitAdd, 5'000)}))) << "worse";
@@ -74,11 +79,13 @@ TEST(WhatIfViewTest, EveryWriterSaysIt) {
   const Report report = ReportOf({Row(WhatIf::kStorage16, 40), Row(WhatIf::kExplicitAdd, 9'000)});
   const std::vector<std::string> sentences = WhatIfSentences(report.result, report.result.targets[0]);
   ASSERT_EQ(sentences.size(), 2U);
-  EXPECT_THAT(sentences[0], HasSubstr("changes 9,000 of 20,000 (45.0 %) layer outputs against the trained model where "
-                                      "100 of 20,000 (0.50 %) change as deployed: worse in 1 of 1 layer, better in 0."));
-  EXPECT_EQ(sentences[1], "What would help, layer by layer: store the bias in 16 bits in 1 layer (most in fc: 40 of 20,000 "
-                          "(0.20 %) outputs change instead of 100).");
-  EXPECT_THAT(WriteHtml(report), HasSubstr("What would help</h3>"));
+  EXPECT_THAT(sentences[0],
+              HasSubstr("changes 9,000 of 20,000 (45.0 %) layer outputs against the trained model where "
+                        "100 of 20,000 (0.50 %) change as deployed: worse in 1 of 1 layer, better in 0."));
+  EXPECT_EQ(sentences[1],
+            "What would help, layer by layer: store the bias in 16 bits in 1 layer (most in fc: 40 of 20,000 "
+            "(0.20 %) outputs change instead of 100).");
+  EXPECT_THAT(HtmlContent(report), HasSubstr("What would help</h3>"));
   EXPECT_THAT(WriteMarkdown(report), HasSubstr("### What would help"));
   EXPECT_THAT(WriteMarkdown(report), HasSubstr("store the bias in 16 bits: 60 of 20,000 fewer (0.30 %)"));
   const auto json = nlohmann::json::parse(WriteStatisticsJson(report))["targets"][0]["what_ifs"][0];
@@ -88,11 +95,20 @@ TEST(WhatIfViewTest, EveryWriterSaysIt) {
   EXPECT_EQ(json["rows"][2]["against_fake_quant"]["changed"], 9'000);
 }
 
+TEST(WhatIfViewTest, AGainOnTheSamplesThatChoseItSaysSo) {
+  Report report = ReportOf({Row(WhatIf::kErrorAwareRounding, 40)});
+  report.result.samples = 64;
+  report.result.targets[0].what_ifs[0].calibration_samples = 16;
+  const std::vector<std::string> sentences = WhatIfSentences(report.result, report.result.targets[0]);
+  EXPECT_THAT(sentences, Contains("The integers with the least output error were chosen on 16 of the 64 samples that their "
+                                  "gain is measured on; new samples may gain less."));
+}
+
 TEST(WhatIfViewTest, WithoutWhatIfsNothingIsSaid) {
   Report report = ReportOf({});
   report.result.targets[0].what_ifs.clear();
   EXPECT_THAT(WhatIfSentences(report.result, report.result.targets[0]), ElementsAre());
-  EXPECT_THAT(WriteHtml(report), Not(HasSubstr("What would help")));
+  EXPECT_THAT(HtmlContent(report), Not(HasSubstr("What would help")));
   EXPECT_THAT(WriteMarkdown(report), Not(HasSubstr("What would help")));
 }
 

@@ -94,6 +94,49 @@ export interface PathView {
   outputs: Statistics[];
 }
 
+export interface Recommendation {
+  what_if: string;
+  advice: string;
+  count: number;
+  changed_before: number;
+  changed_after: number;
+}
+
+export interface WhatIfWay {
+  what_if: string;
+  words: string;
+  layers: number;
+  better: number;
+  worse: number;
+  count: number;
+  changed_before: number;
+  changed_after: number;
+  changed_rate: number | null;
+}
+
+export interface RecommendedLayer extends Recommendation {
+  layer_index: number;
+  input_index: number;
+  title: string;
+}
+
+export interface WhatIfs {
+  ways: WhatIfWay[];
+  recommended: RecommendedLayer[];
+}
+
+export interface LayerWhatIfs {
+  calibration_samples: number;
+  rows: {
+    what_if: string;
+    words: string;
+    note: string;
+    against_fake_quant: Statistics | null;
+    against_float_bias: Statistics | null;
+  }[];
+  recommendation: Recommendation | null;
+}
+
 export interface TargetView {
   name: string;
   title: string;
@@ -107,6 +150,7 @@ export interface TargetView {
   totals: Partial<Record<CauseOrTotal, CauseTotals | null>>;
   paths: PathView[];
   accuracies: { path: string; correct: number; rate: number | null }[];
+  what_ifs: WhatIfs | null;
 }
 
 export interface CauseTotals {
@@ -210,6 +254,7 @@ export interface LayerDetail {
   shares: Shares | null;
   accumulated: Record<string, Statistics | null>;
   findings: Finding[];
+  what_ifs: LayerWhatIfs | null;
   channel_count: number;
   targets: string[];
   inputs: number;

@@ -1,5 +1,5 @@
-// One output, one weight, numbers that fit on a hand: s_x = 0.5, z_x = 2, w = 4 at s_w = 0.25, s_y = 1, z_y = 10, so that
-// s_b = M = 0.125.
+// One output, one weight, numbers that fit on a hand: s_x = 0.5, z_x = 2, w = 4 at s_w = 0.25, s_y = 1, z_y = 10, so
+// that s_b = M = 0.125.
 #include "analyzers/attribution/what_if/layer_what_if.h"
 
 #include "analyzers/report/what_if_view.h"
@@ -149,7 +149,8 @@ TEST(LayerWhatIfTest, ErrorAwareRoundingTakesAMeanErrorBack) {
 }
 
 TEST(LayerWhatIfTest, TrainingWithTheStoredBiasMovesTheReferences) {
-  // b = 0.49 is 3.92 steps, stored 4: 0.5 rounds to 0 with A = 0 but 11.5 to 12 with A = 88, where the trained model has 11.
+  // b = 0.49 is 3.92 steps, stored 4: 0.5 rounds to 0 with A = 0 but 11.5 to 12 with A = 88, where the trained model
+  // has 11.
   const report::LayerWhatIfs layer =
       Measure(Target(32), {.bias = 0.49, .inputs = {2, 2}, .accumulators = {0, 88}, .fake_quant = {10, 21}});
   EXPECT_EQ(RowOf(layer, WhatIf::kPlain).against_fake_quant.changed, 1U);
@@ -172,10 +173,9 @@ TEST(LayerWhatIfTest, SaysWhyARowIsNotMeasured) {
   Case c = Saturated();
   c.calibrate = false;
   const report::LayerWhatIfs fits = Measure(Target(32), c);
-  for (const auto& [what_if, why] :
-       {std::pair(WhatIf::kAdjustedWeights, "no stored bias saturates"),
-        std::pair(WhatIf::kErrorAwareRounding, "no calibration sample"),
-        std::pair(WhatIf::kExplicitAdd, "no calibration sample")}) {
+  for (const auto& [what_if, why] : {std::pair(WhatIf::kAdjustedWeights, "no stored bias saturates"),
+                                     std::pair(WhatIf::kErrorAwareRounding, "no calibration sample"),
+                                     std::pair(WhatIf::kExplicitAdd, "no calibration sample")}) {
     const WhatIfRow& row = RowOf(fits, what_if);
     EXPECT_FALSE(row.measured);
     EXPECT_THAT(row.note, HasSubstr(why));

@@ -19,7 +19,8 @@ constexpr char kFolder[] = "residual_eager_x86";
 using Order = std::vector<std::int64_t>;
 
 report::AnalysisResult Measured(AnalysisModels models, std::vector<numerics::TargetDescription> targets,
-                           const Order& calibrated = {0, 1, 2, 3, 4, 5}, const Order& measured = {0, 1, 2, 3, 4, 5}) {
+                                const Order& calibrated = {0, 1, 2, 3, 4, 5},
+                                const Order& measured = {0, 1, 2, 3, 4, 5}) {
   auto session = AnalysisSession::Create(std::move(models), std::move(targets), {}, {.what_if = true});
   QATGAP_EXPECT_OK(session);
   const std::int64_t batch = (*session)->batch_limit() == 0 ? kBatch : (*session)->batch_limit();
@@ -83,13 +84,17 @@ TEST_P(WhatIfSessionTest, ThePlainRowIsTheLaddersTotal) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, WhatIfSessionTest, ::testing::Values("residual_eager_x86", "branching_eager_qnnpack_scripted"),
+INSTANTIATE_TEST_SUITE_P(Models, WhatIfSessionTest,
+                         ::testing::Values("residual_eager_x86", "branching_eager_qnnpack_scripted"),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST(WhatIfNetworkTest, StorageOfTheTargetsOwnWidthIsThePlainRow) {
   for (const int bits : {8, 16, 24, 32}) {
     const report::AnalysisResult result = Measured(DemoModels(kFolder), {WithBits(bits)});
-    const WhatIf own = bits == 8 ? WhatIf::kStorage8 : bits == 16 ? WhatIf::kStorage16 : bits == 24 ? WhatIf::kStorage24 : WhatIf::kStorage32;
+    const WhatIf own = bits == 8    ? WhatIf::kStorage8
+                       : bits == 16 ? WhatIf::kStorage16
+                       : bits == 24 ? WhatIf::kStorage24
+                                    : WhatIf::kStorage32;
     for (const report::LayerWhatIfs& layer : result.targets[0].what_ifs) {
       const WhatIfRow* row = report::FindRow(layer, own);
       ASSERT_NE(row, nullptr);
@@ -130,8 +135,8 @@ TEST(WhatIfNetworkTest, ASaturatedBiasIsHelpedByWidth) {
 
 // The converted model against its own fake-quant twin: of all that differs, only the bias and float32 are left.
 AnalysisModels Twin(graph::Graph converted) {
-  auto twin = CombineModels(std::nullopt, GivenModel{.graph = std::move(converted),
-                                                     .kind = GivenKind::kConverted, .format = "", .name = ""});
+  auto twin = CombineModels(
+      std::nullopt, GivenModel{.graph = std::move(converted), .kind = GivenKind::kConverted, .format = "", .name = ""});
   QATGAP_EXPECT_OK(twin);
   return twin.ok() ? *std::move(twin) : AnalysisModels{};
 }
@@ -168,7 +173,8 @@ TEST(WhatIfNetworkTest, CalibrationComesFirst) {
   QATGAP_ASSERT_OK(session);
   const graph::Tensor rows = testing::Images(0, 2);
   QATGAP_ASSERT_OK((*session)->RunBatch({&rows, 1}, {}));
-  EXPECT_THAT((*session)->Calibrate({&rows, 1}), testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("calibration")));
+  EXPECT_THAT((*session)->Calibrate({&rows, 1}),
+              testing::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("calibration")));
 }
 
 }  // namespace

@@ -48,6 +48,61 @@ TEST(OverviewTest, ATargetsTotalsSharesAndOutputs) {
   EXPECT_TRUE(overview["inputs"]["labels"].is_null());
 }
 
+// Layer "b" as deployed changes `plain` of 100 outputs against the trained model, with 16 bits of bias `wide`.
+Report WithWhatIfs(std::uint64_t plain, std::uint64_t wide) {
+  Report report = SmallReport();
+  const auto row = [](WhatIf what_if, std::uint64_t changed) {
+    return WhatIfRow{.what_if = what_if,
+                     .measured = true,
+                     .is_remedy = what_if != WhatIf::kPlain,
+                     .against_float_bias = Moved(100, changed / 2, 0),
+                     .against_fake_quant = Moved(100, changed, 0)};
+  };
+  report.result.targets[0].what_ifs = {
+      {.layer = 1,
+       .calibration_samples = 4,
+       .rows = {row(WhatIf::kPlain, plain), row(WhatIf::kStorage16, wide),
+                {.what_if = WhatIf::kExplicitAdd, .note = "the target has no add"}}}};
+  return report;
+}
+
+TEST(WhatIfsTest, OfATargetWaysAndWhatIsRecommended) {
+  const Json what_ifs = OverviewOf(IndexedReport(WithWhatIfs(20, 6)))["targets"][0]["what_ifs"];
+  ASSERT_EQ(what_ifs["ways"].size(), 2U) << "the add was not measured";
+  EXPECT_EQ(what_ifs["ways"][1], Parse(R"({"what_if": "storage_16_bits", "words": "bias stored in 16 bits", "layers": 1,
+      "better": 1, "worse": 0, "count": 100, "changed_before": 20, "changed_after": 6, "changed_rate": 0.06})"));
+  EXPECT_EQ(what_ifs["recommended"], Parse(R"([{"layer_index": 1, "input_index": 0, "title": "b",
+      "what_if": "storage_16_bits", "advice": "store the bias in 16 bits", "count": 100, "changed_before": 20,
+      "changed_after": 6}])"));
+}
+
+TEST(WhatIfsTest, NothingIsRecommendedThatDoesNotHelp) {
+  const Json what_ifs = OverviewOf(IndexedReport(WithWhatIfs(20, 20)))["targets"][0]["what_ifs"];
+  EXPECT_THAT(what_ifs["recommended"], IsEmpty());
+}
+
+TEST(WhatIfsTest, OfALayerEveryRow) {
+  const IndexedReport report(WithWhatIfs(20, 6));
+  const auto layer = LayerOf(report, {.target = "t1", .layer = 1});
+  ASSERT_TRUE(layer.ok()) << layer.status();
+  const Json& what_ifs = (*layer)["what_ifs"];
+  EXPECT_EQ(what_ifs["calibration_samples"], 4);
+  EXPECT_EQ(what_ifs["recommendation"]["changed_after"], 6);
+  ASSERT_EQ(what_ifs["rows"].size(), 3U);
+  EXPECT_EQ(what_ifs["rows"][1]["against_fake_quant"]["changed"], 6);
+  EXPECT_EQ(what_ifs["rows"][1]["against_float_bias"]["changed"], 3);
+  EXPECT_EQ(what_ifs["rows"][2], Parse(R"({"what_if": "explicit_add", "words": "bias in a quantized add behind the layer",
+      "note": "the target has no add", "against_fake_quant": null, "against_float_bias": null})"));
+}
+
+TEST(WhatIfsTest, NullWhereNotAskedFor) {
+  const IndexedReport report(SmallReport());
+  EXPECT_TRUE(OverviewOf(report)["targets"][0]["what_ifs"].is_null());
+  const auto layer = LayerOf(report, {.target = "t1", .layer = 1});
+  ASSERT_TRUE(layer.ok()) << layer.status();
+  EXPECT_TRUE((*layer)["what_ifs"].is_null());
+}
+
 TEST(OverviewTest, AFindingNamesItsLayer) {
   const Json overview = OverviewOf(IndexedReport(SmallReport()));
   EXPECT_EQ(overview["findings"], Parse(R"([{"id": "QG001", "severity": "error", "title": "Saturates", "layer": "b",

@@ -9,6 +9,7 @@ import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, 
 import { progressBar, stateTag } from "./analyses.ts";
 import { BIAS, DEPLOYED, depthCurve, layersTable } from "./layers.ts";
 import { accuracySection, findingsSection, outputsSection, provenanceSection, unmeasuredSection } from "./overview.ts";
+import { whatIfsSection } from "./what_ifs.ts";
 
 const POLL_MILLISECONDS = 1000;
 const PATIENCE_MILLISECONDS = 80;
@@ -239,6 +240,7 @@ export async function analysisView(context: Context): Promise<Page> {
             depthPlace,
           )
         : null,
+      whatIfsSection(id, target.name, target.what_ifs),
       el("div", { class: "columns" }, outputsSection(report, target), accuracySection(report, target)),
       findingsSection(id, target.name, own),
       unmeasuredSection(report.unmeasured),

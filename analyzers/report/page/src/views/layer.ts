@@ -25,6 +25,7 @@ import {
 import { channelsSection } from "./channels.ts";
 import { BIAS, DEPLOYED } from "./layers.ts";
 import { findingEntry } from "./overview.ts";
+import { layerWhatIfsSection } from "./what_ifs.ts";
 
 const STAGE_BEHIND: Record<CauseOrTotal, string> = {
   float_arithmetic: "fake_quant → real",
@@ -388,6 +389,7 @@ export async function layerView({ route, signal }: Context): Promise<Page> {
             channels,
             detail,
           ),
+      layerWhatIfsSection(detail.what_ifs),
       el("div", { class: "columns" }, accumulatedSection(detail), factsSection(detail)),
     ],
   };
