@@ -3,7 +3,6 @@
 #include "analyzers/report/what_if_view.h"
 
 namespace qatgap::report {
-namespace {
 
 using Json = nlohmann::json;  // keys sorted
 
@@ -17,8 +16,6 @@ Json RecommendationJson(const LayerWhatIfs& layer) {
           {"count", found->count},
           {"gain_rate", static_cast<double>(found->gain()) / static_cast<double>(found->count)}};
 }
-
-}  // namespace
 
 Json WhatIfsJson(const AnalysisResult& result, const TargetResult& target,
                  Json (*statistics)(const statistics::DifferenceStatistics&, std::optional<std::int64_t>)) {

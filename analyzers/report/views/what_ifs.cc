@@ -2,20 +2,11 @@
 
 #include <utility>
 
+#include "analyzers/report/what_if_json.h"
 #include "analyzers/report/what_if_view.h"
 
 namespace qatgap::report::views {
 namespace {
-
-Json RecommendationJson(const LayerWhatIfs& layer) {
-  const std::optional<Recommendation> found = RecommendationOf(layer);
-  if (!found) return nullptr;
-  return {{"what_if", ToString(found->what_if)},
-          {"advice", Advice(found->what_if)},
-          {"count", found->count},
-          {"changed_before", found->before},
-          {"changed_after", found->after}};
-}
 
 Json Ways(const TargetResult& target) {
   Json ways = Json::array();

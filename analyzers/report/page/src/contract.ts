@@ -100,6 +100,7 @@ export interface Recommendation {
   count: number;
   changed_before: number;
   changed_after: number;
+  gain_rate: number;
 }
 
 export interface WhatIfWay {

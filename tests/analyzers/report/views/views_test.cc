@@ -73,7 +73,7 @@ TEST(WhatIfsTest, OfATargetWaysAndWhatIsRecommended) {
       "better": 1, "worse": 0, "count": 100, "changed_before": 20, "changed_after": 6, "changed_rate": 0.06})"));
   EXPECT_EQ(what_ifs["recommended"], Parse(R"([{"layer_index": 1, "input_index": 0, "title": "b",
       "what_if": "storage_16_bits", "advice": "store the bias in 16 bits", "count": 100, "changed_before": 20,
-      "changed_after": 6}])"));
+      "changed_after": 6, "gain_rate": 0.14}])"));
 }
 
 TEST(WhatIfsTest, NothingIsRecommendedThatDoesNotHelp) {

@@ -90,8 +90,8 @@ export function whatIfsSection(id: string, target: string, whatIfs: WhatIfs | nu
               numeric: true,
               width: 7,
               describe: "Changed outputs that it saves",
-              key: (row) => (row.changed_before - row.changed_after) / row.count,
-              cell: (row) => percent((row.changed_before - row.changed_after) / row.count),
+              key: (row) => row.gain_rate,
+              cell: (row) => percent(row.gain_rate),
             },
             {
               id: "from",
