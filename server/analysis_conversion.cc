@@ -39,6 +39,10 @@ void Fill(const AnalysisSpec& spec, v1::AnalysisSpec& message) {
   message.set_parallel_units(spec.parallel_units);
   message.set_title(spec.title);
   message.set_what_if(spec.what_if);
+  message.set_sensitivity(spec.sensitivity);
+  message.set_worst_samples(static_cast<std::uint32_t>(spec.worst_samples));
+  if (spec.held_out.given()) Fill(spec.held_out, *message.mutable_held_out());
+  if (spec.held_out_labels.given()) Fill(spec.held_out_labels, *message.mutable_held_out_labels());
   message.set_track(spec.track);
 }
 
@@ -114,6 +118,10 @@ AnalysisSpec FromProto(const v1::AnalysisSpec& message) {
           .sample_inputs = std::move(inputs),
           .normalizations = std::move(normalizations),
           .what_if = message.what_if(),
+          .sensitivity = message.sensitivity(),
+          .worst_samples = message.has_worst_samples() ? message.worst_samples() : kDefaultWorstSamples,
+          .held_out = FromProto(message.held_out()),
+          .held_out_labels = FromProto(message.held_out_labels()),
           .track = message.track()};
 }
 

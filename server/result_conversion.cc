@@ -10,12 +10,18 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/status/status_macros.h"
 #include "server/network_conversion.h"
+#include "server/sample_detail_conversion.h"
 #include "server/statistics_conversion.h"
 #include "server/target_conversion.h"
 #include "server/what_if_conversion.h"
 
 namespace qatgap::server {
 namespace {
+
+using server::Fill;
+using server::FromMessage;
+using server::Read;
+using server::ToMessage;
 
 absl::Status Malformed(const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed analysis result: ", what));
@@ -52,24 +58,6 @@ static_assert(static_cast<int>(v1::EVIDENCE_KIND_UNVERIFIED) ==
 template <typename Field, typename Values>
 void Assign(Field& field, const Values& values) {
   for (const auto& value : values) *field.Add() = value;
-}
-
-v1::QuantParams ToMessage(const numerics::QuantParams& params) {
-  v1::QuantParams message;
-  Assign(*message.mutable_scales(), params.scales);
-  Assign(*message.mutable_zero_points(), params.zero_points);
-  message.set_quant_min(params.quant_min);
-  message.set_quant_max(params.quant_max);
-  message.set_axis(params.axis);
-  return message;
-}
-
-numerics::QuantParams FromMessage(const v1::QuantParams& message) {
-  return {.scales = {message.scales().begin(), message.scales().end()},
-          .zero_points = {message.zero_points().begin(), message.zero_points().end()},
-          .quant_min = message.quant_min(),
-          .quant_max = message.quant_max(),
-          .axis = message.axis()};
 }
 
 v1::LayerInfo ToMessage(const report::LayerInfo& layer) {
@@ -191,6 +179,9 @@ void Fill(const report::TargetResult& target, v1::TargetResult& message) {
     FillAll(comparison.outputs, *part.mutable_outputs());
     part.set_top1_changed(comparison.top1_changed);
     FillAll(comparison.layers, *part.mutable_layers());
+    part.set_lost(comparison.lost);
+    part.set_gained(comparison.gained);
+    for (const report::WorstSample& sample : comparison.worst) Fill(sample, *part.add_worst());
   }
   for (const auto& accuracy : target.accuracies) {
     v1::PathAccuracy& part = *message.add_accuracies();
@@ -198,6 +189,7 @@ void Fill(const report::TargetResult& target, v1::TargetResult& message) {
     part.set_correct(accuracy.correct);
   }
   FillWhatIfs(target.what_ifs, *message.mutable_what_ifs());
+  for (const report::LayerSensitivity& layer : target.sensitivities) Fill(layer, *message.add_sensitivities());
 }
 
 absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message,
@@ -230,6 +222,9 @@ absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message
     QATGAP_RETURN_IF_ERROR(ReadAll(part.outputs(), comparison.outputs));
     comparison.top1_changed = part.top1_changed();
     QATGAP_RETURN_IF_ERROR(ReadAll(part.layers(), comparison.layers));
+    comparison.lost = part.lost();
+    comparison.gained = part.gained();
+    for (const v1::WorstSample& sample : part.worst()) comparison.worst.push_back(FromMessage(sample));
   }
   for (const auto& part : message.accuracies()) {
     report::PathAccuracy& accuracy = target.accuracies.emplace_back();
@@ -238,7 +233,33 @@ absl::StatusOr<report::TargetResult> FromMessage(const v1::TargetResult& message
     accuracy.correct = part.correct();
   }
   QATGAP_RETURN_IF_ERROR(ReadWhatIfs(message.what_ifs(), layers, target.what_ifs));
+  for (const v1::LayerSensitivity& part : message.sensitivities()) {
+    QATGAP_RETURN_IF_ERROR(Read(part, layers.size(), target.sensitivities.emplace_back()));
+  }
   return target;
+}
+
+absl::Status ReadTargets(const google::protobuf::RepeatedPtrField<v1::TargetResult>& messages,
+                         std::span<const report::LayerInfo> layers, std::vector<report::TargetResult>& targets) {
+  for (const auto& part : messages) {
+    QATGAP_ASSIGN_OR_RETURN(report::TargetResult target, FromMessage(part, layers));
+    targets.push_back(std::move(target));
+  }
+  return absl::OkStatus();
+}
+
+void Fill(const report::HeldOut& held_out, v1::HeldOut& message) {
+  message.set_samples(held_out.samples);
+  message.set_labelled(held_out.labelled);
+  for (const report::InputRange& range : held_out.input_ranges) Fill(range, *message.add_input_ranges());
+  for (const report::TargetResult& target : held_out.targets) Fill(target, *message.add_targets());
+}
+
+absl::Status Read(const v1::HeldOut& message, std::span<const report::LayerInfo> layers, report::HeldOut& held_out) {
+  held_out.samples = message.samples();
+  held_out.labelled = message.labelled();
+  for (const v1::InputRange& range : message.input_ranges()) held_out.input_ranges.push_back(FromMessage(range));
+  return ReadTargets(message.targets(), layers, held_out.targets);
 }
 
 }  // namespace
@@ -281,6 +302,9 @@ v1::AnalysisResult ToProto(const report::AnalysisResult& result) {
   message.set_labelled(result.labelled);
   for (const auto& output : result.outputs) *message.add_outputs() = ToMessage(output);
   Fill(result.network, *message.mutable_network());
+  message.set_worst_samples(result.worst_samples);
+  for (const report::InputRange& range : result.input_ranges) Fill(range, *message.add_input_ranges());
+  if (!result.held_out.targets.empty()) Fill(result.held_out, *message.mutable_held_out());
   return message;
 }
 
@@ -299,10 +323,7 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
     QATGAP_ASSIGN_OR_RETURN(report::LayerInfo layer, FromMessage(part));
     result.layers.push_back(std::move(layer));
   }
-  for (const auto& part : message.targets()) {
-    QATGAP_ASSIGN_OR_RETURN(report::TargetResult target, FromMessage(part, result.layers));
-    result.targets.push_back(std::move(target));
-  }
+  QATGAP_RETURN_IF_ERROR(ReadTargets(message.targets(), result.layers, result.targets));
   for (const auto& part : message.findings()) {
     QATGAP_ASSIGN_OR_RETURN(
         const report::Severity severity,
@@ -323,6 +344,9 @@ absl::StatusOr<report::AnalysisResult> FromProto(const v1::AnalysisResult& messa
   result.labelled = message.labelled();
   for (const auto& output : message.outputs()) result.outputs.push_back(FromMessage(output));
   QATGAP_ASSIGN_OR_RETURN(result.network, ReadNetwork(message.network(), result.layers.size()));
+  result.worst_samples = message.worst_samples();
+  for (const v1::InputRange& range : message.input_ranges()) result.input_ranges.push_back(FromMessage(range));
+  QATGAP_RETURN_IF_ERROR(Read(message.held_out(), result.layers, result.held_out));
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/attribution/engine_path.h"
 #include "analyzers/attribution/float_islands.h"
+#include "analyzers/attribution/input_ranges.h"
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/network_summary.h"
@@ -169,9 +170,15 @@ struct AnalysisSession::Impl {
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
     DrawNetwork();
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
-                                                        models.has_labels, result.targets));
+                                                        models.has_labels, options, result.targets));
     for (const numerics::TargetDescription& target : targets) {
       if (auto missing = WhyNoEnginePath(target, deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
+    }
+    result.worst_samples = options.worst_samples;
+    result.input_ranges = InputRangesOf(deployed);
+    if (options.held_out) {
+      result.held_out.targets = result.targets;  // no sums yet
+      result.held_out.input_ranges = result.input_ranges;
     }
     return absl::OkStatus();
   }
@@ -324,24 +331,44 @@ struct AnalysisSession::Impl {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i].StartWhatIfs(static_cast<std::int64_t>(i), result.targets);
     }
+    for (std::size_t t = 0; t < result.held_out.targets.size(); ++t) {
+      result.held_out.targets[t].what_ifs = result.targets[t].what_ifs;
+    }
   }
 
-  absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
+  absl::Status RunBatch(std::span<const graph::Tensor> inputs, const BatchSamples& samples) {
+    QATGAP_RETURN_IF_ERROR(Measure(inputs, samples, result.targets, result.input_ranges));
+    result.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
+    result.labelled += samples.labels.size();
+    return absl::OkStatus();
+  }
+
+  absl::Status RunHeldOut(std::span<const graph::Tensor> inputs, const BatchSamples& samples) {
+    report::HeldOut& held_out = result.held_out;
+    if (!options.held_out) return absl::FailedPreconditionError("held-out samples were not asked for");
+    QATGAP_RETURN_IF_ERROR(Measure(inputs, samples, held_out.targets, held_out.input_ranges));
+    held_out.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
+    held_out.labelled += samples.labels.size();
+    return absl::OkStatus();
+  }
+
+  absl::Status Measure(std::span<const graph::Tensor> inputs, const BatchSamples& samples,
+                       std::vector<report::TargetResult>& results, std::vector<report::InputRange>& ranges) {
     EndCalibration();
     PathRun run;
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
         if (pairing.pairs[pair].qat != output.layer) continue;
         run.layers[pair] = KeptCodes(output.codes);
-        return layers[pair].Add(output, result.targets);
+        return layers[pair].Add(output, results);
       }
       return absl::OkStatus();
     };
     const std::vector<graph::Tensor> qat_inputs = InputsInLayoutOf(models.qat, inputs);
     QATGAP_ASSIGN_OR_RETURN(run.outputs, fake_quant->Run(qat_inputs, observe));
-    QATGAP_RETURN_IF_ERROR(paths->Add(InputsInLayoutOf(deployed, inputs), labels, run, result.targets));
-    result.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
-    result.labelled += labels.size();
+    const std::vector<graph::Tensor> deployed_inputs = InputsInLayoutOf(deployed, inputs);
+    QATGAP_RETURN_IF_ERROR(paths->Add(deployed_inputs, samples, run, results));
+    AddInputs(deployed, deployed_inputs, ranges);
     return absl::OkStatus();
   }
 };
@@ -380,8 +407,14 @@ std::int64_t AnalysisSession::batch_limit() const { return impl_->batch_limit; }
 
 absl::Status AnalysisSession::Calibrate(std::span<const graph::Tensor> inputs) { return impl_->Calibrate(inputs); }
 
-absl::Status AnalysisSession::RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels) {
-  return impl_->RunBatch(inputs, labels);
+absl::Status AnalysisSession::RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
+                                       std::uint64_t first_sample) {
+  return impl_->RunBatch(inputs, {.labels = labels, .first = first_sample});
+}
+
+absl::Status AnalysisSession::RunHeldOut(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
+                                         std::uint64_t first_sample) {
+  return impl_->RunHeldOut(inputs, {.labels = labels, .first = first_sample});
 }
 
 const report::AnalysisResult& AnalysisSession::result() const { return impl_->result; }

@@ -8,17 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "analyzers/attribution/analysis_options.h"
 #include "analyzers/attribution/models.h"
 #include "analyzers/graph/graph.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/report/analysis_result.h"
 
 namespace qatgap::attribution {
-
-// What to measure beside ladders and paths.
-struct AnalysisOptions {
-  bool what_if = false;  // rows of TargetResult::what_ifs; wants calibration batches, see Calibrate
-};
 
 class AnalysisSession {
  public:
@@ -45,9 +41,13 @@ class AnalysisSession {
   absl::Status Calibrate(std::span<const graph::Tensor> inputs);
 
   // Runs one batch through the QAT model, every ladder and every path. `inputs` are the model's inputs, first axis
-  // samples; `labels` is empty or one class a sample. Batches may come in any order: the sums do not depend on it.
-  // An error leaves the result unusable.
-  absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels);
+  // samples; `labels` is empty or one class a sample; `first_sample` is the index of the first one. Batches may come in any
+  // order: the sums do not depend on it. An error leaves the result unusable.
+  absl::Status RunBatch(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
+                        std::uint64_t first_sample = 0);
+  // The same for samples that are reported apart, as AnalysisResult::held_out; wants AnalysisOptions::held_out.
+  absl::Status RunHeldOut(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
+                          std::uint64_t first_sample = 0);
 
   const report::AnalysisResult& result() const;
 

@@ -17,7 +17,7 @@ struct AnalysisModels {
   std::string converted_format = {};       // "ONNX, QDQ"; empty when no converted model was given
   std::optional<graph::Graph> converted;   // without it the QAT graph is lowered (graph/passes/lower.h)
   bool reference_rebuilt = false;          // `qat` was made from `converted`: nothing can be said about its conversion
-  bool has_labels = false;                 // every batch comes with labels
+  bool has_labels = false;                 // batches come with labels
 
   // Samples that one batch may hold: 1 where a model branches on its data or takes one sample alone, else no limit (0).
   std::int64_t batch_limit() const { return TakesOneSample(qat) || (converted && TakesOneSample(*converted)) ? 1 : 0; }

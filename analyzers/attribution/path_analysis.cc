@@ -5,7 +5,6 @@
 
 #include "analyzers/attribution/engine_path.h"
 #include "analyzers/attribution/layer_analysis.h"
-#include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/graph/tensor_rows.h"
@@ -27,63 +26,10 @@ constexpr std::array<std::pair<Path, Path>, 6> kComparisons = {{
     {Path::kEngine, Path::kTarget},
 }};
 
-// Index of the largest value of each sample's row; the first one among equals, as argmax of PyTorch.
-std::vector<std::int64_t> Top1(const PathRun& run) {
-  if (run.outputs.empty() || run.outputs[0].real.dtype() != graph::DType::kFloat32) return {};
-  const graph::Tensor& output = run.outputs[0].real;
-  if (output.shape().empty() || output.dim(0) == 0) return {};
-  const auto values = output.data<float>();
-  const std::size_t samples = static_cast<std::size_t>(output.dim(0));
-  const std::size_t width = values.size() / samples;
-  std::vector<std::int64_t> winners;
-  for (std::size_t i = 0; i < samples; ++i) {
-    const auto row = values.subspan(i * width, width);
-    winners.push_back(std::max_element(row.begin(), row.end()) - row.begin());
-  }
-  return winners;
-}
-
-// `value` with its second axis last, or its last one second, where that is the reference's shape: channels of images.
-graph::Tensor InLayoutOf(const graph::Tensor& reference, const graph::Tensor& value) {
-  if (reference.shape() == value.shape() || reference.shape().size() < 3) return value;
-  for (const ChannelMove move : {ChannelMove::kToEnd, ChannelMove::kToFront}) {
-    if (MovedShape(value.shape(), move) == reference.shape()) return MoveChannels(value, move);
-  }
-  return value;
-}
-
-// Outputs and answers; layers are compared as they run.
-void CompareOutputs(const PathRun& value, const PathRun& reference, report::PathComparison& comparison) {
-  for (std::size_t i = 0; i < comparison.outputs.size(); ++i) {
-    const graph::Tensor& a = reference.outputs[i].codes;
-    if (!a.defined() || !value.outputs[i].codes.defined()) continue;
-    const graph::Tensor b = InLayoutOf(a, value.outputs[i].codes);
-    if (a.elements() != b.elements()) continue;
-    comparison.outputs[i].Add(a.data<std::int32_t>(), b.data<std::int32_t>());
-  }
-  const std::vector<std::int64_t> before = Top1(reference), after = Top1(value);
-  for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
-    comparison.top1_changed += before[i] != after[i] ? 1U : 0U;
-  }
-}
-
-void MergeComparison(const report::PathComparison& sums, report::TargetResult& result) {
+void MergeComparison(const report::PathComparison& sums, std::int64_t worst_samples, report::TargetResult& result) {
   for (report::PathComparison& comparison : result.comparisons) {
     if (comparison.path != sums.path || comparison.reference != sums.reference) continue;
-    for (std::size_t i = 0; i < sums.outputs.size(); ++i) comparison.outputs[i].Merge(sums.outputs[i]);
-    for (std::size_t i = 0; i < sums.layers.size(); ++i) comparison.layers[i].Merge(sums.layers[i]);
-    comparison.top1_changed += sums.top1_changed;
-  }
-}
-
-void AddAccuracy(Path path, const PathRun& run, std::span<const std::int64_t> labels, report::TargetResult& result) {
-  if (labels.empty()) return;
-  for (report::PathAccuracy& accuracy : result.accuracies) {
-    if (accuracy.path != path) continue;
-    const std::vector<std::int64_t> answers = Top1(run);
-    for (std::size_t i = 0; i < std::min(answers.size(), labels.size()); ++i) {
-      accuracy.correct += answers[i] == labels[i] ? 1U : 0U;
-    }
+    report::Merge(comparison, sums, worst_samples);
   }
 }
 
@@ -93,12 +39,14 @@ absl::StatusOr<PathAnalysis> PathAnalysis::Create(const graph::Graph& deployed,
                                                   const std::vector<graph::MacLayer>& layers,
                                                   const std::vector<LayerPair>& pairs,
                                                   std::span<const numerics::TargetDescription> targets,
-                                                  bool has_labels, std::vector<report::TargetResult>& results) {
+                                                  bool has_labels, const AnalysisOptions& options,
+                                                  std::vector<report::TargetResult>& results) {
   QATGAP_ASSIGN_OR_RETURN(
       execution::GraphExecutor integer,
       execution::GraphExecutor::Create(deployed, layers, execution::ExecutionMode::kInteger));
   integer.ObserveCodesAlone();
-  PathAnalysis analysis(layers, pairs, targets, deployed.body.outputs.size(), std::move(integer));
+  if (options.sensitivity) integer.KeepValues();
+  PathAnalysis analysis(layers, pairs, targets, deployed.body.outputs.size(), std::move(integer), options);
   for (std::size_t t = 0; t < targets.size(); ++t) {
     const numerics::Engine engine = targets[t].engine;
     const bool has_engine = execution::HasEngine(engine) && !WhyNoEnginePath(targets[t], layers);
@@ -121,6 +69,9 @@ absl::StatusOr<PathAnalysis> PathAnalysis::Create(const graph::Graph& deployed,
       if (path == Path::kEngine && !has_engine) continue;
       results[t].comparisons.push_back(analysis.NewComparison(path, reference));
     }
+    if (options.sensitivity && results[t].bias_mode == numerics::BiasMode::kInteger) {
+      results[t].sensitivities = analysis.NewSensitivities();
+    }
     if (!has_labels) continue;
     for (std::size_t path = 0; path < report::kPathCount; ++path) {
       if (static_cast<Path>(path) == Path::kEngine && !has_engine) continue;
@@ -137,6 +88,15 @@ report::PathComparison PathAnalysis::NewComparison(Path path, Path reference) co
           .outputs = std::vector<statistics::DifferenceStatistics>(outputs_),
           .top1_changed = 0,
           .layers = std::vector<statistics::DifferenceStatistics>(pairs_->size())};
+}
+
+std::vector<report::LayerSensitivity> PathAnalysis::NewSensitivities() const {
+  std::vector<report::LayerSensitivity> sensitivities;
+  for (std::size_t pair = 0; pair < pairs_->size(); ++pair) {
+    sensitivities.push_back({.layer = static_cast<std::int64_t>(pair),
+                             .outputs = std::vector<statistics::DifferenceStatistics>(outputs_)});
+  }
+  return sensitivities;
 }
 
 bool PathAnalysis::SameCodes(std::size_t target, std::size_t other, ArithmeticStage stage) {
@@ -212,9 +172,15 @@ absl::StatusOr<PathRun> PathAnalysis::RunInteger(std::span<const graph::Tensor> 
   PathRun run;
   const auto own = adjusted_.find(target);
   const bool adjusted = stage != ArithmeticStage::kReal && own != adjusted_.end();
-  const execution::IntegerLayer layer_codes =
-      [&](std::size_t layer, const numerics::QuantParams& input,
-          const graph::Tensor& accumulators) -> absl::StatusOr<graph::Tensor> {
+  execution::GraphExecutor& executor = adjusted ? own->second.integer : integer_;
+  QATGAP_ASSIGN_OR_RETURN(
+      run.outputs, executor.Run(inputs, Observer(run, comparisons, keep), LayerCodes(target, adjusted, stage)));
+  return run;
+}
+
+execution::IntegerLayer PathAnalysis::LayerCodes(std::size_t target, bool adjusted, ArithmeticStage stage) {
+  return [this, target, adjusted, stage](std::size_t layer, const numerics::QuantParams& input,
+                                         const graph::Tensor& accumulators) -> absl::StatusOr<graph::Tensor> {
     QATGAP_ASSIGN_OR_RETURN(const numerics::LayerArithmetic* arithmetic, Arithmetic(target, adjusted, layer, input));
     graph::Tensor codes = graph::Uninitialized(graph::DType::kInt32, accumulators.shape());
     const auto elements = static_cast<std::size_t>(accumulators.dim(1));
@@ -225,9 +191,6 @@ absl::StatusOr<PathRun> PathAnalysis::RunInteger(std::span<const graph::Tensor> 
     }
     return codes;
   };
-  execution::GraphExecutor& executor = adjusted ? own->second.integer : integer_;
-  QATGAP_ASSIGN_OR_RETURN(run.outputs, executor.Run(inputs, Observer(run, comparisons, keep), layer_codes));
-  return run;
 }
 
 absl::StatusOr<PathRun> PathAnalysis::RunEngine(std::span<const graph::Tensor> inputs, numerics::Engine engine,
@@ -237,10 +200,13 @@ absl::StatusOr<PathRun> PathAnalysis::RunEngine(std::span<const graph::Tensor> i
   return run;
 }
 
-absl::Status PathAnalysis::Add(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
-                               const PathRun& fake_quant, std::vector<report::TargetResult>& results) {
-  const Batch batch{inputs, labels, fake_quant, results};
-  for (report::TargetResult& result : results) AddAccuracy(Path::kFakeQuant, fake_quant, labels, result);
+absl::Status PathAnalysis::Add(std::span<const graph::Tensor> inputs, BatchSamples samples, const PathRun& fake_quant,
+                               std::vector<report::TargetResult>& results) {
+  samples.worst_samples = options_.worst_samples;
+  const Batch batch{inputs, samples, fake_quant, results};
+  for (report::TargetResult& result : results) {
+    AddAccuracy(Path::kFakeQuant, fake_quant.outputs, samples.labels, result);
+  }
   QATGAP_RETURN_IF_ERROR(AddBiasPaths(batch));
   return AddTargetPaths(batch);
 }
@@ -251,18 +217,19 @@ absl::Status PathAnalysis::AddBiasPaths(const Batch& batch) {
   const bool keep = !quantized_bias_groups_.empty() || !float_bias_targets_.empty();
   QATGAP_ASSIGN_OR_RETURN(const PathRun float_bias,
                           RunInteger(batch.inputs, 0, ArithmeticStage::kReal, {{&batch.fake_quant, true, &exact}}, keep));
-  CompareOutputs(float_bias, batch.fake_quant, exact);
+  CompareOutputs(float_bias.outputs, batch.fake_quant.outputs, batch.samples, exact);
   for (report::TargetResult& result : batch.results) {
-    MergeComparison(exact, result);
-    AddAccuracy(Path::kFloatBias, float_bias, batch.labels, result);
+    MergeComparison(exact, options_.worst_samples, result);
+    AddAccuracy(Path::kFloatBias, float_bias.outputs, batch.samples.labels, result);
   }
+  if (options_.sensitivity) QATGAP_RETURN_IF_ERROR(AddSensitivities(batch, float_bias.outputs));
   const auto add = [&](const std::vector<std::size_t>& targets, const PathRun& run, report::PathComparison& whole,
                        report::PathComparison& bias) {
-    CompareOutputs(run, float_bias, bias);
+    CompareOutputs(run.outputs, float_bias.outputs, batch.samples, bias);
     for (const std::size_t t : targets) {
-      MergeComparison(whole, batch.results[t]);
-      MergeComparison(bias, batch.results[t]);
-      AddAccuracy(Path::kQuantizedBias, run, batch.labels, batch.results[t]);
+      MergeComparison(whole, options_.worst_samples, batch.results[t]);
+      MergeComparison(bias, options_.worst_samples, batch.results[t]);
+      AddAccuracy(Path::kQuantizedBias, run.outputs, batch.samples.labels, batch.results[t]);
     }
   };
   for (const std::vector<std::size_t>& group : quantized_bias_groups_) {
@@ -271,7 +238,7 @@ absl::Status PathAnalysis::AddBiasPaths(const Batch& batch) {
     QATGAP_ASSIGN_OR_RETURN(const PathRun run,
                             RunInteger(batch.inputs, group[0], ArithmeticStage::kBiasStored,
                                        {{&batch.fake_quant, true, &whole}, {&float_bias, true, &bias}}, /*keep=*/false));
-    CompareOutputs(run, batch.fake_quant, whole);
+    CompareOutputs(run.outputs, batch.fake_quant.outputs, batch.samples, whole);
     add(group, run, whole, bias);
   }
   if (float_bias_targets_.empty()) return absl::OkStatus();
@@ -279,6 +246,26 @@ absl::Status PathAnalysis::AddBiasPaths(const Batch& batch) {
   whole.path = Path::kQuantizedBias;
   for (const auto& [pair, codes] : float_bias.layers) KeptCodes::AddDifference(codes, codes, bias.layers[pair]);
   add(float_bias_targets_, float_bias, whole, bias);
+  return absl::OkStatus();
+}
+
+// Right after the float_bias run, whose values the executor keeps.
+absl::Status PathAnalysis::AddSensitivities(const Batch& batch, const ModelOutputs& float_bias) {
+  for (const std::vector<std::size_t>& group : quantized_bias_groups_) {
+    const auto own = adjusted_.find(group[0]);
+    for (std::size_t pair = 0; pair < pairs_->size(); ++pair) {
+      const std::size_t layer = (*pairs_)[pair].deployed;
+      const bool adjusted = own != adjusted_.end();
+      const execution::LayerChange change{.layer = layer,
+                                          .instead = adjusted ? &(*own->second.layers)[layer] : nullptr,
+                                          .codes = LayerCodes(group[0], adjusted, ArithmeticStage::kBiasStored)};
+      QATGAP_ASSIGN_OR_RETURN(const ModelOutputs outputs,
+                              integer_.Rerun(change, LayerCodes(0, false, ArithmeticStage::kReal)));
+      for (const std::size_t t : group) {
+        CompareOutputs(outputs, float_bias, batch.samples, batch.results[t].sensitivities[pair]);
+      }
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -292,13 +279,13 @@ absl::Status PathAnalysis::AddTargetPaths(const Batch& batch) {
     report::PathComparison whole = NewComparison(Path::kEngine, Path::kFakeQuant);
     QATGAP_ASSIGN_OR_RETURN(const PathRun run,
                             RunEngine(batch.inputs, engine, {{&batch.fake_quant, true, &whole}}, /*keep=*/true));
-    CompareOutputs(run, batch.fake_quant, whole);
+    CompareOutputs(run.outputs, batch.fake_quant.outputs, batch.samples, whole);
     for (const std::vector<std::size_t>& group : target_groups_) {
       if (targets_[group[0]].engine != engine) continue;
       QATGAP_RETURN_IF_ERROR(AddTargetPath(batch, group, &run));
       for (const std::size_t t : group) {
-        MergeComparison(whole, batch.results[t]);
-        AddAccuracy(Path::kEngine, run, batch.labels, batch.results[t]);
+        MergeComparison(whole, options_.worst_samples, batch.results[t]);
+        AddAccuracy(Path::kEngine, run.outputs, batch.samples.labels, batch.results[t]);
       }
     }
   }
@@ -313,12 +300,12 @@ absl::Status PathAnalysis::AddTargetPath(const Batch& batch, const std::vector<s
   if (engine != nullptr) comparisons.push_back({engine, false, &residual});
   QATGAP_ASSIGN_OR_RETURN(const PathRun run, RunInteger(batch.inputs, group[0], ArithmeticStage::kRequantized,
                                                         comparisons, /*keep=*/false));
-  CompareOutputs(run, batch.fake_quant, whole);
-  if (engine != nullptr) CompareOutputs(*engine, run, residual);
+  CompareOutputs(run.outputs, batch.fake_quant.outputs, batch.samples, whole);
+  if (engine != nullptr) CompareOutputs(engine->outputs, run.outputs, batch.samples, residual);
   for (const std::size_t t : group) {
-    MergeComparison(whole, batch.results[t]);
-    if (engine != nullptr) MergeComparison(residual, batch.results[t]);
-    AddAccuracy(Path::kTarget, run, batch.labels, batch.results[t]);
+    MergeComparison(whole, options_.worst_samples, batch.results[t]);
+    if (engine != nullptr) MergeComparison(residual, options_.worst_samples, batch.results[t]);
+    AddAccuracy(Path::kTarget, run.outputs, batch.samples.labels, batch.results[t]);
   }
   return absl::OkStatus();
 }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "analyzers/attribution/analysis_options.h"
 #include "analyzers/attribution/kept_codes.h"
+#include "analyzers/attribution/output_comparison.h"
 #include "analyzers/attribution/pairing.h"
 #include "analyzers/execution/graph_executor.h"
 #include "analyzers/graph/mac_layers.h"
@@ -21,22 +23,23 @@ namespace qatgap::attribution {
 
 // One path's batch: outputs, and the output codes of every paired layer that ran, where another path needs them.
 struct PathRun {
-  std::vector<execution::ModelOutput> outputs;
+  ModelOutputs outputs;
   std::map<std::size_t, KeptCodes> layers;  // by pair: [channels, elements] codes
 };
 
 class PathAnalysis {
  public:
   // Runs `deployed`, whose MAC layers are `layers`; `pairs` says which of them are compared. All must outlive this.
-  // Appends the comparisons (all zero) and, per path, accuracies to each TargetResult.
+  // Appends the comparisons (all zero), and per path accuracies, to each TargetResult; and sensitivities, if asked for.
   static absl::StatusOr<PathAnalysis> Create(const graph::Graph& deployed, const std::vector<graph::MacLayer>& layers,
                                              const std::vector<LayerPair>& pairs,
                                              std::span<const numerics::TargetDescription> targets, bool has_labels,
+                                             const AnalysisOptions& options,
                                              std::vector<report::TargetResult>& results);
 
   // Runs a batch on every path of every target and adds it to `results`; `fake_quant` is the QAT model's run of it.
-  absl::Status Add(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
-                   const PathRun& fake_quant, std::vector<report::TargetResult>& results);
+  absl::Status Add(std::span<const graph::Tensor> inputs, BatchSamples samples, const PathRun& fake_quant,
+                   std::vector<report::TargetResult>& results);
 
  private:
   // Target, whether with its adjusted weights, layer, input.
@@ -44,8 +47,13 @@ class PathAnalysis {
 
   PathAnalysis(const std::vector<graph::MacLayer>& layers, const std::vector<LayerPair>& pairs,
                std::span<const numerics::TargetDescription> targets, std::size_t outputs,
-               execution::GraphExecutor integer)
-      : layers_(&layers), pairs_(&pairs), targets_(targets), outputs_(outputs), integer_(std::move(integer)) {}
+               execution::GraphExecutor integer, const AnalysisOptions& options)
+      : layers_(&layers),
+        pairs_(&pairs),
+        targets_(targets),
+        outputs_(outputs),
+        integer_(std::move(integer)),
+        options_(options) {}
 
   // A run is held against others while it goes: only what a later run needs is kept.
   struct Comparison {
@@ -57,20 +65,23 @@ class PathAnalysis {
   execution::LayerObserver Observer(PathRun& run, const Comparisons& comparisons, bool keep) const;
   absl::StatusOr<PathRun> RunInteger(std::span<const graph::Tensor> inputs, std::size_t target,
                                      numerics::ArithmeticStage stage, const Comparisons& comparisons, bool keep);
+  execution::IntegerLayer LayerCodes(std::size_t target, bool adjusted, numerics::ArithmeticStage stage);
   absl::StatusOr<PathRun> RunEngine(std::span<const graph::Tensor> inputs, numerics::Engine engine,
                                     const Comparisons& comparisons, bool keep);
 
   struct Batch {
     std::span<const graph::Tensor> inputs;
-    std::span<const std::int64_t> labels;
+    BatchSamples samples;
     const PathRun& fake_quant;
     std::vector<report::TargetResult>& results;
   };
   absl::Status AddBiasPaths(const Batch& batch);
+  absl::Status AddSensitivities(const Batch& batch, const ModelOutputs& float_bias);
   absl::Status AddTargetPaths(const Batch& batch);
   absl::Status AddTargetPath(const Batch& batch, const std::vector<std::size_t>& group, const PathRun* engine);
 
   report::PathComparison NewComparison(report::Path path, report::Path reference) const;
+  std::vector<report::LayerSensitivity> NewSensitivities() const;
   absl::StatusOr<const numerics::LayerArithmetic*> Arithmetic(std::size_t target, bool adjusted, std::size_t layer,
                                                               const numerics::QuantParams& input);
   // Whether the two targets compute the same codes at this stage in every layer.
@@ -82,6 +93,7 @@ class PathAnalysis {
   std::span<const numerics::TargetDescription> targets_;
   std::size_t outputs_;  // of the model
   execution::GraphExecutor integer_;
+  AnalysisOptions options_;
   // By target: the network with the weights that the target rounds anew, for its own paths.
   struct Adjusted {
     std::unique_ptr<const std::vector<graph::MacLayer>> layers;

@@ -1,17 +1,18 @@
 #include "analyzers/execution/graph_executor.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/int_repr.h>
 #include <ATen/ops/quantize_per_tensor.h>
 
 #include <algorithm>
 #include <map>
-#include <optional>
-#include <set>
 #include <stdexcept>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "analyzers/execution/execution_plan.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
@@ -44,19 +45,20 @@ struct GraphExecutor::Impl {
   ExecutionMode mode;
   numerics::Engine engine;
 
-  std::map<NodeId, std::size_t> layer_of_quantize;  // MAC layers that are run whole at their quantize node
-  std::map<NodeId, std::size_t> observed;           // fake-quant mode: layers that are looked at there
-  std::map<NodeId, EngineCall> engine_calls;
-  std::set<ValueId> read_as_codes;                  // reals that only whole layers read
+  ExecutionPlan plan;
   bool observes_inputs = true;
-  std::map<std::pair<std::size_t, const numerics::QuantParams*>, LayerKernel> kernels;
-  std::set<NodeId> live;
-  std::map<NodeId, std::vector<ValueId>> released_after;
+  std::map<std::pair<const graph::MacLayer*, const numerics::QuantParams*>, LayerKernel> kernels;
   std::vector<RuntimeValue> constants;
   std::vector<RuntimeValue> values;
 
+  bool keeps = false;               // values for Rerun
+  std::vector<RuntimeValue> kept;   // of the last Run
+  const LayerChange* change = nullptr;  // during Rerun
+  std::vector<bool> moved;          // by value: whether it is another one than the kept one
+
   Impl(const graph::Graph& g, std::vector<graph::MacLayer> l, ExecutionMode m, numerics::Engine e)
-      : graph(g), layers(std::move(l)), mode(m), engine(e), constants(g.values.size()), values(g.values.size()) {}
+      : graph(g), layers(std::move(l)), mode(m), engine(e), plan(graph, layers, mode), constants(g.values.size()),
+        values(g.values.size()) {}
 
   const graph::Node& node(NodeId id) const { return graph.nodes[Index(id)]; }
   bool IsConstant(ValueId value) const { return constants[Index(value)].tensor.defined(); }
@@ -64,93 +66,19 @@ struct GraphExecutor::Impl {
     return IsConstant(id) ? constants[Index(id)] : values[Index(id)];
   }
 
-  // --- planning ---
-
-  absl::Status Plan() {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      const bool whole = mode != ExecutionMode::kFakeQuant && !layers[i].input_grids.empty();
-      (whole ? layer_of_quantize : observed)[layers[i].quantize_node] = i;
-    }
-    if (mode == ExecutionMode::kEngine) {
-      for (std::size_t id = 0; id < graph.nodes.size(); ++id) {
-        const auto node_id = static_cast<NodeId>(id);
-        if (layer_of_quantize.contains(node_id) || observed.contains(node_id)) continue;
-        if (auto call = FindEngineCall(graph, graph.nodes[id])) engine_calls.emplace(node_id, *std::move(call));
-      }
-    }
-    std::set<ValueId> needed;
-    MarkLive(graph.body, needed);
-    QATGAP_RETURN_IF_ERROR(FoldConstants(graph.body));
-    PlanReleases(graph.body);
-    std::set<ValueId> read_as_reals;
-    CollectReaders(graph.body, read_as_reals);
-    for (const ValueId value : read_as_reals) read_as_codes.erase(value);
-    return absl::OkStatus();
-  }
-
-  void CollectReaders(const graph::Block& block, std::set<ValueId>& as_reals) {
-    as_reals.insert(block.outputs.begin(), block.outputs.end());
-    for (const NodeId id : block.nodes) {
-      if (!live.contains(id)) continue;
-      const std::vector<ValueId> inputs = Dependencies(id);
-      if (layer_of_quantize.contains(id)) {
-        read_as_codes.insert(inputs.begin(), inputs.end());
-      } else {
-        as_reals.insert(inputs.begin(), inputs.end());
-      }
-      if (const auto* branch = std::get_if<graph::IfAttributes>(&node(id).attributes)) {
-        CollectReaders(branch->then_block, as_reals);
-        CollectReaders(branch->else_block, as_reals);
-      }
-    }
-  }
-
-  // What running the node reads.
-  std::vector<ValueId> Dependencies(NodeId id) const {
-    if (const auto it = layer_of_quantize.find(id); it != layer_of_quantize.end()) {
-      return {layers[it->second].input};
-    }
-    if (const auto it = engine_calls.find(id); it != engine_calls.end()) {
-      std::vector<ValueId> inputs = it->second.inputs;
-      inputs.insert(inputs.end(), it->second.reals.begin(), it->second.reals.end());
-      if (node(id).kind == OpKind::kQuantizeLike) inputs.push_back(node(id).inputs[1]);
-      return inputs;
-    }
-    std::vector<ValueId> inputs = node(id).inputs;
-    if (const auto it = observed.find(id); it != observed.end()) inputs.push_back(layers[it->second].input);
-    return inputs;
-  }
-
-  void MarkLive(const graph::Block& block, std::set<ValueId>& needed) {
-    needed.insert(block.outputs.begin(), block.outputs.end());
-    for (auto it = block.nodes.rbegin(); it != block.nodes.rend(); ++it) {
-      const graph::Node& current = node(*it);
-      if (std::none_of(current.outputs.begin(), current.outputs.end(),
-                       [&](ValueId output) { return needed.contains(output); })) {
-        continue;
-      }
-      live.insert(*it);
-      if (const auto* branch = std::get_if<graph::IfAttributes>(&current.attributes)) {
-        MarkLive(branch->then_block, needed);
-        MarkLive(branch->else_block, needed);
-      }
-      for (const ValueId input : Dependencies(*it)) needed.insert(input);
-    }
-  }
-
   // Runs every live node that depends on constants alone, once: weights are dequantized here and nowhere else.
   absl::Status FoldConstants(const graph::Block& block) {
     for (const NodeId id : block.nodes) {
-      if (!live.contains(id)) continue;
+      if (!plan.live.contains(id)) continue;
       const graph::Node& current = node(id);
       if (const auto* branch = std::get_if<graph::IfAttributes>(&current.attributes)) {
         QATGAP_RETURN_IF_ERROR(FoldConstants(branch->then_block));
         QATGAP_RETURN_IF_ERROR(FoldConstants(branch->else_block));
         continue;
       }
-      const std::vector<ValueId> inputs = Dependencies(id);
+      const std::vector<ValueId> inputs = plan.Dependencies(id);
       if (!std::all_of(inputs.begin(), inputs.end(), [&](ValueId v) { return IsConstant(v); })) continue;
-      if (layer_of_quantize.contains(id) || engine_calls.contains(id)) continue;
+      if (plan.layer_of_quantize.contains(id) || plan.engine_calls.contains(id)) continue;
       if (current.kind == OpKind::kOperator) {
         QATGAP_RETURN_IF_ERROR(RunOperator(current, constants));
         continue;
@@ -166,36 +94,13 @@ struct GraphExecutor::Impl {
     return absl::OkStatus();
   }
 
-  void CollectUses(const graph::Block& block, NodeId at, std::map<ValueId, NodeId>& last_use) const {
-    for (const NodeId id : block.nodes) {
-      if (!live.contains(id)) continue;
-      const NodeId where = at < 0 ? id : at;
-      for (const ValueId input : Dependencies(id)) last_use[input] = where;
-      for (const ValueId output : node(id).outputs) last_use.try_emplace(output, where);
-      if (const auto* branch = std::get_if<graph::IfAttributes>(&node(id).attributes)) {
-        CollectUses(branch->then_block, where, last_use);
-        CollectUses(branch->else_block, where, last_use);
-        for (const ValueId output : branch->then_block.outputs) last_use[output] = where;
-        for (const ValueId output : branch->else_block.outputs) last_use[output] = where;
-      }
-    }
-  }
-
-  // Values inside a branch live until the branch node ends: branches are short.
-  void PlanReleases(const graph::Block& block) {
-    std::map<ValueId, NodeId> last_use;
-    CollectUses(block, -1, last_use);
-    for (const ValueId output : block.outputs) last_use.erase(output);
-    for (const auto& [value_id, id] : last_use) released_after[id].push_back(value_id);
-  }
-
   // --- running ---
 
-  absl::StatusOr<LayerKernel*> Kernel(std::size_t layer, const numerics::QuantParams* input) {
-    const auto key = std::make_pair(layer, input);
+  absl::StatusOr<LayerKernel*> Kernel(const graph::MacLayer& layer, const numerics::QuantParams* input) {
+    const auto key = std::make_pair(&layer, input);
     auto it = kernels.find(key);
     if (it == kernels.end()) {
-      QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layers[layer], *input));
+      QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layer, *input));
       it = kernels.emplace(key, std::move(kernel)).first;
     }
     return &it->second;
@@ -233,7 +138,7 @@ struct GraphExecutor::Impl {
       case OpKind::kDequantize: {
         const RuntimeValue& codes = value(current.inputs[0]);
         const bool skip = !observes_inputs && mode != ExecutionMode::kFakeQuant && codes.params != nullptr &&
-                          !IsConstant(current.inputs[0]) && read_as_codes.contains(current.outputs[0]);
+                          !IsConstant(current.inputs[0]) && plan.read_as_codes.contains(current.outputs[0]);
         return skip ? RuntimeValue{{}, codes.params, codes.tensor} : Dequantize(codes);
       }
       default: {
@@ -279,12 +184,13 @@ struct GraphExecutor::Impl {
   }
 
   absl::StatusOr<RuntimeValue> RunLayer(std::size_t index, const LayerObserver& observe, const IntegerLayer& integer) {
-    const graph::MacLayer& layer = layers[index];
+    const bool changed = change != nullptr && change->layer == index;
+    const graph::MacLayer& layer = changed && change->instead != nullptr ? *change->instead : layers[index];
     const RuntimeValue& input = value(layer.input);
     if (input.params == nullptr) {
       return absl::InternalError(absl::StrCat("layer '", layer.name, "' got reals that are off every grid"));
     }
-    QATGAP_ASSIGN_OR_RETURN(LayerKernel * kernel, Kernel(index, input.params));
+    QATGAP_ASSIGN_OR_RETURN(LayerKernel * kernel, Kernel(layer, input.params));
     graph::Tensor reals, codes;
     if (input.tensor.defined()) {
       QATGAP_ASSIGN_OR_RETURN(reals, FromTorch(input.tensor));
@@ -299,7 +205,7 @@ struct GraphExecutor::Impl {
       QATGAP_ASSIGN_OR_RETURN(rows, kernel->RunEngine(engine, codes));
     } else {
       QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, kernel->Accumulate(codes));
-      QATGAP_ASSIGN_OR_RETURN(rows, integer(index, *input.params, accumulators));
+      QATGAP_ASSIGN_OR_RETURN(rows, (changed ? change->codes : integer)(index, *input.params, accumulators));
     }
     if (observe) {
       QATGAP_RETURN_IF_ERROR(
@@ -307,7 +213,7 @@ struct GraphExecutor::Impl {
     }
     QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, OutputShape(layer, codes.shape()));
     const at::Tensor output = ToTorch(FromChannelMajor(layer, rows, shape));
-    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layer.output};
+    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layers[index].output};
   }
 
   absl::Status Observe(std::size_t index, const RuntimeValue& output, const LayerObserver& observe) const {
@@ -331,14 +237,66 @@ struct GraphExecutor::Impl {
     QATGAP_RETURN_IF_ERROR(RunBlock(taken, observe, integer));
     for (std::size_t i = 0; i < current.outputs.size(); ++i) {
       values[Index(current.outputs[i])] = value(taken.outputs[i]);
+      if (change == nullptr) continue;
+      moved[Index(current.outputs[i])] = moved[Index(current.inputs[0])] || moved[Index(taken.outputs[i])];
     }
     return absl::OkStatus();
   }
 
+  // --- running a part once more ---
+
+  bool MustRerun(NodeId id) const {
+    const graph::Node& current = node(id);
+    if (std::holds_alternative<graph::IfAttributes>(current.attributes)) return true;  // its nodes are asked one by one
+    const auto layer = plan.layer_of_quantize.find(id);
+    if (layer != plan.layer_of_quantize.end() && layer->second == change->layer) return true;
+    for (const ValueId output : current.outputs) {
+      const RuntimeValue& known = value(output);
+      if (!known.tensor.defined() && !known.codes.defined()) return true;  // of a branch that was not taken
+    }
+    const std::vector<ValueId> inputs = plan.Dependencies(id);
+    return std::any_of(inputs.begin(), inputs.end(), [&](ValueId input) { return moved[Index(input)]; });
+  }
+
+  // Layers that give the same codes again end it: what depends on them alone is not run.
+  void MarkMoved(NodeId id) {
+    const graph::Node& current = node(id);
+    if (std::holds_alternative<graph::IfAttributes>(current.attributes)) return;  // RunIf knows
+    for (const ValueId output : current.outputs) {
+      const RuntimeValue& now = values[Index(output)];
+      const RuntimeValue& before = kept[Index(output)];
+      const bool same = plan.layer_of_quantize.contains(id) && before.tensor.defined() && now.params == before.params &&
+                        at::equal(now.tensor, before.tensor);
+      moved[Index(output)] = !same;
+    }
+  }
+
+  absl::StatusOr<std::vector<ModelOutput>> Rerun(const LayerChange& what, const IntegerLayer& integer) {
+    values = kept;
+    moved.assign(values.size(), false);
+    change = &what;
+    const absl::Status ran = RunBlock(graph.body, nullptr, integer);
+    change = nullptr;
+    QATGAP_RETURN_IF_ERROR(ran);
+    return Outputs();
+  }
+
+  // And forgets the values.
+  absl::StatusOr<std::vector<ModelOutput>> Outputs() {
+    std::vector<ModelOutput> outputs;
+    for (const ValueId output : graph.body.outputs) {
+      QATGAP_ASSIGN_OR_RETURN(ModelOutput result, Output(output));
+      outputs.push_back(std::move(result));
+    }
+    std::fill(values.begin(), values.end(), RuntimeValue{});
+    return outputs;
+  }
+
   absl::Status RunBlock(const graph::Block& block, const LayerObserver& observe, const IntegerLayer& integer) {
     for (const NodeId id : block.nodes) {
-      if (!live.contains(id)) continue;
+      if (!plan.live.contains(id)) continue;
       const graph::Node& current = node(id);
+      if (change != nullptr && !MustRerun(id)) continue;
       if (const auto* branch = std::get_if<graph::IfAttributes>(&current.attributes)) {
         QATGAP_RETURN_IF_ERROR(RunIf(current, *branch, observe, integer));
       } else if (current.kind == OpKind::kOperator) {
@@ -351,7 +309,9 @@ struct GraphExecutor::Impl {
         }
         values[Index(current.outputs[0])] = *std::move(result);
       }
-      if (const auto it = released_after.find(id); it != released_after.end()) {
+      if (change != nullptr) MarkMoved(id);
+      if (keeps || change != nullptr) continue;
+      if (const auto it = plan.released_after.find(id); it != plan.released_after.end()) {
         for (const ValueId released : it->second) values[Index(released)] = {};
       }
     }
@@ -360,12 +320,12 @@ struct GraphExecutor::Impl {
 
   absl::StatusOr<RuntimeValue> RunOne(NodeId id, const graph::Node& current, const LayerObserver& observe,
                                       const IntegerLayer& integer) {
-    if (const auto it = layer_of_quantize.find(id); it != layer_of_quantize.end()) {
+    if (const auto it = plan.layer_of_quantize.find(id); it != plan.layer_of_quantize.end()) {
       return RunLayer(it->second, observe, integer);
     }
-    if (const auto it = engine_calls.find(id); it != engine_calls.end()) return RunEngineNode(current, it->second);
+    if (const auto it = plan.engine_calls.find(id); it != plan.engine_calls.end()) return RunEngineNode(current, it->second);
     QATGAP_ASSIGN_OR_RETURN(RuntimeValue result, RunNode(current));
-    if (const auto it = observed.find(id); it != observed.end()) {
+    if (const auto it = plan.observed.find(id); it != plan.observed.end()) {
       QATGAP_RETURN_IF_ERROR(Observe(it->second, result, observe));
     }
     return result;
@@ -397,11 +357,24 @@ absl::StatusOr<GraphExecutor> GraphExecutor::Create(const graph::Graph& graph, s
   auto impl = std::make_unique<Impl>(graph, std::move(layers), mode, engine);
   try {
     const at::NoGradGuard no_grad;
-    QATGAP_RETURN_IF_ERROR(impl->Plan());
+    QATGAP_RETURN_IF_ERROR(impl->FoldConstants(graph.body));
   } catch (const std::exception& error) {
     return TorchError(error, "preparing the graph");
   }
   return GraphExecutor(std::move(impl));
+}
+
+void GraphExecutor::KeepValues() { impl_->keeps = true; }
+
+absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Rerun(const LayerChange& change, const IntegerLayer& integer) {
+  if (impl_->kept.empty()) return absl::FailedPreconditionError("there is no run whose values were kept");
+  try {
+    const at::NoGradGuard no_grad;
+    return impl_->Rerun(change, integer);
+  } catch (const std::exception& error) {
+    impl_->change = nullptr;
+    return TorchError(error, "running the model");
+  }
 }
 
 void GraphExecutor::ObserveCodesAlone() { impl_->observes_inputs = false; }
@@ -419,18 +392,15 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
         absl::StrCat("input '", graph.input_name(i), "' of shape ", graph::ToString(inputs[i].shape()), " was given; the model "
                      "was read as one that takes ", graph.assumed_ranks[i], " axes there, since the file does not say"));
   }
-  std::vector<ModelOutput> outputs;
+  impl_->kept.clear();
   try {
     const at::NoGradGuard no_grad;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       impl_->values[Index(graph.inputs[i])] = {ToTorch(inputs[i]), nullptr};
     }
     QATGAP_RETURN_IF_ERROR(impl_->RunBlock(graph.body, observe, integer));
-    for (const ValueId output : graph.body.outputs) {
-      QATGAP_ASSIGN_OR_RETURN(ModelOutput result, impl_->Output(output));
-      outputs.push_back(std::move(result));
-    }
-    std::fill(impl_->values.begin(), impl_->values.end(), RuntimeValue{});
+    if (impl_->keeps) impl_->kept = impl_->values;
+    return impl_->Outputs();
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "running the model");
     // The model's own operators take what the model was made for: the input is something else.
@@ -443,7 +413,6 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
                                                    std::string(status.message()),
                                                    "); give samples as the model's forward() takes them"));
   }
-  return outputs;
 }
 
 }  // namespace qatgap::execution

@@ -33,6 +33,13 @@ using LayerObserver = std::function<absl::Status(const LayerOutput&)>;
 using IntegerLayer = std::function<absl::StatusOr<graph::Tensor>(
     std::size_t layer, const numerics::QuantParams& input, const graph::Tensor& accumulators)>;
 
+// What Rerun computes otherwise.
+struct LayerChange {
+  std::size_t layer = 0;
+  const graph::MacLayer* instead = nullptr;  // its weights, if not those of the layer; must outlive the executor
+  IntegerLayer codes;
+};
+
 struct ModelOutput {
   graph::Tensor real;                              // float32
   graph::Tensor codes;                             // int32; undefined when off every grid
@@ -57,6 +64,13 @@ class GraphExecutor {
   // not one bool, an engine that refuses; all naming the module.
   absl::StatusOr<std::vector<ModelOutput>> Run(std::span<const graph::Tensor> inputs, const LayerObserver& observe,
                                                const IntegerLayer& integer = nullptr);
+
+  // From now on every Run keeps what it computes until the next one: the memory of all activations of a batch.
+  void KeepValues();
+  // Runs the batch of the last Run (kInteger) again with one layer changed, and only what depends on that: values that come
+  // before it, and those behind layers that give the same codes again, are the kept ones. `integer` is that of the Run.
+  // FAILED_PRECONDITION: no values were kept; else the errors of Run.
+  absl::StatusOr<std::vector<ModelOutput>> Rerun(const LayerChange& change, const IntegerLayer& integer);
 
  private:
   struct Impl;

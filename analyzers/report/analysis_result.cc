@@ -45,6 +45,7 @@ auto Key(const LayerResult& r) { return std::pair(r.layer, r.input_index); }
 auto Key(const PathComparison& r) { return std::pair(r.path, r.reference); }
 auto Key(const PathAccuracy& r) { return r.path; }
 auto Key(const LayerWhatIfs& r) { return std::pair(r.layer, r.input_index); }
+auto Key(const LayerSensitivity& r) { return r.layer; }
 auto Key(const Finding& r) {
   // The most severe first, as readers want them.
   return std::tuple(-static_cast<int>(r.severity), r.id, r.layer, r.target, r.channels, r.title,
@@ -110,6 +111,12 @@ absl::Status CheckTarget(const AnalysisResult& analysis, const TargetResult& one
       QATGAP_RETURN_IF_ERROR(CheckLayerResult(where, *same, layer));
     }
   }
+  for (const LayerSensitivity& sensitivity : other.sensitivities) {
+    if (const LayerSensitivity* same = Find(one.sensitivities, sensitivity)) {
+      QATGAP_RETURN_IF_ERROR(CheckValue(absl::StrCat("number of outputs of sensitivities under ", target),
+                                        same->outputs.size(), sensitivity.outputs.size()));
+    }
+  }
   for (const LayerWhatIfs& what_ifs : other.what_ifs) {
     if (const LayerWhatIfs* same = Find(one.what_ifs, what_ifs)) {
       QATGAP_RETURN_IF_ERROR(CheckMergeable(*same, what_ifs));
@@ -127,6 +134,20 @@ absl::Status CheckTarget(const AnalysisResult& analysis, const TargetResult& one
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckTargets(const AnalysisResult& analysis, const std::vector<TargetResult>& one,
+                          const std::vector<TargetResult>& other) {
+  QATGAP_RETURN_IF_ERROR(CheckValue("number of targets", one.size(), other.size()));
+  for (std::size_t i = 0; i < one.size(); ++i) QATGAP_RETURN_IF_ERROR(CheckTarget(analysis, one[i], other[i]));
+  return absl::OkStatus();
+}
+
+absl::Status CheckRanges(const std::vector<InputRange>& one, const std::vector<InputRange>& other) {
+  const bool same = std::equal(one.begin(), one.end(), other.begin(), other.end(), [](const auto& a, const auto& b) {
+    return a.name == b.name && a.grid == b.grid;
+  });
+  return same ? absl::OkStatus() : Differs("the grids of the model's inputs");
 }
 
 absl::Status CheckStatic(const AnalysisResult& total, const AnalysisResult& unit) {
@@ -152,12 +173,11 @@ absl::Status CheckStatic(const AnalysisResult& total, const AnalysisResult& unit
   SortByKey(findings);
   SortByKey(other_findings);
   if (findings != other_findings) return Differs("the findings");
-  QATGAP_RETURN_IF_ERROR(
-      CheckValue("number of targets", total.targets.size(), unit.targets.size()));
-  for (std::size_t i = 0; i < total.targets.size(); ++i) {
-    QATGAP_RETURN_IF_ERROR(CheckTarget(total, total.targets[i], unit.targets[i]));
-  }
-  return absl::OkStatus();
+  QATGAP_RETURN_IF_ERROR(CheckValue("number of worst samples", total.worst_samples, unit.worst_samples));
+  QATGAP_RETURN_IF_ERROR(CheckRanges(total.input_ranges, unit.input_ranges));
+  QATGAP_RETURN_IF_ERROR(CheckTargets(total, total.targets, unit.targets));
+  QATGAP_RETURN_IF_ERROR(CheckRanges(total.held_out.input_ranges, unit.held_out.input_ranges));
+  return CheckTargets(total, total.held_out.targets, unit.held_out.targets);
 }
 
 std::string UniteNotes(const std::string& one, const std::string& other) {
@@ -179,26 +199,58 @@ void Add(LayerResult& total, const LayerResult& unit) {
   }
 }
 
-void Add(PathComparison& total, const PathComparison& unit) {
-  total.top1_changed += unit.top1_changed;
+void Add(LayerSensitivity& total, const LayerSensitivity& unit) {
   for (std::size_t i = 0; i < total.outputs.size(); ++i) total.outputs[i].Merge(unit.outputs[i]);
-  for (std::size_t i = 0; i < total.layers.size(); ++i) total.layers[i].Merge(unit.layers[i]);
+  total.top1_changed += unit.top1_changed;
+  total.lost += unit.lost;
+  total.gained += unit.gained;
 }
 
 void Add(PathAccuracy& total, const PathAccuracy& unit) { total.correct += unit.correct; }
 
 void Add(LayerWhatIfs& total, const LayerWhatIfs& unit) { Merge(total, unit); }
 
-template <typename T>
-void Unite(std::vector<T>& total, const std::vector<T>& unit) {
+template <typename T, typename Adder>
+void Unite(std::vector<T>& total, const std::vector<T>& unit, Adder add) {
   for (const T& value : unit) {
     const auto same = std::find_if(total.begin(), total.end(),
                                    [&](const T& other) { return Key(other) == Key(value); });
     if (same == total.end()) {
       total.push_back(value);
     } else {
-      Add(*same, value);
+      add(*same, value);
     }
+  }
+}
+
+template <typename T>
+void Unite(std::vector<T>& total, const std::vector<T>& unit) {
+  Unite(total, unit, [](T& one, const T& other) { Add(one, other); });
+}
+
+void UniteTargets(std::vector<TargetResult>& total, const std::vector<TargetResult>& unit, std::int64_t worst_samples) {
+  for (std::size_t i = 0; i < total.size(); ++i) {
+    Unite(total[i].layers, unit[i].layers);
+    Unite(total[i].comparisons, unit[i].comparisons, [worst_samples](PathComparison& one, const PathComparison& other) {
+      Merge(one, other, worst_samples);
+    });
+    Unite(total[i].accuracies, unit[i].accuracies);
+    Unite(total[i].what_ifs, unit[i].what_ifs);
+    Unite(total[i].sensitivities, unit[i].sensitivities);
+  }
+}
+
+void UniteRanges(std::vector<InputRange>& total, const std::vector<InputRange>& unit) {
+  for (std::size_t i = 0; i < total.size(); ++i) Merge(total[i], unit[i]);
+}
+
+void SortTargets(std::vector<TargetResult>& targets) {
+  for (TargetResult& target : targets) {
+    SortByKey(target.layers);
+    SortByKey(target.comparisons);
+    SortByKey(target.accuracies);
+    SortByKey(target.what_ifs);
+    SortByKey(target.sensitivities);
   }
 }
 
@@ -256,22 +308,28 @@ std::string_view ToString(Severity severity) {
 
 bool operator==(const TargetResult& a, const TargetResult& b) {
   return std::tie(a.name, a.title, a.digest, a.bias_mode, a.engine, a.evidence.kind,
-                  a.evidence.detail, a.layers, a.comparisons, a.accuracies, a.what_ifs) ==
+                  a.evidence.detail, a.layers, a.comparisons, a.accuracies, a.what_ifs, a.sensitivities) ==
          std::tie(b.name, b.title, b.digest, b.bias_mode, b.engine, b.evidence.kind,
-                  b.evidence.detail, b.layers, b.comparisons, b.accuracies, b.what_ifs);
+                  b.evidence.detail, b.layers, b.comparisons, b.accuracies, b.what_ifs, b.sensitivities);
 }
 
 void Canonicalize(AnalysisResult& result) {
-  for (TargetResult& target : result.targets) {
-    SortByKey(target.layers);
-    SortByKey(target.comparisons);
-    SortByKey(target.accuracies);
-    SortByKey(target.what_ifs);
-  }
+  SortTargets(result.targets);
+  SortTargets(result.held_out.targets);
   SortByKey(result.findings);
   SortByKey(result.unmeasured);
   result.unmeasured.erase(std::unique(result.unmeasured.begin(), result.unmeasured.end()),
                           result.unmeasured.end());
+}
+
+void Merge(PathComparison& total, const PathComparison& unit, std::int64_t worst_samples) {
+  total.top1_changed += unit.top1_changed;
+  total.lost += unit.lost;
+  total.gained += unit.gained;
+  for (std::size_t i = 0; i < total.outputs.size(); ++i) total.outputs[i].Merge(unit.outputs[i]);
+  for (std::size_t i = 0; i < total.layers.size(); ++i) total.layers[i].Merge(unit.layers[i]);
+  total.worst.insert(total.worst.end(), unit.worst.begin(), unit.worst.end());
+  KeepWorst(total.worst, static_cast<std::size_t>(worst_samples));
 }
 
 absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit) {
@@ -282,12 +340,12 @@ absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit) {
   }
   if (unit == AnalysisResult{}) return absl::OkStatus();
   QATGAP_RETURN_IF_ERROR(CheckStatic(total, unit));
-  for (std::size_t i = 0; i < total.targets.size(); ++i) {
-    Unite(total.targets[i].layers, unit.targets[i].layers);
-    Unite(total.targets[i].comparisons, unit.targets[i].comparisons);
-    Unite(total.targets[i].accuracies, unit.targets[i].accuracies);
-    Unite(total.targets[i].what_ifs, unit.targets[i].what_ifs);
-  }
+  UniteTargets(total.targets, unit.targets, total.worst_samples);
+  UniteRanges(total.input_ranges, unit.input_ranges);
+  UniteTargets(total.held_out.targets, unit.held_out.targets, total.worst_samples);
+  UniteRanges(total.held_out.input_ranges, unit.held_out.input_ranges);
+  total.held_out.samples += unit.held_out.samples;
+  total.held_out.labelled += unit.held_out.labelled;
   total.unmeasured.insert(total.unmeasured.end(), unit.unmeasured.begin(), unit.unmeasured.end());
   total.samples += unit.samples;
   total.labelled += unit.labelled;

@@ -15,6 +15,7 @@
 #include "analyzers/numerics/quant_params.h"
 #include "analyzers/numerics/target.h"
 #include "analyzers/report/network_graph.h"
+#include "analyzers/report/sample_detail.h"
 #include "analyzers/report/what_if_result.h"
 #include "analyzers/statistics/difference_statistics.h"
 
@@ -83,6 +84,9 @@ struct PathComparison {
   std::uint64_t top1_changed = 0;      // samples whose largest output of model output 0 moved
   // Accumulated view: each path got its own inputs. Per layer of AnalysisResult::layers.
   std::vector<statistics::DifferenceStatistics> layers;
+  std::uint64_t lost = 0;              // labelled samples that the reference gets right and the path does not
+  std::uint64_t gained = 0;            // the other way round
+  std::vector<WorstSample> worst = {};  // the worst first, at most AnalysisResult::worst_samples
   friend bool operator==(const PathComparison&, const PathComparison&) = default;
 };
 
@@ -103,6 +107,7 @@ struct TargetResult {
   std::vector<PathComparison> comparisons;
   std::vector<PathAccuracy> accuracies;
   std::vector<LayerWhatIfs> what_ifs = {};  // empty where not asked for
+  std::vector<LayerSensitivity> sensitivities = {};  // by layer; empty where not asked for or the bias is float
   friend bool operator==(const TargetResult&, const TargetResult&);
 };
 
@@ -142,6 +147,15 @@ struct Environment {
   friend bool operator==(const Environment&, const Environment&) = default;
 };
 
+// Samples that were kept apart from those that calibrate: the same sums over them.
+struct HeldOut {
+  std::uint64_t samples = 0;
+  std::uint64_t labelled = 0;
+  std::vector<InputRange> input_ranges;
+  std::vector<TargetResult> targets;   // as AnalysisResult::targets; empty where no such samples were given
+  friend bool operator==(const HeldOut&, const HeldOut&) = default;
+};
+
 struct AnalysisResult {
   Environment environment;
   std::string qat_format;              // "TorchScript, traced"; says so where the QAT model was rebuilt
@@ -157,17 +171,23 @@ struct AnalysisResult {
   std::string converted_format = {};   // "ONNX, QDQ"; empty when no converted model was given
   std::vector<std::string> notes = {};  // what a reader must know of how the models were come by
   NetworkGraph network = {};           // of the deployed model
+  std::int64_t worst_samples = 0;      // that comparisons keep
+  std::vector<InputRange> input_ranges = {};  // of inputs that are quantized at once
+  HeldOut held_out = {};
   friend bool operator==(const AnalysisResult&, const AnalysisResult&) = default;
 };
 
 // Adds `unit` to `total`: sums are added, layer results are united by (layer, input_index), comparisons by (path,
-// reference), accuracies by path; what was not measured in any unit is kept. Units in any order and any grouping give
+// reference), accuracies by path, sensitivities by layer; the worst samples are chosen anew; what was not measured in any unit is kept. Units in any order and any grouping give
 // equal results, in the order of Canonicalize. A default-constructed `total` is the neutral element.
 // FAILED_PRECONDITION names the first static part that differs (two different analyses); `total` is then unchanged.
 absl::Status MergeInto(AnalysisResult& total, const AnalysisResult& unit);
 
 // Sorts what has no order of its own: layer results, comparisons, accuracies, findings, unmeasured.
 void Canonicalize(AnalysisResult& result);
+
+// Adds the sums of `unit`, which compares the same two paths, and keeps the `worst_samples` worst samples of both.
+void Merge(PathComparison& total, const PathComparison& unit, std::int64_t worst_samples);
 
 // MAC layers that samples reached, of all MAC layers of the QAT model. A layer that is listed as unmeasured or that no
 // sample took does not count as analysed.

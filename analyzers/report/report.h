@@ -31,6 +31,7 @@ struct Report {
   BlobInfo qat_model, converted_model, samples, labels;  // sha256 empty: not given
   std::vector<SampleInputInfo> sample_inputs = {};       // instead of `samples`, where there are several files
   std::vector<std::string> normalizations = {};          // "x: (x * 0.00392157 - [0.5]) / [0.5], channel axis 1"
+  BlobInfo held_out = {}, held_out_labels = {};          // sha256 empty: not given
   AnalysisResult result;
 };
 

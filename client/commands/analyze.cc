@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cctype>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,11 +46,16 @@ struct AnalyzeOptions {
   bool detach = false;
   bool quiet = false;
   bool what_if = false;
+  bool sensitivity = false;
+  std::uint32_t worst_samples = 10;
+  std::string held_out;
+  std::string held_out_labels;
 };
 
 // What --samples and --normalize say.
 struct Samples {
   std::vector<SamplesArgument> files;
+  std::optional<SamplesArgument> held_out;
   std::vector<v1::Normalization> normalizations;
 };
 
@@ -60,6 +66,17 @@ absl::StatusOr<Samples> ReadSamples(const AnalyzeOptions& options) {
     if (!argument.ok()) return argument.status();
     samples.files.push_back(*std::move(argument));
   }
+  if (!options.held_out.empty()) {
+    auto argument = ReadSamplesArgument(options.held_out);
+    if (!argument.ok()) return argument.status();
+    if (!argument->input_name.empty()) {
+      return client::WithRemedy(
+          absl::InvalidArgumentError(absl::StrCat("--held-out takes one file without INPUT= ('",
+                                                  terminal::Sanitize(options.held_out), "')")),
+          "put the arrays of several inputs into one .npz or .safetensors, named after them");
+    }
+    samples.held_out = *std::move(argument);
+  }
   for (const std::string& value : options.normalize) {
     auto normalization = ReadNormalization(value);
     if (!normalization.ok()) return normalization.status();
@@ -68,13 +85,13 @@ absl::StatusOr<Samples> ReadSamples(const AnalyzeOptions& options) {
   return samples;
 }
 
-absl::Status CheckLabels(const std::string& path) {
-  if (absl::Status readable = client::CheckReadable("labels", path); !readable.ok()) return readable;
+absl::Status CheckLabels(const std::string& what, const std::string& path) {
+  if (absl::Status readable = client::CheckReadable(what, path); !readable.ok()) return readable;
   for (const char* ending : {".npy", ".npz", ".safetensors"}) {
     if (absl::EndsWithIgnoreCase(path, ending)) return absl::OkStatus();
   }
   return client::WithRemedy(
-      absl::InvalidArgumentError(absl::StrCat("not a .npy, .npz or .safetensors file: labels (", path, ")")),
+      absl::InvalidArgumentError(absl::StrCat("not a .npy, .npz or .safetensors file: ", what, " (", path, ")")),
       "save it with numpy.save or numpy.savez");
 }
 
@@ -104,9 +121,18 @@ absl::Status Check(const AnalyzeOptions& options, const Samples& samples) {
   if (!options.qat.empty()) inputs.push_back(options.qat);
   if (!options.converted.empty()) inputs.push_back(options.converted);
   if (!options.labels.empty()) {
-    if (absl::Status s = CheckLabels(options.labels); !s.ok()) return s;
+    if (absl::Status s = CheckLabels("labels", options.labels); !s.ok()) return s;
     inputs.push_back(options.labels);
   }
+  if (!options.held_out_labels.empty()) {
+    if (absl::Status s = CheckLabels("held-out labels", options.held_out_labels); !s.ok()) return s;
+    if (options.held_out.empty()) {
+      return client::WithRemedy(absl::InvalidArgumentError("--held-out-labels without the samples they are of"),
+                                "pass --held-out PATH too");
+    }
+    inputs.push_back(options.held_out_labels);
+  }
+  if (samples.held_out) inputs.push_back(samples.held_out->path);
   if (options.title.size() > kLongestTitle) {
     return absl::InvalidArgumentError(absl::StrCat("--title is too long (", options.title.size(),
                                                    " bytes, at most ", kLongestTitle, ")"));
@@ -140,6 +166,11 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
   const auto upload = [&](const std::string& path, v1::ArtifactRef* artifact) {
     return Upload(client, err, options.quiet, path, artifact);
   };
+  const auto upload_samples = [&](const SamplesArgument& file, v1::ArtifactRef* artifact) {
+    if (!file.folder) return upload(file.path, artifact);
+    const auto packed = PackSamples(file.path);
+    return packed.ok() ? upload(packed->path(), artifact) : packed.status();
+  };
   if (!options.qat.empty()) {
     if (absl::Status s = upload(options.qat, spec.mutable_qat_model()); !s.ok()) return s;
   }
@@ -152,13 +183,13 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
     v1::SampleInput* input = one ? nullptr : spec.add_sample_inputs();
     if (input != nullptr) input->set_input_name(file.input_name);
     v1::ArtifactRef* artifact = one ? spec.mutable_samples() : input->mutable_file();
-    if (!file.folder) {
-      if (absl::Status s = upload(file.path, artifact); !s.ok()) return s;
-      continue;
-    }
-    const auto packed = PackSamples(file.path);
-    if (!packed.ok()) return packed.status();
-    if (absl::Status s = upload(packed->path(), artifact); !s.ok()) return s;
+    if (absl::Status s = upload_samples(file, artifact); !s.ok()) return s;
+  }
+  if (samples.held_out) {
+    if (absl::Status s = upload_samples(*samples.held_out, spec.mutable_held_out()); !s.ok()) return s;
+  }
+  if (!options.held_out_labels.empty()) {
+    if (absl::Status s = upload(options.held_out_labels, spec.mutable_held_out_labels()); !s.ok()) return s;
   }
   for (const v1::Normalization& normalization : samples.normalizations) *spec.add_normalizations() = normalization;
   if (!options.labels.empty()) {
@@ -176,6 +207,8 @@ absl::StatusOr<v1::AnalysisSpec> UploadAll(client::Client& client, const termina
   spec.set_parallel_units(options.parallel);
   spec.set_title(options.title);
   spec.set_what_if(options.what_if);
+  spec.set_sensitivity(options.sensitivity);
+  spec.set_worst_samples(options.worst_samples);
   spec.set_track(options.track);
   return spec;
 }
@@ -296,6 +329,20 @@ void AddAnalyze(CLI::App& app, Command* chosen) {
       ->type_name("N");
   command->add_flag("--what-if", options->what_if,
                     "Also measure other ways of keeping the bias, and recommend the one that helps");
+  command->add_flag("--sensitivity", options->sensitivity,
+                    "Also rank the layers by what their bias alone does to the model's outputs");
+  command
+      ->add_option("--worst-samples", options->worst_samples,
+                   "Keep the K samples whose outputs differ most, 0 to 1000 (default 10)")
+      ->check(CLI::Range(0, 1000))
+      ->type_name("K");
+  command
+      ->add_option("--held-out", options->held_out,
+                   "Samples to measure and report apart, in one file as --samples; nothing is chosen from them")
+      ->type_name("PATH");
+  command
+      ->add_option("--held-out-labels", options->held_out_labels, "Labels of the held-out samples, as --labels")
+      ->type_name("FILE");
   command->add_flag("--detach", options->detach, "Print the analysis' id and do not wait");
   command->add_flag("--quiet", options->quiet, "No progress; print the verdicts' headlines only");
   command->footer(

@@ -90,6 +90,8 @@ absl::StatusOr<Analysis> JobManager::Create(AnalysisSpec spec, const std::string
         CheckArtifact(parts_.blobs, spec.sample_inputs[i].file, absl::StrCat("sample_inputs[", i, "].file")));
   }
   QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.labels, "labels"));
+  QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.held_out, "held_out"));
+  QATGAP_RETURN_IF_ERROR(CheckArtifact(parts_.blobs, spec.held_out_labels, "held_out_labels"));
   const auto queued = counts_[static_cast<std::size_t>(AnalysisState::kQueued)];
   if (queued >= static_cast<std::int64_t>(options_.max_queued)) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -240,6 +242,8 @@ absl::StatusOr<UnitOfWork> JobManager::MakeUnit(const Task& task) const {
   unit.batch_size = spec.batch_size;
   unit.max_samples = spec.max_samples;
   unit.what_if = spec.what_if;
+  unit.sensitivity = spec.sensitivity;
+  unit.worst_samples = spec.worst_samples;
   unit.unit_index = task.unit;
   unit.unit_count = task.job->unit_count();
   const RunnerBlobs blobs(parts_.blobs, parts_.observer);
@@ -253,6 +257,8 @@ absl::StatusOr<UnitOfWork> JobManager::MakeUnit(const Task& task) const {
   }
   unit.normalizations = spec.normalizations;
   QATGAP_RETURN_IF_ERROR(blobs.Open(spec.labels, unit.labels));
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.held_out, unit.held_out));
+  QATGAP_RETURN_IF_ERROR(blobs.Open(spec.held_out_labels, unit.held_out_labels));
   return unit;
 }
 

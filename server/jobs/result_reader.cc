@@ -40,6 +40,8 @@ report::Report MakeReport(const Analysis& analysis, report::AnalysisResult resul
     report.normalizations.push_back(samples::Describe(normalization));
   }
   report.labels = Describe(analysis.spec.labels, blobs);
+  report.held_out = Describe(analysis.spec.held_out, blobs);
+  report.held_out_labels = Describe(analysis.spec.held_out_labels, blobs);
   report.result = std::move(result);
   return report;
 }

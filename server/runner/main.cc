@@ -41,6 +41,8 @@ UnitOfWork FromProto(const v1::WorkUnit& message) {
           .converted_model = FromProto(message.converted_model(), message.has_converted_model()),
           .labels = FromProto(message.labels(), message.has_labels()),
           .vectors = FromProto(message.vectors(), message.has_vectors()),
+          .held_out = FromProto(message.held_out(), message.has_held_out()),
+          .held_out_labels = FromProto(message.held_out_labels(), message.has_held_out_labels()),
           .samples = std::move(samples),
           .normalizations = std::move(normalizations),
           .targets = {message.targets().begin(), message.targets().end()},
@@ -49,7 +51,9 @@ UnitOfWork FromProto(const v1::WorkUnit& message) {
           .max_samples = message.analysis().max_samples(),
           .unit_index = message.analysis().unit_index(),
           .unit_count = message.analysis().unit_count(),
-          .what_if = message.analysis().what_if()};
+          .what_if = message.analysis().what_if(),
+          .sensitivity = message.analysis().sensitivity(),
+          .worst_samples = message.analysis().worst_samples()};
 }
 
 absl::StatusOr<report::AnalysisResult> RunAnalysis(const UnitOfWork& unit, EventWriter& events) {

@@ -70,7 +70,7 @@ absl::StatusOr<attribution::AnalysisModels> ReadModels(const UnitOfWork& unit) {
   QATGAP_ASSIGN_OR_RETURN(attribution::AnalysisModels models,
                           attribution::CombineModels(std::move(reference), std::move(converted)));
   models.converted_format = std::move(converted_format);
-  models.has_labels = unit.labels.fd >= 0;
+  models.has_labels = unit.labels.fd >= 0 || unit.held_out_labels.fd >= 0;
   return models;
 }
 

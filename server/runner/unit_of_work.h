@@ -24,6 +24,7 @@ struct SampleBlob {
 
 struct UnitOfWork {
   Blob qat_model, converted_model, labels, vectors;
+  Blob held_out, held_out_labels;  // samples measured apart
   std::vector<SampleBlob> samples;
   std::vector<samples::Normalization> normalizations;
   std::vector<std::string> targets;              // shipped ones
@@ -31,9 +32,12 @@ struct UnitOfWork {
   // Of an analysis:
   std::int64_t batch_size = 32;
   std::uint64_t max_samples = 0;  // 0: all
-  // Whole batches are dealt out: batch b belongs to the unit with b * unit_count / batches == unit_index.
+  // Whole batches are dealt out, those of held-out samples after the others: batch b belongs to the unit with
+  // b * unit_count / batches == unit_index.
   std::int64_t unit_index = 0, unit_count = 1;
-  bool what_if = false;  // every unit then runs the first batches once more, before its own
+  bool what_if = false;       // every unit then runs the first batches once more, before its own
+  bool sensitivity = false;
+  std::int64_t worst_samples = 0;  // that each comparison keeps
 };
 
 struct UnitProgress {

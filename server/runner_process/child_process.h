@@ -21,7 +21,7 @@ struct ChildProcess {
 };
 
 // The descriptors the child gets from number 3 on; -1 leaves its number closed.
-inline constexpr std::size_t kMaxInheritedFds = 37;
+inline constexpr std::size_t kMaxInheritedFds = 39;
 using InheritedFds = std::array<int, kMaxInheritedFds>;
 
 // Starts `path` with `input` as the bytes of its standard input. The child leads a new process group, dies with the

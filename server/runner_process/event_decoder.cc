@@ -34,6 +34,8 @@ void FillTask(const UnitOfWork& unit, runner::v1::WorkUnit& message) {
       task.set_unit_index(unit.unit_index);
       task.set_unit_count(unit.unit_count);
       task.set_what_if(unit.what_if);
+      task.set_sensitivity(unit.sensitivity);
+      task.set_worst_samples(static_cast<std::uint32_t>(unit.worst_samples));
       return;
     }
     case UnitKind::kVerify:
@@ -77,6 +79,8 @@ std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits) {
   Fill(unit.samples, kFirstBlobFd + 2, *message.mutable_samples());
   Fill(unit.labels, kFirstBlobFd + 3, *message.mutable_labels());
   Fill(unit.vectors, kFirstBlobFd + 4, *message.mutable_vectors());
+  Fill(unit.held_out, kFirstBlobFd + 5, *message.mutable_held_out());
+  Fill(unit.held_out_labels, kFirstBlobFd + 6, *message.mutable_held_out_labels());
   int next = kFirstBlobFd + static_cast<int>(kFirstSampleBlob);
   for (const SampleBlob& input : unit.sample_inputs) {
     runner::v1::SampleBlob& part = *message.add_sample_inputs();

@@ -22,7 +22,7 @@ struct RunnerLimits {
 // from 8 on; -1 stands for one not given.
 std::string EncodeWorkUnit(const UnitOfWork& unit, const RunnerLimits& limits);
 inline constexpr int kFirstBlobFd = 3;
-inline constexpr std::size_t kFirstSampleBlob = 5;
+inline constexpr std::size_t kFirstSampleBlob = 7;
 
 struct StartedEvent {
   std::uint64_t samples_of_unit = 0;

@@ -69,7 +69,8 @@ InheritedFds Inherited(const UnitOfWork& unit) {
   InheritedFds fds;
   fds.fill(-1);
   std::size_t next = 0;
-  for (const BlobFile* blob : {&unit.qat_model, &unit.converted_model, &unit.samples, &unit.labels, &unit.vectors}) {
+  for (const BlobFile* blob : {&unit.qat_model, &unit.converted_model, &unit.samples, &unit.labels, &unit.vectors,
+                               &unit.held_out, &unit.held_out_labels}) {
     fds[next++] = blob->fd.get();
   }
   for (const SampleBlob& input : unit.sample_inputs) fds[next++] = input.file.fd.get();

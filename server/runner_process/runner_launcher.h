@@ -39,7 +39,7 @@ struct SampleBlob {
 
 struct UnitOfWork {
   UnitKind kind = UnitKind::kAnalysis;
-  BlobFile qat_model, converted_model, samples, labels, vectors;
+  BlobFile qat_model, converted_model, samples, labels, vectors, held_out, held_out_labels;
   std::vector<SampleBlob> sample_inputs;                // at most kMaxSampleInputs of samples_conversion.h
   std::vector<samples::Normalization> normalizations;
   std::vector<std::string> targets;              // shipped ones
@@ -50,6 +50,8 @@ struct UnitOfWork {
   int unit_index = 0;
   int unit_count = 1;
   bool what_if = false;
+  bool sensitivity = false;
+  std::int64_t worst_samples = 0;
 };
 
 struct UnitProgress {

@@ -118,12 +118,27 @@ absl::Status CheckSamples(const v1::AnalysisSpec& message) {
   return absl::OkStatus();
 }
 
+absl::Status CheckHeldOut(const v1::AnalysisSpec& message) {
+  if (message.worst_samples() > report::kMaxWorstSamples) {
+    return Violation("spec.worst_samples",
+                     absl::StrCat("must be at most ", report::kMaxWorstSamples, ", is ", message.worst_samples()));
+  }
+  QATGAP_RETURN_IF_ERROR(CheckRef(message.has_held_out(), message.held_out(), false, "spec.held_out"));
+  QATGAP_RETURN_IF_ERROR(
+      CheckRef(message.has_held_out_labels(), message.held_out_labels(), false, "spec.held_out_labels"));
+  if (message.has_held_out_labels() && !message.has_held_out()) {
+    return Violation("spec.held_out_labels", "are given without held_out; give the samples they are of");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<AnalysisSpec> ValidateSpec(const v1::AnalysisSpec& message) {
   QATGAP_RETURN_IF_ERROR(CheckModels(message, "spec."));
   QATGAP_RETURN_IF_ERROR(CheckSamples(message));
   QATGAP_RETURN_IF_ERROR(CheckRef(message.has_labels(), message.labels(), false, "spec.labels"));
+  QATGAP_RETURN_IF_ERROR(CheckHeldOut(message));
   if (message.targets().empty() && message.target_descriptions().empty()) {
     return Violation("spec.targets", "at least one is required");
   }

@@ -32,6 +32,8 @@ struct SampleInput {
   friend bool operator==(const SampleInput&, const SampleInput&) = default;
 };
 
+inline constexpr std::int64_t kDefaultWorstSamples = 10;
+
 // What to analyse, validated, defaults filled in.
 struct AnalysisSpec {
   ArtifactRef qat_model;        // one of the two models may be not given
@@ -47,6 +49,10 @@ struct AnalysisSpec {
   std::vector<SampleInput> sample_inputs = {};
   std::vector<samples::Normalization> normalizations = {};
   bool what_if = false;
+  bool sensitivity = false;
+  std::int64_t worst_samples = kDefaultWorstSamples;
+  ArtifactRef held_out = {};         // these two may be not given
+  ArtifactRef held_out_labels = {};
   std::string track = {};  // as AnalysisSpec.track of analysis.proto
   friend bool operator==(const AnalysisSpec&, const AnalysisSpec&) = default;
 };
