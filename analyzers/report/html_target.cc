@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "analyzers/report/detail_tables.h"
 #include "analyzers/report/html_parts.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/what_if_table.h"
@@ -158,6 +159,19 @@ std::string ChannelTable(const LayerView& layer, bool integer_bias) {
                    columns, rows, NarrowTable::kScrolls);
 }
 
+std::string DetailHtml(const TextTable& table) {
+  std::vector<HtmlColumn> columns;
+  for (const TextTable::Column& column : table.columns) {
+    columns.push_back({column.title, /*numeric=*/column.kind == TextTable::Kind::kNumber});
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const TextTable::Row& row : table.rows) {
+    std::vector<std::string>& cells = rows.emplace_back();
+    for (const std::string& cell : row.cells) cells.push_back(Escape(cell));
+  }
+  return HtmlTable(table.caption, columns, rows, NarrowTable::kScrolls);
+}
+
 std::string LayerDetails(const LayerView& layer, bool integer_bias) {
   const DifferenceStatistics& total = layer.of(Cause::kTotal);
   const LayerInfo& info = *layer.info;
@@ -231,6 +245,9 @@ std::string TargetSection(const Report& report, const AnalysisResult& result,
   }
   if (result.labelled > 0 && !target.accuracies.empty()) {
     absl::StrAppend(&html, "<h3>Accuracy</h3>\n", AccuracyTable(result, target));
+  }
+  for (const TextTable& table : DetailTables(result, target)) {
+    absl::StrAppend(&html, "<h3>", Escape(table.title), "</h3>\n", DetailHtml(table));
   }
   if (!target.what_ifs.empty()) absl::StrAppend(&html, WhatIfSection(result, target));
   const std::vector<const LayerView*> detailed = Detailed(layers, details);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "analyzers/report/detail_json.h"
 #include "analyzers/report/json_parts.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
@@ -162,26 +163,6 @@ std::optional<std::int64_t> ZeroPoint(const numerics::QuantParams& params) {
   return params.zero_point();
 }
 
-Json ToJson(const AnalysisResult& result, const PathComparison& comparison) {
-  Json outputs = Json::array();
-  for (std::size_t i = 0; i < comparison.outputs.size(); ++i) {
-    outputs.push_back(ToJson(comparison.outputs[i], i < result.outputs.size()
-                                                        ? ZeroPoint(result.outputs[i])
-                                                        : std::nullopt));
-  }
-  Json layers = Json::array();
-  for (std::size_t i = 0; i < comparison.layers.size() && i < result.layers.size(); ++i) {
-    Json layer = ToJson(comparison.layers[i], ZeroPoint(result.layers[i].output));
-    layer["layer"] = result.layers[i].name;
-    layers.push_back(std::move(layer));
-  }
-  return {{"path", ToString(comparison.path)},
-          {"reference", ToString(comparison.reference)},
-          {"top1_changed", comparison.top1_changed},
-          {"outputs", std::move(outputs)},
-          {"layers", std::move(layers)}};
-}
-
 Json CoverageJson(const AnalysisResult& result, const TargetResult& target) {
   const Coverage coverage = CoverageOf(result, target);
   return {{"analysed", coverage.analysed}, {"mac_layers", coverage.mac_layers}};
@@ -189,19 +170,9 @@ Json CoverageJson(const AnalysisResult& result, const TargetResult& target) {
 
 Json ToJson(const AnalysisResult& result, const TargetResult& target) {
   Json layers = Json::array();
-  for (const LayerView& layer : ViewsOf(result, target)) layers.push_back(ToJson(layer));
-  Json comparisons = Json::array();
-  for (const PathComparison& comparison : target.comparisons) {
-    comparisons.push_back(ToJson(result, comparison));
-  }
-  Json accuracies = Json::array();
-  for (const PathAccuracy& accuracy : target.accuracies) {
-    Json rate;
-    if (result.labelled > 0) {
-      rate = static_cast<double>(accuracy.correct) / static_cast<double>(result.labelled);
-    }
-    accuracies.push_back(
-        {{"path", ToString(accuracy.path)}, {"correct", accuracy.correct}, {"rate", rate}});
+  for (const LayerView& layer : ViewsOf(result, target)) {
+    layers.push_back(ToJson(layer));
+    layers.back()["propagation"] = json_parts::Propagated(target, layer.result->layer);
   }
   return {
       {"name", target.name},
@@ -214,8 +185,10 @@ Json ToJson(const AnalysisResult& result, const TargetResult& target) {
       {"coverage", CoverageJson(result, target)},
       {"shares", SharesJson(SharesOf(target))},
       {"layers", std::move(layers)},
-      {"comparisons", std::move(comparisons)},
-      {"accuracies", std::move(accuracies)},
+      {"comparisons", json_parts::Comparisons(result, target, result.labelled)},
+      {"accuracies", json_parts::Accuracies(target, result.labelled)},
+      {"sensitivities", json_parts::Sensitivities(result, target)},
+      {"global_cause", json_parts::Global(result, target)},
       {"what_ifs", WhatIfsJson(result, target, ToJson)}};
 }
 
@@ -251,6 +224,9 @@ Json StatisticsJson(AnalysisResult result) {
           {"converted_given", result.converted_given},
           {"notes", result.notes},
           {"samples", result.samples},
+          {"worst_samples", result.worst_samples},
+          {"input_ranges", json_parts::InputRanges(result.input_ranges)},
+          {"held_out", json_parts::OfHeldOut(result)},
           {"labelled", result.labelled},
           {"mac_layers", result.mac_layers},
           {"layers", std::move(layers)},
@@ -314,7 +290,9 @@ std::string WriteJson(const Report& report) {
                  {"samples", ToJson(report.samples)},
                  {"sample_inputs", ToJson(report.sample_inputs)},
                  {"normalizations", report.normalizations},
-                 {"labels", ToJson(report.labels)}}},
+                 {"labels", ToJson(report.labels)},
+                 {"held_out", ToJson(report.held_out)},
+                 {"held_out_labels", ToJson(report.held_out_labels)}}},
                {"environment",
                 {{"tool_version", environment.tool_version},
                  {"libtorch_version", environment.libtorch_version},

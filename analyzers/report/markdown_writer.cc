@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "analyzers/report/detail_tables.h"
+#include "analyzers/report/detail_view.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/what_if_table.h"
@@ -104,19 +106,24 @@ std::string LayerTable(const std::vector<LayerView>& layers) {
                rows);
 }
 
-std::string ComparisonTable(const TargetResult& target, std::uint64_t samples) {
+std::string ComparisonTable(const TargetResult& target, std::uint64_t samples, std::uint64_t labelled) {
   std::vector<std::vector<std::string>> rows;
+  const bool has_labels = labelled > 0 && !target.accuracies.empty();
   for (const PathComparison& comparison : target.comparisons) {
     const statistics::DifferenceStatistics s = MergeOutputs(comparison);
     rows.push_back({absl::StrCat(Words(comparison.path), " against ", Words(comparison.reference)),
                     PercentOf(s.changed, s.count), Grouped(s.max_absolute),
                     absl::StrCat(Grouped(comparison.top1_changed), " of ", Grouped(samples))});
+    if (!has_labels) continue;
+    const auto difference = AccuracyDifferenceOf(target, comparison, labelled);
+    rows.back().push_back(difference ? AccuracyPhrase(*difference) : "-");
   }
-  return Table({{"paths"},
-                {"output values changed", /*right=*/true},
-                {"max LSB", /*right=*/true},
-                {"answers changed", /*right=*/true}},
-               rows);
+  std::vector<Column> columns{{"paths"},
+                              {"output values changed", /*right=*/true},
+                              {"max LSB", /*right=*/true},
+                              {"answers changed", /*right=*/true}};
+  if (has_labels) columns.push_back({"accuracy"});
+  return Table(columns, rows);
 }
 
 std::string WhatIfText(const AnalysisResult& result, const TargetResult& target) {
@@ -131,6 +138,21 @@ std::string WhatIfText(const AnalysisResult& result, const TargetResult& target)
     cells.push_back(Escaped(row.recommended));
   }
   return absl::StrCat(WhatIfCaption(), ".\n\n", Table(columns, rows));
+}
+
+std::string DetailText(const TextTable& table) {
+  std::vector<Column> columns;
+  for (const TextTable::Column& column : table.columns) {
+    columns.push_back({column.title, /*right=*/column.kind == TextTable::Kind::kNumber});
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const TextTable::Row& row : table.rows) {
+    std::vector<std::string>& cells = rows.emplace_back();
+    for (std::size_t c = 0; c < row.cells.size(); ++c) {
+      cells.push_back(table.columns[c].kind == TextTable::Kind::kName ? Code(row.cells[c]) : Escaped(row.cells[c]));
+    }
+  }
+  return absl::StrCat(table.caption, ".\n\n", Table(columns, rows));
 }
 
 std::string FindingText(const Finding& finding) {
@@ -171,7 +193,10 @@ std::string WriteMarkdown(const Report& report) {
     }
     if (!target.comparisons.empty()) {
       absl::StrAppend(&text, "\n### The model's outputs\n\n",
-                      ComparisonTable(target, result.samples));
+                      ComparisonTable(target, result.samples, result.labelled));
+    }
+    for (const TextTable& table : DetailTables(result, target)) {
+      absl::StrAppend(&text, "\n### ", table.title, "\n\n", DetailText(table));
     }
     if (!target.what_ifs.empty()) absl::StrAppend(&text, "\n### What would help\n\n", WhatIfText(result, target));
   }

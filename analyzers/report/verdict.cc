@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/strings/str_join.h"
+#include "analyzers/report/detail_view.h"
+#include "analyzers/report/global_cause.h"
 #include "analyzers/report/layer_view.h"
 #include "analyzers/report/report.h"
 #include "analyzers/report/target_sums.h"
@@ -60,7 +62,8 @@ bool BiasIsHarmless(const TargetSums& sums, const PathComparison* at_outputs) {
   return cross * 1000 < sums.total_squares * kHarmlessPerMille;
 }
 
-std::string Headline(const TargetResult& target, const TargetSums& sums, std::uint64_t samples) {
+// Quantized bias against float bias.
+std::string BiasHeadline(const TargetResult& target, const TargetSums& sums, const AnalysisResult& result) {
   const CauseSum& rounding = sums.of(Cause::kBiasRounding);
   const CauseSum& saturation = sums.of(Cause::kBiasSaturation);
   const PathComparison* at_outputs = FindComparison(target, Path::kQuantizedBias, Path::kFloatBias);
@@ -89,7 +92,10 @@ std::string Headline(const TargetResult& target, const TargetSums& sums, std::ui
   if (at_outputs != nullptr) {
     absl::StrAppend(&headline, "; at the model's outputs ",
                     saturation.changed != 0 ? "the two together change " : "it changes ",
-                    OutputPhrase(*at_outputs, samples));
+                    OutputPhrase(*at_outputs, result.samples));
+    if (const auto difference = AccuracyDifferenceOf(target, *at_outputs, result.labelled)) {
+      absl::StrAppend(&headline, "; accuracy changes by ", AccuracyPhrase(*difference));
+    }
   }
   return absl::StrCat(headline, ".");
 }
@@ -328,16 +334,27 @@ TargetVerdict VerdictOf(const Report& report, const TargetResult& target) {
   const TargetSums sums = SumsOf(layers);
   const CauseShares shares = SharesOf(sums);
 
-  TargetVerdict verdict{
-      .target = target.name, .headline = Headline(target, sums, result.samples), .sentences = {}};
+  const std::optional<GlobalCause> global = GlobalCauseOf(result, target);
+  TargetVerdict verdict{.target = target.name, .headline = BiasHeadline(target, sums, result), .sentences = {}};
   const auto say = [&](std::string sentence) {
     if (!sentence.empty()) verdict.sentences.push_back(std::move(sentence));
   };
+  if (global) {
+    // A headline about the bias would mislead.
+    say(std::exchange(verdict.headline, global->sentence));
+  }
+  for (std::string& sentence : ClippedInputSentences(result.input_ranges)) say(std::move(sentence));
   say(ShareSentence(target, sums, shares));
-  say(WorstLayerSentence(layers, sums, shares));
-  say(SaturationSentence(layers));
+  if (!global) {
+    say(WorstLayerSentence(layers, sums, shares));
+    say(SaturationSentence(layers));
+  }
   say(TargetSentence(target, result.samples));
   say(AccuracySentence(target, result.labelled));
+  say(PairedSentence(target, result.labelled));
+  say(WorstSampleSentence(target));
+  say(SensitivitySentence(result, target));
+  for (std::string& sentence : HeldOutSentences(result, target)) say(std::move(sentence));
   for (std::string& sentence : WhatIfSentences(result, target)) say(std::move(sentence));
   say(EngineSentence(target, layers, sums));
   say(EvidenceSentence(target));

@@ -19,6 +19,7 @@ struct AccuracyDifference {
   double low = 0;      // 95 % confidence interval
   double high = 0;
   double p_value = 1;  // of the exact test that losing and gaining are equally likely
+  friend bool operator==(const AccuracyDifference&, const AccuracyDifference&) = default;
 };
 
 // nullopt without samples, or where lost + gained > samples.

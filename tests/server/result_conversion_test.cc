@@ -59,7 +59,14 @@ report::AnalysisResult FullResult() {
                                 .reference = report::Path::kQuantizedBias,
                                 .outputs = {Statistics(1000)},
                                 .top1_changed = 5,
-                                .layers = {Statistics(2000), Statistics(3000)}});
+                                .layers = {Statistics(2000), Statistics(3000)},
+                                .lost = 2,
+                                .gained = 3,
+                                .worst = {{.sample = 9, .top1_changed = true, .reference_answer = -1, .answer = 4, .changed = 5,
+                                           .max_absolute = 6, .sum_squares = 7,
+                                           .differences = {{.output = 1, .element = 2, .reference = -3, .value = 4}}}}});
+  target.sensitivities.push_back(
+      {.layer = 0, .outputs = {Statistics(6000)}, .top1_changed = 1, .lost = 2, .gained = 3});
   target.accuracies.push_back({.path = report::Path::kTarget, .correct = 11});
   target.what_ifs.push_back({.layer = 0, .input_index = 1, .calibration_samples = 12,
                              .rows = {{.what_if = report::WhatIf::kExplicitAdd, .note = "n", .measured = true,
@@ -78,6 +85,9 @@ report::AnalysisResult FullResult() {
                {.name = "add", .kind = "add", .module = "Net", .inputs = {0, 1}, .branch = "if 1 then"}};
   r.labelled = 60;
   r.outputs = r.layers[0].inputs;
+  r.worst_samples = 12;
+  r.input_ranges = {{.name = "x", .grid = r.outputs[0], .count = 8, .clipped = 1, .least = -0.5F, .greatest = 2.5F}};
+  r.held_out = {.samples = 3, .labelled = 2, .input_ranges = r.input_ranges, .targets = r.targets};
   return r;
 }
 
@@ -119,6 +129,10 @@ TEST(ResultConversionTest, RefusesWhatNoAnalysisGives) {
   expect("histogram", [](auto& m) {
     m.mutable_targets(0)->mutable_what_ifs(0)->mutable_rows(0)->clear_against_fake_quant();
   });
+  expect("LayerSensitivity.layer is 1 of 1",
+         [](auto& m) { m.mutable_targets(0)->mutable_sensitivities(0)->set_layer(1); });
+  expect("LayerResult.layer is 1 of 1",
+         [](auto& m) { m.mutable_held_out()->mutable_targets(0)->mutable_layers(0)->set_layer(1); });
   expect("NetworkNode.layer is 1 of 1", [](auto& m) { m.mutable_network(1)->set_layer(1); });
   expect("inputs of node 1 name node 1", [](auto& m) { m.mutable_network(1)->set_inputs(0, 1); });
   expect("inputs of node 2 name node 0", [](auto& m) { m.mutable_network(2)->set_inputs(1, 0); });

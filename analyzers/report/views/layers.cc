@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "analyzers/report/propagation.h"
 #include "analyzers/report/views/shapes.h"
 #include "analyzers/report/views/views.h"
 #include "analyzers/report/views/what_ifs.h"
@@ -77,6 +78,11 @@ Json CountsOf(const std::vector<const Finding*>& findings) {
   return {{"info", counts[0]}, {"warning", counts[1]}, {"error", counts[2]}};
 }
 
+Json PropagatedRateOf(const TargetResult& target, std::int64_t layer) {
+  const std::optional<Propagation> view = PropagationOf(target, layer);
+  return view ? Json(view->propagated()) : Json();
+}
+
 Json RowOf(const IndexedReport& report, const TargetResult& target, const LayerView& layer) {
   return {{"layer_index", layer.result->layer},
           {"input_index", layer.result->input_index},
@@ -91,7 +97,7 @@ Json RowOf(const IndexedReport& report, const TargetResult& target, const LayerV
           {"findings", CountsOf(report.FindingsOf(layer.info->name, target.name))},
           {"causes", CausesOf(layer)},
           {"accumulated", AccumulatedOf(target, layer, BriefOf)},
-          {"propagated_changed_rate", nullptr}};
+          {"propagated_changed_rate", PropagatedRateOf(target, layer.result->layer)}};
 }
 
 double RateOf(std::uint64_t changed, std::uint64_t count) {

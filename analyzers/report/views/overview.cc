@@ -1,6 +1,7 @@
 #include <utility>
 
-#include "analyzers/report/json_parts.h"
+#include "analyzers/report/detail_json.h"
+#include "analyzers/report/detail_tables.h"
 #include "analyzers/report/target_sums.h"
 #include "analyzers/report/views/shapes.h"
 #include "analyzers/report/views/views.h"
@@ -33,9 +34,33 @@ Json PathsOf(const AnalysisResult& result, const TargetResult& target) {
     paths.push_back({{"path", ToString(comparison.path)},
                      {"reference", ToString(comparison.reference)},
                      {"top1_changed", comparison.top1_changed},
+                     {"lost", comparison.lost},
+                     {"gained", comparison.gained},
+                     {"accuracy_difference", json_parts::AccuracyDifference(target, comparison, result.labelled)},
                      {"outputs", std::move(outputs)}});
   }
   return paths;
+}
+
+Json DetailsOf(const AnalysisResult& result, const TargetResult& target) {
+  const auto kind_of = [](TextTable::Kind kind) {
+    return kind == TextTable::Kind::kNumber ? "number" : kind == TextTable::Kind::kName ? "name" : "text";
+  };
+  Json tables = Json::array();
+  for (const TextTable& table : DetailTables(result, target)) {
+    Json columns = Json::array(), rows = Json::array();
+    for (const TextTable::Column& column : table.columns) {
+      columns.push_back({{"title", column.title}, {"kind", kind_of(column.kind)}});
+    }
+    for (const TextTable::Row& row : table.rows) {
+      rows.push_back({{"layer_index", row.layer ? Json(*row.layer) : Json()}, {"cells", row.cells}});
+    }
+    tables.push_back({{"title", table.title},
+                      {"caption", table.caption},
+                      {"columns", std::move(columns)},
+                      {"rows", std::move(rows)}});
+  }
+  return tables;
 }
 
 Json TargetOf(const IndexedReport& report, std::size_t index) {
@@ -43,12 +68,6 @@ Json TargetOf(const IndexedReport& report, std::size_t index) {
   const TargetResult& target = result.targets[index];
   const TargetSums sums = SumsOf(report.layers(index));
   const Coverage coverage = CoverageOf(result, target);
-  Json accuracies = Json::array();
-  for (const PathAccuracy& accuracy : target.accuracies) {
-    accuracies.push_back({{"path", ToString(accuracy.path)},
-                          {"correct", accuracy.correct},
-                          {"rate", Rate(accuracy.correct, result.labelled)}});
-  }
   return {{"name", target.name},
           {"title", target.title},
           {"bias_mode", numerics::ToString(target.bias_mode)},
@@ -60,7 +79,9 @@ Json TargetOf(const IndexedReport& report, std::size_t index) {
           {"sentences", report.verdict(index).sentences},
           {"totals", TotalsOf(sums)},
           {"paths", PathsOf(result, target)},
-          {"accuracies", std::move(accuracies)},
+          {"accuracies", json_parts::Accuracies(target, result.labelled)},
+          {"global_cause", json_parts::Global(result, target)},
+          {"details", DetailsOf(result, target)},
           {"what_ifs", WhatIfsOf(result, target)}};
 }
 
@@ -70,7 +91,9 @@ Json InputsOf(const Report& report) {
           {"samples", json_parts::Blob(report.samples)},
           {"sample_inputs", json_parts::SampleInputs(report.sample_inputs)},
           {"normalizations", report.normalizations},
-          {"labels", json_parts::Blob(report.labels)}};
+          {"labels", json_parts::Blob(report.labels)},
+          {"held_out", json_parts::Blob(report.held_out)},
+          {"held_out_labels", json_parts::Blob(report.held_out_labels)}};
 }
 
 Json EnvironmentOf(const Environment& environment) {

@@ -16,7 +16,7 @@ from qatgap.export import MODEL_SUFFIXES, export_model
 from qatgap.modules import input_names
 from qatgap.private_server import PrivateServer
 from qatgap.report import Report
-from qatgap.samples import Normalization, SampleFiles, write_samples
+from qatgap.samples import Normalization, SampleFiles, one_file, write_samples
 from qatgap.transport import Client
 from qatgap.v1 import analysis_pb2, samples_pb2
 
@@ -40,6 +40,10 @@ def analyze(
     progress: bool = True,
     title: str = "",
     what_if: bool = False,
+    sensitivity: bool = False,
+    worst_samples: int = 10,
+    held_out: object = None,
+    held_out_labels: object = None,
     track: str = "",
 ) -> Report:
     """Measures how far the integer model that runs is from a QAT model, layer by layer, and why.
@@ -66,6 +70,10 @@ def analyze(
         progress: show bars.
         title: a name for the analysis, at most 200 bytes.
         what_if: also measure other ways of keeping the bias, and recommend the one that helps.
+        sensitivity: also rank the layers by what their bias alone does to the model's outputs.
+        worst_samples: keep so many samples whose outputs differ most, 0 to 1000.
+        held_out: samples to measure and report apart, in any of the forms of samples; nothing is chosen from them.
+        held_out_labels: their labels, as labels.
         track: the model's name in the metrics of a running qatgapd, which exports its newest analysis layer by layer:
             1 to 64 of `A-Z a-z 0-9 _ . -`. Needs a server that lasts.
 
@@ -92,6 +100,8 @@ def analyze(
         parallel_units=parallel_units,
         title=title,
         what_if=what_if,
+        sensitivity=sensitivity,
+        worst_samples=worst_samples,
         track=track,
     )
     _add_targets(spec, [targets] if isinstance(targets, (str, os.PathLike)) else targets)
@@ -108,10 +118,23 @@ def analyze(
             batch_size=batch_size,
             max_samples=max_samples,
         )
+        apart = _held_out(held_out, held_out_labels, folder, _names(qat_module, converted), batch_size)
         # Data loaders may have forked workers; gRPC starts threads only after that.
         with _service(server) as service:
-            _upload_all(service.client, spec, qat_path, converted_path, files, progress)
+            _upload_all(service.client, spec, qat_path, converted_path, files, apart, progress)
             return service.run(spec, progress)
+
+
+def _held_out(samples: object, labels: object, folder: Path, names: Sequence[str], batch_size: int) -> SampleFiles:
+    """As one file; none where none are given."""
+    if samples is None:
+        if labels is not None:
+            raise InvalidArgumentError("held_out_labels: give held_out too, the samples they are of")
+        return SampleFiles({})
+    own = folder / "held_out"
+    own.mkdir()
+    files = write_samples(samples, labels, own, input_names=names, batch_size=batch_size)
+    return SampleFiles({"": one_file(files, own)}, files.labels)
 
 
 def _names(*modules: object) -> list[str]:
@@ -171,9 +194,11 @@ def _upload_all(
     qat: Path | None,
     converted: Path | None,
     files: SampleFiles,
+    apart: SampleFiles,
     progress: bool,
 ) -> None:
-    total = sum(path.stat().st_size for path in (qat, converted, files.labels, *files.inputs.values()) if path)
+    paths = (qat, converted, files.labels, apart.labels, *files.inputs.values(), *apart.inputs.values())
+    total = sum(path.stat().st_size for path in paths if path)
     with tqdm(total=total, unit="B", unit_scale=True, desc="upload", disable=not progress, leave=False) as bar:
 
         def send(path: Path) -> Any:
@@ -190,6 +215,10 @@ def _upload_all(
                 spec.samples.CopyFrom(send(path))
         if files.labels is not None:
             spec.labels.CopyFrom(send(files.labels))
+        for path in apart.inputs.values():
+            spec.held_out.CopyFrom(send(path))
+        if apart.labels is not None:
+            spec.held_out_labels.CopyFrom(send(apart.labels))
 
 
 class _Service:

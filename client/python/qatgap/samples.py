@@ -136,6 +136,17 @@ def write_samples(
     return written
 
 
+def one_file(files: SampleFiles, folder: Path) -> Path:
+    """The samples as one file: the only one, or an archive of arrays named after the inputs."""
+    if len(files.inputs) == 1:
+        return next(iter(files.inputs.values()))
+    path = folder / "samples.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, part in files.inputs.items():
+            archive.write(part, f"{name}.npy")
+    return path
+
+
 def _write_batches(
     batches: Iterator[object], folder: Path, input_names: Sequence[str], max_samples: int | None, take_labels: bool
 ) -> SampleFiles:

@@ -103,8 +103,8 @@ TEST(EncodeWorkUnitTest, SampleInputsHaveTheNumbersBehindTheOthers) {
   ASSERT_TRUE(message.ParseFromString(EncodeWorkUnit(unit, {})));
   EXPECT_EQ(message.samples().fd(), -1);
   ASSERT_EQ(message.sample_inputs_size(), 2);
-  EXPECT_EQ(message.sample_inputs(0).file().fd(), 8);
-  EXPECT_EQ(message.sample_inputs(1).file().fd(), 9);
+  EXPECT_EQ(message.sample_inputs(0).file().fd(), 10);
+  EXPECT_EQ(message.sample_inputs(1).file().fd(), 11);
   EXPECT_EQ(message.sample_inputs(1).input_name(), "mask");
   ASSERT_EQ(message.normalizations_size(), 1);
   EXPECT_EQ(message.normalizations(0).mean(0), 0.5);

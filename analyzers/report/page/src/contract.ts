@@ -91,7 +91,18 @@ export interface PathView {
   path: string;
   reference: string;
   top1_changed: number;
+  lost: number;
+  gained: number;
+  accuracy_difference: { value: number; low: number; high: number; p_value: number } | null;
   outputs: Statistics[];
+}
+
+// Cells are words already; a row of a layer has its index.
+export interface DetailTable {
+  title: string;
+  caption: string;
+  columns: { title: string; kind: "text" | "number" | "name" }[];
+  rows: { layer_index: number | null; cells: string[] }[];
 }
 
 export interface Recommendation {
@@ -151,6 +162,7 @@ export interface TargetView {
   totals: Partial<Record<CauseOrTotal, CauseTotals | null>>;
   paths: PathView[];
   accuracies: { path: string; correct: number; rate: number | null }[];
+  details: DetailTable[];
   what_ifs: WhatIfs | null;
 }
 
@@ -175,6 +187,8 @@ export interface Report {
     converted_model: InputFile | null;
     samples: InputFile | null;
     labels: InputFile | null;
+    held_out: InputFile | null;
+    held_out_labels: InputFile | null;
     sample_inputs?: InputFile[];
     normalizations?: string[];
   };

@@ -7,6 +7,7 @@ import { heading, notice, remedy, targetSwitch, trail, type Context, type Page }
 import { link, links } from "../router.ts";
 import { causeWords, biasModeWords, count, displayName, isRunning, lsb, nameOf, percent, prose } from "../words.ts";
 import { progressBar, stateTag } from "./analyses.ts";
+import { detailSections } from "./details.ts";
 import { BIAS, DEPLOYED, depthCurve, layersTable } from "./layers.ts";
 import { accuracySection, findingsSection, outputsSection, provenanceSection, unmeasuredSection } from "./overview.ts";
 import { whatIfsSection } from "./what_ifs.ts";
@@ -242,6 +243,7 @@ export async function analysisView(context: Context): Promise<Page> {
         : null,
       whatIfsSection(id, target.name, target.what_ifs),
       el("div", { class: "columns" }, outputsSection(report, target), accuracySection(report, target)),
+      detailSections(id, target.name, target.details),
       findingsSection(id, target.name, own),
       unmeasuredSection(report.unmeasured),
       provenanceSection(analysis, report),

@@ -5,7 +5,7 @@ import { CAUSES, type LayerRow, type Shares } from "../contract.ts";
 import { el, replace, type Child } from "../dom.ts";
 import { links } from "../router.ts";
 import { dataTable, type Column } from "../table.ts";
-import { count, counted, decibel, displayName, lsb, percent } from "../words.ts";
+import { count, counted, decibel, displayName, lsb, percent, signed } from "../words.ts";
 
 export const DEPLOYED = "fake_quant>target";
 export const BIAS = "float_bias>quantized_bias";
@@ -135,6 +135,15 @@ export function layersTable(
       key: (row) => row.accumulated[DEPLOYED]?.changed_rate ?? null,
       describe: "Changed codes when the whole network runs and errors travel",
       cell: (row) => percent(row.accumulated[DEPLOYED]?.changed_rate),
+    },
+    {
+      id: "propagated",
+      label: "Propagated",
+      numeric: true,
+      width: 7,
+      key: (row) => row.propagated_changed_rate,
+      describe: "Accumulated minus injected: what comes from the layers before; negative where they hide the layer's own",
+      cell: (row) => signed(row.propagated_changed_rate, percent),
     },
     {
       id: "findings",

@@ -1,5 +1,5 @@
 // Sections of an analysis below its layers: outputs, accuracy, findings, what was not measured, provenance.
-import type { Analysis, Finding, InputFile, Report, TargetView, Unmeasured } from "../contract.ts";
+import type { Analysis, Finding, InputFile, PathView, Report, TargetView, Unmeasured } from "../contract.ts";
 import { append, el, section, type Child } from "../dom.ts";
 import { definitions, severityTag } from "../page.ts";
 import { links } from "../router.ts";
@@ -15,6 +15,7 @@ import {
   pathWords,
   percent,
   real,
+  signed,
   time,
 } from "../words.ts";
 
@@ -77,9 +78,34 @@ export function outputsSection(report: Report, target: TargetView): HTMLElement 
               describe: "Samples whose largest output moved",
               cell: (row) => count(row.path.top1_changed),
             },
+            ...(target.paths.some((path) => path.accuracy_difference)
+              ? [
+                  {
+                    id: "accuracy",
+                    label: "Accuracy",
+                    numeric: true,
+                    width: 8.5,
+                    describe: "Points of accuracy, with the 95 % interval of the paired difference and McNemar's exact test",
+                    cell: (row: (typeof rows)[number]) => accuracyWords(row.path),
+                  },
+                ]
+              : []),
           ],
         }).element,
   );
+}
+
+function accuracyWords({ accuracy_difference: difference }: PathView): Child {
+  if (!difference) return "–";
+  const points = (fraction: number) => signed(fraction, (value) => real(100 * value, 2));
+  return [
+    points(difference.value),
+    el(
+      "span",
+      { class: "under" },
+      `${points(difference.low)} to ${points(difference.high)}, p = ${real(difference.p_value, 2)}`,
+    ),
+  ];
 }
 
 export function accuracySection(report: Report, target: TargetView): HTMLElement {
@@ -253,6 +279,8 @@ export function provenanceSection(analysis: Analysis, report: Report): HTMLEleme
   }
   for (const text of inputs.normalizations ?? []) rows.push(["Normalisation", displayName(text)]);
   rows.push(["Labels", file(inputs.labels)]);
+  if (inputs.held_out) rows.push(["Held-out samples", file(inputs.held_out)]);
+  if (inputs.held_out_labels) rows.push(["Labels of these", file(inputs.held_out_labels)]);
   for (const note of report.notes) rows.push(["Note", displayName(note)]);
   rows.push(
     ["Samples analysed", count(report.samples)],
