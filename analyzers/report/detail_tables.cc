@@ -80,7 +80,7 @@ TextTable SampleTable(const AnalysisResult& result, const TargetResult& target) 
                   .caption = whole == nullptr ? ""
                                               : absl::StrCat(Words(whole->path), " against ", Words(whole->reference),
                                                              ": output codes, by index of the sample, counted from 0"),
-                  .columns = {{"sample", Kind::kNumber},
+                  .columns = {{"sample"},
                               {"answer", Kind::kNumber},
                               {"instead of", Kind::kNumber},
                               {"values changed", Kind::kNumber},

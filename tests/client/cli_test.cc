@@ -39,9 +39,11 @@ TEST_F(CliTest, AnalyzePrintsLayersAndVerdict) {
 TEST_F(CliTest, AnalyzeSendsWhatWasAsked) {
   Write("int8.pt", "converted");
   Write("labels.npz", "labels");
+  Write("apart.npy", "held out");
   EXPECT_EQ(Run(Analyze({"--target", "beta", "--converted", Path("int8.pt"), "--labels",
                          Path("labels.npz"), "--batch-size", "64", "--max-samples", "10",
-                         "--parallel", "3", "--title", "night", "--what-if"})),
+                         "--parallel", "3", "--title", "night", "--what-if", "--sensitivity", "--worst-samples", "7",
+                         "--held-out", Path("apart.npy"), "--held-out-labels", Path("labels.npz")})),
             kExitDone)
       << err_.str();
   ASSERT_THAT(fake_.created(), SizeIs(1));
@@ -56,7 +58,23 @@ TEST_F(CliTest, AnalyzeSendsWhatWasAsked) {
   EXPECT_EQ(spec.parallel_units(), 3);
   EXPECT_EQ(spec.title(), "night");
   EXPECT_TRUE(spec.what_if());
+  EXPECT_TRUE(spec.sensitivity());
+  EXPECT_EQ(spec.worst_samples(), 7U);
+  EXPECT_EQ(fake_.artifacts().at(spec.held_out().sha256()), "held out");
+  EXPECT_EQ(spec.held_out_labels().name(), "labels.npz");
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("target alpha"), HasSubstr("target beta")));
+}
+
+TEST_F(CliTest, HeldOutSamplesAreOneFileWithoutAName) {
+  Write("apart.npy", "held out");
+  Write("labels.npz", "labels");
+  const std::string named = std::string("x=").append(Path("apart.npy"));
+  EXPECT_EQ(Run(Analyze({"--held-out", named})), kExitBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("--held-out takes one file without INPUT="));
+  EXPECT_EQ(Run(Analyze({"--held-out-labels", Path("labels.npz")})), kExitBadInput);
+  EXPECT_THAT(err_.str(), HasSubstr("--held-out-labels without the samples they are of"));
+  EXPECT_EQ(Run(Analyze({"--held-out", Path("nowhere.npy")})), kExitBadInput);
+  EXPECT_THAT(fake_.created(), SizeIs(0));
 }
 
 TEST_F(CliTest, SamplesOfSeveralInputsAndAConvertedModelAlone) {

@@ -155,6 +155,30 @@ TEST_F(AnalysisTest, WhatIfsDoNotDependOnTheUnits) {
   EXPECT_EQ(biases["targets"][0]["layers"][0]["stored"], stored);
 }
 
+// Views that keep more than sums: the same bytes whatever the units are.
+TEST_F(AnalysisTest, SensitivitiesSamplesAndHeldOutSamplesDoNotDependOnTheUnits) {
+  Daemon daemon(workspace_, {"--runners=2"});
+  const std::vector<std::string> arguments =
+      Plus(Model("residual_eager_x86", true),
+           {"--samples", TestFile("samples/images_512.npz"), "--labels", TestFile("samples/labels_512.npy"), "--max-samples",
+            "60", "--held-out", TestFile("samples/images_64.npy"), "--batch-size", "10", "--target", "generic-int8",
+            "--sensitivity", "--worst-samples", "3", "--what-if", "--server", daemon.address()});
+  const json one = workspace_.Report(arguments);
+  const json four = workspace_.Report(Plus(arguments, {"--parallel", "4"}));
+  ASSERT_FALSE(one.is_null());
+  EXPECT_EQ(one["statistics"].dump(), four["statistics"].dump());
+  const json& statistics = one["statistics"];
+  const json& target = statistics["targets"][0];
+  EXPECT_EQ(target["sensitivities"].size(), statistics["layers"].size());
+  EXPECT_EQ(target["comparisons"][0]["worst_samples"].size(), 3U);
+  EXPECT_EQ(statistics["samples"], 60);
+  EXPECT_EQ(statistics["held_out"]["samples"], 64);
+  EXPECT_EQ(statistics["held_out"]["labelled"], 0);
+  EXPECT_EQ(one["inputs"]["held_out"]["name"], "images_64.npy");
+  EXPECT_TRUE(target["comparisons"][0]["accuracy_difference"]["p_value"].is_number());
+  EXPECT_EQ(statistics["input_ranges"][0]["count"], 60 * 28 * 28);
+}
+
 TEST_F(AnalysisTest, ASecondRunHasTheSameBytesAndThePrintedResultItsVerdict) {
   Daemon daemon(workspace_, {});
   const std::vector<std::string> arguments =

@@ -1,8 +1,9 @@
 // The page of a real server with real analyses, used as people use it.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { checkAccessible, checkFits, dark, goTo, launch, open, phone, text, withPage } from "./browser.mjs";
-import { analyze, chain, hostile, hostileName, residual, startServer, submit, temporaryFolder } from "./qatgapd.mjs";
+import { analyze, chain, hostile, hostileName, models, residual, startServer, submit, temporaryFolder } from "./qatgapd.mjs";
 
 let folder, server, browser;
 let first, second, deep, wide, named;
@@ -64,6 +65,8 @@ describe("analyses", () => {
     ]);
     second = await analyze(server, folder, "second", [
       "--what-if",
+      "--sensitivity",
+      ...["--held-out", join(models, "samples", "images_64.npy")],
       "--track",
       "residual.net",
       ...residual("residual_eager_qnnpack", "second", "generic-int8", "pytorch-qnnpack"),
@@ -88,6 +91,35 @@ describe("analyses", () => {
       "--target",
       "onnxruntime",
     ]);
+  });
+
+  it("ranks biases, channels and samples, and sets held-out samples beside the others", async () => {
+    await withPage(browser, {}, async (page) => {
+      const target = targetOf(second, "generic-int8");
+      await open(page, address(`#/analyses/${idOf(second)}?target=generic-int8`));
+      const rowsOf = async (name) => {
+        const region = page.getByRole("region", { name });
+        await region.waitFor();
+        return region.locator("tbody tr").allInnerTexts();
+      };
+      const moved = target.sensitivities.filter((layer) => layer.outputs[0].changed > 0);
+      const biases = await rowsOf("What each bias alone does to the outputs");
+      assert.equal(biases.length, moved.length);
+      assert.ok(moved.some((layer) => biases[0].includes(layer.layer)));
+      const whole = target.comparisons.find((one) => one.path === "target" && one.reference === "fake_quant");
+      const samples = await rowsOf("Samples that differ most");
+      assert.ok(samples[0].startsWith(grouped(whole.worst_samples[0].sample)));
+      assert.equal((await rowsOf("Held-out samples")).length, target.comparisons.length);
+      assert.ok((await rowsOf("Channels that the bias changes most")).length > 0);
+      const accuracy = await page.getByRole("region", { name: "Accuracy", exact: true }).innerText();
+      assert.match(accuracy, /Quantized bias against float bias: .* points \(95 % interval .* p = /);
+      const propagated = target.layers.find((layer) => layer.layer === "fc").propagation.propagated;
+      const row = page.locator("#layers-table tbody tr", { has: page.getByRole("link", { name: "fc", exact: true }) });
+      assert.ok((await row.innerText()).includes(`${propagated > 0 ? "+" : "−"}${(100 * Math.abs(propagated)).toFixed(1)} %`));
+      await checkAccessible(page);
+      await page.getByRole("region", { name: "What each bias alone does to the outputs" }).getByRole("link").first().click();
+      await page.getByRole("heading", { name: moved.find((layer) => biases[0].includes(layer.layer)).layer }).waitFor();
+    });
   });
 
   it("shows what would help: of the target, and of a layer", async () => {

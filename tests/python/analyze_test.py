@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import qatgap
-from qatgap import analysis
+from qatgap import analysis, samples
 from qatgap.private_server import PrivateServer, find_qatgapd
 from qatgap.transport import Client
 from qatgap.v1 import analysis_pb2
@@ -311,3 +311,32 @@ def test_a_private_server_that_ends_during_the_call_tells_how(monkeypatch, model
             MODELS / "residual_eager_x86/qat.pt", samples=MODELS / "samples/images_512.npz", targets=["pytorch-x86"],
             batch_size=1, progress=False,
         )  # fmt: skip
+
+
+def test_held_out_samples_and_what_is_kept_of_single_ones(server, eager_model):
+    labels = np.zeros(16, np.int64)
+    report = analyze(
+        eager_model,
+        server=server,
+        targets=["generic-int8"],
+        labels=labels,
+        held_out=[nets.images(4, 1), nets.images(4, 2)],
+        held_out_labels=labels[:8],
+        sensitivity=True,
+        worst_samples=2,
+    )
+    statistics = report.data["statistics"]
+    assert statistics["held_out"]["samples"] == 8
+    assert statistics["held_out"]["labelled"] == 8
+    (target,) = statistics["targets"]
+    assert [layer["layer"] for layer in target["sensitivities"]] == [layer["name"] for layer in statistics["layers"]]
+    assert all(len(comparison["worst_samples"]) <= 2 for comparison in target["comparisons"])
+    with pytest.raises(qatgap.InvalidArgumentError, match="held_out"):
+        analyze(eager_model, server=server, held_out_labels=labels)
+
+
+def test_held_out_samples_of_several_inputs_are_one_file(tmp_path):
+    files = samples.write_samples({"a": np.zeros((3, 2), np.float32), "b": np.ones((3, 1), np.int64)}, None, tmp_path)
+    with np.load(samples.one_file(files, tmp_path)) as archive:
+        assert archive["a"].shape == (3, 2)
+        assert archive["b"].tolist() == [[1], [1], [1]]

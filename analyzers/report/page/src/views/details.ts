@@ -11,14 +11,17 @@ function cellOf(id: string, target: string, table: DetailTable, row: DetailTable
   return el("a", { href: links.layer(id, row.layer_index, target, 0), class: "clip", title: text }, text);
 }
 
+// rem, of the header on one line.
+const widthOf = (title: string): number => Math.max(5.5, 1.5 + 0.48 * title.length);
+
 export function detailSections(id: string, target: string, tables: DetailTable[]): Child {
   return tables.map((table, index) => {
     const columns = table.columns.map(
       (column, at): Column<DetailTable["rows"][number]> => ({
         id: `${index}-${at}`,
-        label: column.title,
+        label: column.title.charAt(0).toUpperCase() + column.title.slice(1),
         numeric: column.kind === "number",
-        width: at === 0 && column.kind !== "number" ? 12 : column.kind === "text" ? 11 : 7,
+        width: column.kind === "text" && at > 0 && at === table.columns.length - 1 ? 22 : widthOf(column.title),
         cell: (row) => cellOf(id, target, table, row, at),
       }),
     );
@@ -26,7 +29,7 @@ export function detailSections(id: string, target: string, tables: DetailTable[]
       table.title,
       { id: `detail-${index}` },
       el("p", { class: "lead" }, `${table.caption}.`),
-      dataTable({ caption: table.title, rows: table.rows, columns }).element,
+      dataTable({ caption: table.caption, rows: table.rows, columns }).element,
     );
   });
 }

@@ -103,7 +103,7 @@ export function layersTable(
     {
       id: "cause",
       label: "Causes, by share",
-      width: 18,
+      width: 14,
       key: (row) => sharesInWords(sharesOf(row)),
       cell: (row) => [
         shareBar(sharesOf(row)),
@@ -131,7 +131,7 @@ export function layersTable(
       id: "accumulated",
       label: "Accumulated",
       numeric: true,
-      width: 7.5,
+      width: 7,
       key: (row) => row.accumulated[DEPLOYED]?.changed_rate ?? null,
       describe: "Changed codes when the whole network runs and errors travel",
       cell: (row) => percent(row.accumulated[DEPLOYED]?.changed_rate),
@@ -140,7 +140,7 @@ export function layersTable(
       id: "propagated",
       label: "Propagated",
       numeric: true,
-      width: 7,
+      width: 6.5,
       key: (row) => row.propagated_changed_rate,
       describe: "Accumulated minus injected: what comes from the layers before; negative where they hide the layer's own",
       cell: (row) => signed(row.propagated_changed_rate, percent),

@@ -78,38 +78,22 @@ export function outputsSection(report: Report, target: TargetView): HTMLElement 
               describe: "Samples whose largest output moved",
               cell: (row) => count(row.path.top1_changed),
             },
-            ...(target.paths.some((path) => path.accuracy_difference)
-              ? [
-                  {
-                    id: "accuracy",
-                    label: "Accuracy",
-                    numeric: true,
-                    width: 8.5,
-                    describe: "Points of accuracy, with the 95 % interval of the paired difference and McNemar's exact test",
-                    cell: (row: (typeof rows)[number]) => accuracyWords(row.path),
-                  },
-                ]
-              : []),
           ],
         }).element,
   );
 }
 
-function accuracyWords({ accuracy_difference: difference }: PathView): Child {
-  if (!difference) return "–";
+function differenceWords(difference: PathView["accuracy_difference"] | undefined): string {
+  if (!difference) return "";
   const points = (fraction: number) => signed(fraction, (value) => real(100 * value, 2));
-  return [
-    points(difference.value),
-    el(
-      "span",
-      { class: "under" },
-      `${points(difference.low)} to ${points(difference.high)}, p = ${real(difference.p_value, 2)}`,
-    ),
-  ];
+  return `${points(difference.low)} to ${points(difference.high)} points, p = ${real(difference.p_value, 2)}`;
 }
 
 export function accuracySection(report: Report, target: TargetView): HTMLElement {
   const reference = target.accuracies.find((accuracy) => accuracy.path === "fake_quant");
+  const differenceOf = (path: string, against: string) =>
+    target.paths.find((one) => one.path === path && one.reference === against)?.accuracy_difference;
+  const bias = differenceOf("quantized_bias", "float_bias");
   return section(
     "Accuracy",
     {},
@@ -134,11 +118,22 @@ export function accuracySection(report: Report, target: TargetView): HTMLElement
                 id: "gap",
                 label: "Against fake-quant",
                 numeric: true,
-                width: 7,
-                cell: (row) => gap(row.correct, reference?.correct),
+                width: 11,
+                describe: "Samples, the 95 % interval of the paired difference of accuracies, and McNemar's exact test",
+                cell: (row) => [
+                  gap(row.correct, reference?.correct),
+                  el("span", { class: "under" }, differenceWords(differenceOf(row.path, "fake_quant"))),
+                ],
               },
             ],
           }).element,
+          bias
+            ? el(
+                "p",
+                { class: "small" },
+                `Quantized bias against float bias: ${signed(bias.value, (value) => real(100 * value, 2))} points (95 % interval ${differenceWords(bias)}).`,
+              )
+            : null,
         ],
   );
 }
