@@ -10,44 +10,17 @@
 #include "analyzers/attribution/layer_analysis.h"
 #include "analyzers/attribution/layout.h"
 #include "analyzers/attribution/network_summary.h"
-#include "analyzers/attribution/pairing.h"
+#include "analyzers/attribution/paired_models.h"
 #include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
+#include "analyzers/findings/catalogue.h"
 #include "analyzers/findings/findings.h"
 #include "analyzers/graph/passes/fake_quant_twin.h"
-#include "analyzers/graph/passes/lower.h"
-#include "analyzers/graph/passes/rebase_codes.h"
+#include "analyzers/report/wording.h"
 #include "analyzers/status/status_macros.h"
 
 namespace qatgap::attribution {
 namespace {
-
-// Removes pairs whose deployed input is off every grid: without codes there is no ladder.
-void DropOffGrid(const graph::MacLayers& deployed, Pairing& pairing, const graph::MacLayers& qat) {
-  std::vector<LayerPair> kept;
-  for (const LayerPair& pair : pairing.pairs) {
-    if (!deployed.layers[pair.deployed].input_grids.empty()) {
-      kept.push_back(pair);
-      continue;
-    }
-    pairing.unmeasured.push_back(
-        {.name = qat.layers[pair.qat].name,
-         .what = std::string(ToString(qat.layers[pair.qat].kind)),
-         .reason = "its input is not quantized in the deployed model, so the layer runs in float",
-         .is_mac_layer = true});
-  }
-  pairing.pairs = std::move(kept);
-}
-
-// What integer biases of the deployed model were rounded from is the paired layer's bias.
-void TakeRealBiases(const graph::MacLayers& qat, const Pairing& pairing, graph::MacLayers& deployed) {
-  for (const LayerPair& pair : pairing.pairs) {
-    graph::MacLayer& layer = deployed.layers[pair.deployed];
-    if (layer.stored_bias.empty()) continue;
-    layer.bias = qat.layers[pair.qat].bias;
-    layer.bias.resize(layer.stored_bias.size(), 0.0);  // a QAT layer without a bias
-  }
-}
 
 // Whether lowering rounds the layer's weights as convert() would; else it keeps the QAT model's.
 bool KnowsOrigin(const graph::Graph& qat, const graph::MacLayer& layer) {
@@ -56,33 +29,12 @@ bool KnowsOrigin(const graph::Graph& qat, const graph::MacLayer& layer) {
   return qat.convert_style == graph::ConvertStyle::kAsIs || (codes != nullptr && codes->origin != nullptr);
 }
 
-// X86InductorQuantizer, for one, leaves the outputs of linears in float: such a model was prepared, and has no codes.
-absl::Status NoLayer(const std::vector<graph::UnmatchedMac>& unmatched) {
-  constexpr const char* kWhat = "the QAT model has no layer with quantized weights and a quantized output";
-  if (unmatched.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(kWhat, ", nor any convolution or linear; export the model after prepare_qat"));
-  }
-  const auto in_float = std::find_if(unmatched.begin(), unmatched.end(),
-                                     [](const graph::UnmatchedMac& mac) { return mac.quantized_weight; });
-  const graph::UnmatchedMac& first = in_float == unmatched.end() ? unmatched.front() : *in_float;
-  return absl::FailedPreconditionError(absl::StrCat(
-      kWhat, "; '", first.name, "': ", first.reason,
-      in_float == unmatched.end()
-          ? "; export the model after prepare_qat"
-          : "; its weights are quantized, but a layer is measured in codes of its output: choose a quantizer or a "
-            "qconfig that quantizes the outputs of layers too, as XNNPACKQuantizer does"));
-}
-
 }  // namespace
 
 struct AnalysisSession::Impl {
   AnalysisModels models;
   std::vector<numerics::TargetDescription> targets;
-  graph::Graph deployed;
-  graph::MacLayers qat_layers, deployed_layers;
-  graph::MacLayers lowered_layers;  // of the QAT model, where a converted one is there to be compared with them
-  Pairing pairing;
+  PairedModels paired;
   std::optional<execution::GraphExecutor> fake_quant;
   std::vector<LayerAnalysis> layers;  // per pair
   std::optional<PathAnalysis> paths;
@@ -91,91 +43,21 @@ struct AnalysisSession::Impl {
   AnalysisOptions options;
   bool calibrating = true;
 
-  absl::Status PairModels() {
-    batch_limit = models.batch_limit();  // before the converted graph moves
-    absl::StatusOr<graph::Graph> lowered = absl::FailedPreconditionError("the reference was rebuilt");
-    if (!models.reference_rebuilt) lowered = graph::Lower(models.qat);
-    const bool lower = !models.converted;
-    if (lower) {
-      if (!lowered.ok()) return lowered.status();
-      deployed = *std::move(lowered);
-    } else {
-      deployed = *std::move(models.converted);
-    }
-    QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
-    QATGAP_ASSIGN_OR_RETURN(deployed_layers, graph::FindMacLayers(deployed));
-    if (qat_layers.layers.empty()) return NoLayer(qat_layers.unmatched);
-    QATGAP_ASSIGN_OR_RETURN(pairing, PairLayers(qat_layers, deployed_layers));
-    if (pairing.by_order) {
-      models.qat.notices.push_back({graph::NoticeKind::kPairedByOrder, "",
-                                    absl::StrCat("the ", pairing.pairs.size(), " layers of the two models have other names: "
-                                                 "they were paired in execution order")});
-    }
-    QATGAP_RETURN_IF_ERROR(MatchCodeBases());
-    if (!lower && !models.reference_rebuilt) QATGAP_RETURN_IF_ERROR(KeepLowered(lowered));
-    TakeRealBiases(qat_layers, pairing, deployed_layers);
-    DropOffGrid(deployed_layers, pairing, qat_layers);
-    if (models.qat.body.outputs.size() != deployed.body.outputs.size()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the models do not pair: the QAT model has ", models.qat.body.outputs.size(),
-          " outputs, the converted model ", deployed.body.outputs.size()));
-    }
-    StartResult();
-    return absl::OkStatus();
-  }
-
-  // Codes are subtracted from codes: where the deployed layers are all signed and QAT trained unsigned ones, or the other
-  // way round, the QAT model's codes are shifted. No real changes by it.
-  absl::Status MatchCodeBases() {
-    using graph::CodeBase;
-    for (const CodeBase base : {CodeBase::kSigned, CodeBase::kUnsigned}) {
-      const CodeBase other = base == CodeBase::kSigned ? CodeBase::kUnsigned : CodeBase::kSigned;
-      bool deployed_on_base = true, qat_on_other = false;
-      for (const LayerPair& pair : pairing.pairs) {
-        deployed_on_base &= graph::IsOnBase(deployed_layers.layers[pair.deployed].output, base);
-        qat_on_other |= graph::IsOnBase(qat_layers.layers[pair.qat].output, other);
-      }
-      if (!deployed_on_base || !qat_on_other) continue;
-      graph::RebaseCodes(models.qat, base);
-      QATGAP_ASSIGN_OR_RETURN(qat_layers, graph::FindMacLayers(models.qat));
-      return absl::OkStatus();
-    }
-    return absl::OkStatus();
-  }
-
-  // A model that cannot be lowered can still be compared with its converted one.
-  absl::Status KeepLowered(const absl::StatusOr<graph::Graph>& lowered) {
-    if (lowered.ok()) {
-      QATGAP_ASSIGN_OR_RETURN(lowered_layers, graph::FindMacLayers(*lowered));
-      return absl::OkStatus();
-    }
-    pairing.unmeasured.push_back({.name = "conversion",
-                                  .what = "constants of the converted model against convert()'s",
-                                  .reason = std::string(lowered.status().message()),
-                                  .is_mac_layer = false});
-    return absl::OkStatus();
-  }
-
-  const graph::MacLayer* LoweredAs(const std::string& name) const {
-    for (const graph::MacLayer& layer : lowered_layers.layers) {
-      if (layer.name == name) return &layer;
-    }
-    return nullptr;
-  }
-
   absl::Status Prepare() {
-    QATGAP_RETURN_IF_ERROR(PairModels());
-    QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, qat_layers.layers,
+    batch_limit = models.batch_limit();  // before the converted graph moves
+    QATGAP_RETURN_IF_ERROR(PairModels(models, paired));
+    StartResult();
+    QATGAP_ASSIGN_OR_RETURN(fake_quant, execution::GraphExecutor::Create(models.qat, paired.qat_layers.layers,
                                                                          execution::ExecutionMode::kFakeQuant));
     QATGAP_RETURN_IF_ERROR(PrepareLayers());
     DrawNetwork();
-    QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(deployed, deployed_layers.layers, pairing.pairs, targets,
+    QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(paired.deployed, paired.deployed_layers.layers, paired.pairing.pairs, targets,
                                                         models.has_labels, options, result.targets));
     for (const numerics::TargetDescription& target : targets) {
-      if (auto missing = WhyNoEnginePath(target, deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
+      if (auto missing = WhyNoEnginePath(target, paired.deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
     }
     result.worst_samples = options.worst_samples;
-    result.input_ranges = InputRangesOf(deployed);
+    result.input_ranges = InputRangesOf(paired.deployed);
     if (options.held_out) {
       result.held_out.targets = result.targets;  // no sums yet
       result.held_out.input_ranges = result.input_ranges;
@@ -191,9 +73,9 @@ struct AnalysisSession::Impl {
       const bool known = std::find(result.notes.begin(), result.notes.end(), notice.detail) != result.notes.end();
       if (of_model && !known) result.notes.push_back(notice.detail);
     }
-    result.mac_layers = static_cast<std::int64_t>(qat_layers.layers.size() + qat_layers.unmatched.size());
-    result.unmeasured = pairing.unmeasured;
-    for (report::Unmeasured& island : FloatIslands(deployed)) result.unmeasured.push_back(std::move(island));
+    result.mac_layers = static_cast<std::int64_t>(paired.qat_layers.layers.size() + paired.qat_layers.unmatched.size());
+    result.unmeasured = paired.pairing.unmeasured;
+    for (report::Unmeasured& island : FloatIslands(paired.deployed)) result.unmeasured.push_back(std::move(island));
     for (const numerics::TargetDescription& target : targets) {
       report::TargetResult target_result;
       target_result.name = target.name;
@@ -216,7 +98,7 @@ struct AnalysisSession::Impl {
     findings::CheckNotices(models.qat.notices, result.findings);
     if (!result.converted_given) {
       std::vector<graph::Notice> own;  // of the lowering; it passes on those of the QAT model
-      std::copy_if(deployed.notices.begin(), deployed.notices.end(), std::back_inserter(own),
+      std::copy_if(paired.deployed.notices.begin(), paired.deployed.notices.end(), std::back_inserter(own),
                    [](const graph::Notice& notice) { return notice.kind == graph::NoticeKind::kWeightsKept; });
       findings::CheckNotices(own, result.findings);
     }
@@ -224,26 +106,37 @@ struct AnalysisSession::Impl {
 
   // Starts the results of a pair. The facts hold as long as result.layers does not grow.
   findings::LayerFacts StartPair(std::size_t i) {
-    const graph::MacLayer& qat = qat_layers.layers[pairing.pairs[i].qat];
-    const graph::MacLayer& shipped = deployed_layers.layers[pairing.pairs[i].deployed];
+    const graph::MacLayer& qat = paired.qat_layers.layers[paired.pairing.pairs[i].qat];
+    const graph::MacLayer& shipped = paired.deployed_layers.layers[paired.pairing.pairs[i].deployed];
     result.layers.push_back(DescribeLayer(qat, shipped));
     const graph::Node& trained = models.qat.nodes[static_cast<std::size_t>(qat.product_node)];
-    const graph::Node& run = deployed.nodes[static_cast<std::size_t>(shipped.product_node)];
+    const graph::Node& run = paired.deployed.nodes[static_cast<std::size_t>(shipped.product_node)];
     result.layers.back().source_line = trained.source_line.empty() ? run.source_line : trained.source_line;
     result.layers.back().module_stack = trained.module_stack.empty() ? run.module_stack : trained.module_stack;
     const findings::LayerFacts facts{.qat = qat,
                                      .deployed = shipped,
                                      .info = result.layers.back(),
                                      .converted_given = result.converted_given,
-                                     .lowered = LoweredAs(qat.name),
+                                     .lowered = paired.LoweredAs(qat.name),
                                      .weights_lowered = KnowsOrigin(models.qat, qat)};
     findings::CheckPair(facts, result.findings);
     return facts;
   }
 
+  // Nothing can be measured with a NaN among the constants.
+  absl::Status CheckFinite(const std::string& layer) const {
+    for (const report::Finding& finding : result.findings) {
+      if (finding.id != findings::kNotFinite.id || finding.layer != layer) continue;
+      return absl::FailedPreconditionError(absl::StrCat("layer '", layer, "', ", report::ChannelList(finding.channels), ": ",
+                                                        finding.detail, "; ", finding.advice));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status PrepareLayers() {
-    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+    for (std::size_t i = 0; i < paired.pairing.pairs.size(); ++i) {
       const findings::LayerFacts facts = StartPair(i);
+      QATGAP_RETURN_IF_ERROR(CheckFinite(facts.info.name));
       QATGAP_ASSIGN_OR_RETURN(LayerAnalysis layer,
                               LayerAnalysis::Create(static_cast<std::int64_t>(i), facts.qat, facts.deployed, targets,
                                                     result.targets));
@@ -272,17 +165,24 @@ struct AnalysisSession::Impl {
   // Once result.layers is whole.
   void DrawNetwork() {
     std::vector<DeployedLayer> drawn;
-    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
-      drawn.push_back({.layer = &deployed_layers.layers[pairing.pairs[i].deployed],
+    for (std::size_t i = 0; i < paired.pairing.pairs.size(); ++i) {
+      drawn.push_back({.layer = &paired.deployed_layers.layers[paired.pairing.pairs[i].deployed],
                        .info = &result.layers[i],
                        .index = static_cast<std::int64_t>(i)});
     }
-    result.network = SummarizeNetwork(deployed, drawn);
+    result.network = SummarizeNetwork(paired.deployed, drawn);
   }
 
   void InspectLayers() {
-    for (std::size_t i = 0; i < pairing.pairs.size(); ++i) {
+    for (std::size_t i = 0; i < paired.pairing.pairs.size(); ++i) {
       const findings::LayerFacts facts = StartPair(i);
+      if (const absl::Status finite = CheckFinite(facts.info.name); !finite.ok()) {
+        result.unmeasured.push_back({.name = facts.info.name,
+                                     .what = "constants",
+                                     .reason = std::string(finite.message()),
+                                     .is_mac_layer = true});
+        continue;
+      }
       for (std::size_t t = 0; t < targets.size(); ++t) {
         findings::CheckReachingInputs(facts, targets[t], result.findings);
         InspectLayer(facts, i, t);
@@ -317,8 +217,8 @@ struct AnalysisSession::Impl {
       return absl::FailedPreconditionError("a batch for calibration came after the first one to measure");
     }
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
-      for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
-        if (pairing.pairs[pair].qat == output.layer) return layers[pair].Calibrate(output);
+      for (std::size_t pair = 0; pair < paired.pairing.pairs.size(); ++pair) {
+        if (paired.pairing.pairs[pair].qat == output.layer) return layers[pair].Calibrate(output);
       }
       return absl::OkStatus();
     };
@@ -357,8 +257,8 @@ struct AnalysisSession::Impl {
     EndCalibration();
     PathRun run;
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
-      for (std::size_t pair = 0; pair < pairing.pairs.size(); ++pair) {
-        if (pairing.pairs[pair].qat != output.layer) continue;
+      for (std::size_t pair = 0; pair < paired.pairing.pairs.size(); ++pair) {
+        if (paired.pairing.pairs[pair].qat != output.layer) continue;
         run.layers[pair] = KeptCodes(output.codes);
         return layers[pair].Add(output, results);
       }
@@ -366,9 +266,9 @@ struct AnalysisSession::Impl {
     };
     const std::vector<graph::Tensor> qat_inputs = InputsInLayoutOf(models.qat, inputs);
     QATGAP_ASSIGN_OR_RETURN(run.outputs, fake_quant->Run(qat_inputs, observe));
-    const std::vector<graph::Tensor> deployed_inputs = InputsInLayoutOf(deployed, inputs);
+    const std::vector<graph::Tensor> deployed_inputs = InputsInLayoutOf(paired.deployed, inputs);
     QATGAP_RETURN_IF_ERROR(paths->Add(deployed_inputs, samples, run, results));
-    AddInputs(deployed, deployed_inputs, ranges);
+    AddInputs(paired.deployed, deployed_inputs, ranges);
     return absl::OkStatus();
   }
 };
@@ -397,7 +297,8 @@ absl::StatusOr<report::AnalysisResult> AnalysisSession::Inspect(AnalysisModels m
   impl.targets = std::move(targets);
   impl.result.environment = std::move(environment);
   impl.result.converted_given = impl.models.converted.has_value();
-  QATGAP_RETURN_IF_ERROR(impl.PairModels());
+  QATGAP_RETURN_IF_ERROR(PairModels(impl.models, impl.paired));
+  impl.StartResult();
   impl.InspectLayers();
   impl.DrawNetwork();
   return std::move(impl.result);

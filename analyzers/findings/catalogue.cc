@@ -13,7 +13,7 @@ std::span<const FindingKind> Catalogue() {
       kScaleSpread,     kMultiplierOutOfRange, kMultiplierCoarse, kNoPowersOfTwo,
       kInt16Pairs,      kRefused,           kWeightsAdjusted,  kConversionDiffers,
       kStoredBiasDiffers, kStoredBiasScale, kReferenceRebuilt, kWeightsNotLowered,
-      kPairedByOrder};
+      kPairedByOrder,   kChannelsMoved,     kOtherBatchNorm,   kNotFinite};
   return kAll;
 }
 

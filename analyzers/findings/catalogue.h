@@ -62,6 +62,10 @@ inline constexpr FindingKind kReferenceRebuilt{"QG027", report::Severity::kInfo,
 inline constexpr FindingKind kWeightsNotLowered{"QG028", report::Severity::kInfo,
                                                 "Weights could not be lowered as convert() would"};
 inline constexpr FindingKind kPairedByOrder{"QG029", report::Severity::kInfo, "Layers were paired in execution order"};
+inline constexpr FindingKind kChannelsMoved{"QG030", report::Severity::kError, "Output channels are in another order"};
+inline constexpr FindingKind kOtherBatchNorm{"QG031", report::Severity::kWarning,
+                                             "Weights have another factor in each channel"};
+inline constexpr FindingKind kNotFinite{"QG032", report::Severity::kError, "A constant is not finite"};
 
 // All of the above, by id.
 std::span<const FindingKind> Catalogue();

@@ -16,6 +16,7 @@
 #include "analyzers/findings/catalogue.h"
 #include "analyzers/findings/conversion_checks.h"
 #include "analyzers/findings/layer_check.h"
+#include "analyzers/findings/weight_identity.h"
 #include "analyzers/numerics/rounding.h"
 
 namespace qatgap::findings {
@@ -109,6 +110,28 @@ void CheckBias(const LayerFacts& facts, std::vector<Finding>& findings) {
   findings.push_back(std::move(finding));
 }
 
+// Codes are integers by now: what can be NaN or infinite are biases and weight scales. Whether all are finite.
+bool CheckFinite(const LayerFacts& facts, std::vector<Finding>& findings) {
+  for (const auto& [layer, model] : {std::pair(&facts.qat, "QAT"), std::pair(&facts.deployed, "deployed")}) {
+    Finding finding = Make(facts, kNotFinite);
+    std::size_t biases = 0, scales = 0;
+    for (std::size_t c = 0; c < static_cast<std::size_t>(layer->output_channels); ++c) {
+      const bool bias = !layer->bias.empty() && !std::isfinite(layer->bias[c]);
+      const bool scale = !std::isfinite(layer->weight_params.scale(c));
+      biases += bias ? 1U : 0U;
+      scales += scale ? 1U : 0U;
+      if (bias || scale) finding.channels.push_back(static_cast<std::int64_t>(c));
+    }
+    if (finding.channels.empty()) continue;
+    finding.detail = absl::StrFormat("the %s model has NaN or infinity in %d bias(es) and %d weight scale(s)", model, biases,
+                                     scales);
+    finding.advice = "training diverged or the file is damaged: no sample can be run; train or export the model again";
+    findings.push_back(std::move(finding));
+    return false;  // the deployed ones are made of them
+  }
+  return true;
+}
+
 std::pair<FindingKind, std::string> MeaningOf(graph::NoticeKind kind) {
   switch (kind) {
     case graph::NoticeKind::kObserverFrozen:
@@ -141,6 +164,7 @@ void CheckNotices(std::span<const graph::Notice> notices, std::vector<Finding>& 
 }
 
 void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
+  if (!CheckFinite(facts, findings)) return;  // nothing else can be said
   CheckDeadChannels(facts, findings);
   if (facts.info.weight_codes_changed != 0) {
     Finding finding = Make(facts, kWeightCodesDiffer);
@@ -160,6 +184,7 @@ void CheckPair(const LayerFacts& facts, std::vector<Finding>& findings) {
     findings.push_back(std::move(finding));
   }
   CheckBias(facts, findings);
+  CheckWeightIdentity(facts, findings);
   CheckConversion(facts, findings);
   CheckStoredIntegers(facts, findings);
 }

@@ -32,7 +32,7 @@ void CheckNotices(std::span<const graph::Notice> notices, std::vector<report::Fi
 
 // QG004 dead channel, QG007 weight codes differ, QG008 narrower activation range in training, QG009 input not
 // fake-quantized, QG011 qparams differ, QG013 bias differs, QG024 constants are not convert()'s, QG025 and QG026 the stored
-// integer bias.
+// integer bias, QG030 channels in another order, QG031 other factors a channel; or QG032 a constant that is not finite, alone.
 void CheckPair(const LayerFacts& facts, std::vector<report::Finding>& findings);
 
 // What the layer's constants say about the target's arithmetic; `result` holds the stored biases and multipliers of
