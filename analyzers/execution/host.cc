@@ -88,10 +88,8 @@ bool MaySaturateInt16Pairs(numerics::Engine engine, const graph::MacLayer& layer
   if (engine == numerics::Engine::kOnednn) return !HostHasVnni();
   if (engine == numerics::Engine::kX86 && convolution && HostHasVnni() && layer.convolution.groups <= 100) return false;
   if (layer.kind == graph::OpKind::kConvolution && layer.convolution.stride.size() == 2 && !layer.convolution.transposed) {
-    const fbgemm::conv_param_t<2> shape = ConvolutionShape(layer);
-    // FBGEMM's depthwise kernels are written for AVX2 alone, on every host; its groupwise ones sum in 32 bits.
-    if (fbgemm::takeDepthWiseFastPath<2, std::int32_t>(shape)) return true;
-    if (fbgemm::fbgemmOptimizedGConv<2>(shape)) return false;
+    // FBGEMM's depthwise kernels are written for AVX2 alone, on every host.
+    if (fbgemm::takeDepthWiseFastPath<2, std::int32_t>(ConvolutionShape(layer))) return true;
   }
   return !HostHasVnni();
 }

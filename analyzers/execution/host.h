@@ -29,7 +29,7 @@ void UseOneThread();
 // FBGEMM multiplies with vpmaddubsw where it has no VNNI kernel: pairs of products are added in a saturating int16. A
 // pair can only saturate when activation codes exceed 127, since 127 * 128 * 2 = 32512 < 32767 < 255 * 128 * 2.
 // True when two weights of one channel of this layer can do so with codes up to `max_code`, and the kernel that FBGEMM
-// takes on this host adds in pairs: its depthwise one everywhere, its groupwise one nowhere, the others without VNNI.
+// takes on this host adds in pairs: its depthwise one everywhere, the others without VNNI.
 // Never false where pairs saturate; measured in docs/findings/int16-pair-saturation.md.
 bool MaySaturateInt16Pairs(numerics::Engine engine, const graph::MacLayer& layer, std::int64_t max_code);
 

@@ -43,20 +43,6 @@ bool TakesFbgemmDepthwise(const Case& layer) {
   return true;
 }
 
-// FBGEMM's kernel for several small groups at a time widens to 16 bits: exact sums.
-bool TakesFbgemmGroupwise(const Case& layer) {
-  if (layer.op != CaseOp::kConvolution) return false;
-  const graph::ConvolutionAttributes& attributes = layer.convolution;
-  const std::int64_t groups = attributes.groups, inputs = layer.weight_codes.dim(1);
-  const Extents kernel = KernelOf(layer);
-  if (kernel.size() < 2 || layer.weight_codes.dim(0) / groups != inputs || Dilated(layer)) return false;
-  const bool enough = (inputs == 2 && groups >= 8) || (inputs == 4 && groups >= 4) || inputs == 8 || inputs == 16;
-  const std::int64_t stride = attributes.stride.back();
-  return enough && All(kernel, [](std::int64_t k) { return k == 3; }) && layer.padding_end.empty() &&
-         All(attributes.padding, [](std::int64_t p) { return p == 1; }) &&
-         stride == attributes.stride[attributes.stride.size() - 2] && (stride == 1 || stride == 2);
-}
-
 // oneDNN without VNNI has vector code for groups of whole blocks of channels; the others go through a plain loop.
 bool TakesOnednnReference(const Case& layer) {
   if (layer.op == CaseOp::kLinear || layer.convolution.groups == 1) return false;
@@ -76,7 +62,7 @@ PairKernel PairKernelOf(const numerics::TargetDescription& target, const Case& l
   switch (target.bias.mode) {
     case numerics::BiasMode::kFloatBeforeScale:
       if (TakesFbgemmDepthwise(layer)) return PairKernel::kAcrossTaps;
-      return host_has_vnni || TakesFbgemmGroupwise(layer) ? PairKernel::kNone : PairKernel::kAcrossTaps;
+      return host_has_vnni ? PairKernel::kNone : PairKernel::kAcrossTaps;
     case numerics::BiasMode::kFloatAfterScale:
       return host_has_vnni || TakesOnednnReference(layer) ? PairKernel::kNone : PairKernel::kWithinTaps;
     case numerics::BiasMode::kInteger: {

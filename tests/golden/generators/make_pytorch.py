@@ -99,7 +99,9 @@ FULL_RANGE = {
     "linear_odd": replace(LINEAR, codes=255, regime="saturating", inputs=37, outputs=21, per_channel=False),
 }
 FBGEMM_PAIRS_ALWAYS = ("depthwise_3x3", "depthwise_5x5", "depthwise_multiplier_2", "conv3d_depthwise")
-FBGEMM_NEVER_PAIRS = ("conv2d_groups",)  # FBGEMM's own kernels for groups of 2, 4, 8, 16 channels
+# FBGEMM's own kernels for groups of 2, 4, 8, 16 channels and the x86 engine ask the CPU itself: recorded on a real one.
+NOT_SIMULATED = {"fbgemm": ("int16_pairs_conv2d_groups",),
+                 "x86": ("conv2d_per_channel", "depthwise_3x3", "int16_pairs_conv2d", "int16_pairs_conv2d_groups")}
 ONEDNN_NEVER_PAIRS = ("depthwise_3x3", "depthwise_5x5", "depthwise_multiplier_2", "depthwise_12_channels",
                       "conv3d_depthwise")
 
@@ -108,7 +110,7 @@ def full_range(engine: str, avx2: bool) -> dict[str, Layer]:
     """Saturating cases start with int16_pairs_, the others with full_range_."""
     def saturates(name: str) -> bool:
         if engine == "fbgemm":
-            return name in FBGEMM_PAIRS_ALWAYS or (avx2 and name not in FBGEMM_NEVER_PAIRS)
+            return avx2 or name in FBGEMM_PAIRS_ALWAYS
         return engine == "onednn" and avx2 and name not in ONEDNN_NEVER_PAIRS
     return {f"{'int16_pairs' if saturates(name) else 'full_range'}_{name}": layer for name, layer in FULL_RANGE.items()}
 
@@ -206,7 +208,7 @@ def layers_of(engine: str, avx2: bool) -> dict[str, Layer]:
     if avx2:
         # The reductions and float steps that differ from those on a CPU with VNNI, no more.
         layers = {name: layer for name, layer in layers.items()
-                  if name.startswith(("int16_pairs", "full_range_conv2d_groups", "ties", "conv_transpose2d"))
+                  if name.startswith(("int16_pairs", "ties", "conv_transpose2d"))
                   or name in ("conv2d_per_channel", "conv2d_5x3_odd_channels", "depthwise_multiplier_2", "bias_ties",
                               "full_range_depthwise_3x3")}
         layers = layers | {"ties_depthwise_multiplier_2": replace(DEPTHWISE, outputs=48, regime="ties")}
@@ -215,7 +217,7 @@ def layers_of(engine: str, avx2: bool) -> dict[str, Layer]:
 
 def x86_layers(avx2: bool) -> dict[str, tuple[str, Layer]]:
     """The engine that the x86 engine chooses, and the layer. It asks the CPU itself whether it has VNNI, so its choice
-    for convolutions without VNNI (FBGEMM) cannot be simulated: see pytorch-fbgemm's cases for that."""
+    for convolutions without VNNI (FBGEMM) cannot be simulated: see NOT_SIMULATED."""
     if avx2:
         return {name: ("fbgemm", layer) for name, layer in (
             ("int16_pairs_linear", FULL_RANGE["linear"]), ("ties_linear_per_tensor", EDGES["ties_linear_per_tensor"]))}
@@ -234,11 +236,11 @@ def x86_layers(avx2: bool) -> dict[str, tuple[str, Layer]]:
     return chosen
 
 
-def write(out: Path, engine: str, avx2: bool, name: str, kernel: str, case: Case) -> None:
+def write(out: Path, engine: str, avx2: bool, name: str, kernel: str, case: Case, simulated: bool | None = None) -> None:
     described, arrays = case
     header: dict[str, Any] = {"runtime": "pytorch", "version": torch.__version__, "kernel": kernel}
     if engine != "qnnpack":
-        header["host"] = {"vnni": not avx2, "simulated": avx2}
+        header["host"] = {"vnni": not avx2, "simulated": avx2 if simulated is None else simulated}
     write_case(out, f"pytorch-{engine}", f"{name}_avx2" if avx2 else name, header | described, arrays)
 
 
@@ -248,6 +250,8 @@ def make(out: Path, avx2: bool) -> None:
     for engine in ("fbgemm", "onednn") if avx2 else ("fbgemm", "qnnpack", "onednn"):
         torch.backends.quantized.engine = engine
         for name, layer in layers_of(engine, avx2).items():
+            if avx2 and name in NOT_SIMULATED.get(engine, ()):
+                continue
             write(out, engine, avx2, name, engine, mac(name, layer))
     torch.backends.quantized.engine = "x86"
     for name, (kernel, layer) in x86_layers(avx2).items():
@@ -262,13 +266,24 @@ def make(out: Path, avx2: bool) -> None:
                 write(out, engine, avx2, name, kernel, case)
 
 
+def make_without_vnni(out: Path) -> None:
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", ".*are deprecated and will be removed.*")
+    layers = SHAPES | full_range("fbgemm", avx2=True)
+    for engine, names in NOT_SIMULATED.items():
+        torch.backends.quantized.engine = engine
+        for name in names:
+            write(out, engine, True, name, "fbgemm", mac(name, layers[name]), simulated=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent.parent / "vectors")
     parser.add_argument("--avx2-only", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if "avx512_vnni" not in Path("/proc/cpuinfo").read_text():
-        sys.exit("make_pytorch.py: this CPU has no AVX512-VNNI; its results would not be those that are recorded")
+        print("make_pytorch.py: this CPU has no AVX512-VNNI: only what cannot be simulated is made")
+        return make_without_vnni(arguments.out)
     make(arguments.out, arguments.avx2_only)
     if not arguments.avx2_only:
         subprocess.run([sys.executable, __file__, "--out", str(arguments.out), "--avx2-only"], check=True,
