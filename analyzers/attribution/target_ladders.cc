@@ -112,7 +112,8 @@ class TargetLadders::Block {
   std::array<std::int32_t, statistics::kNarrowBlock> scratch_;
 };
 
-TargetLadders::TargetLadders(std::vector<LayerLadder> ladders, bool one_product) : ladders_(std::move(ladders)) {
+TargetLadders::TargetLadders(std::vector<LayerLadder> ladders, bool one_product)
+    : ladders_(std::move(ladders)), sieve_(ladders_, one_product) {
   if (ladders_.empty()) return;
   for (std::int64_t c = 0; c < ladders_[0].deployed().constants().channels; ++c) channels_.push_back(Plan(c, one_product));
 }
@@ -149,26 +150,45 @@ TargetLadders::Channel TargetLadders::Plan(std::int64_t channel, bool one_produc
 void TargetLadders::Add(const LadderInput& input, const Rows& adjusted, const Rows& engines,
                         std::span<report::LayerResult* const> results) const {
   static thread_local Block block;
+  static thread_local TargetRows rows;
+  rows.adjusted.resize(ladders_.size());
+  rows.engines.resize(ladders_.size());
   for (std::int64_t channel = 0; channel < static_cast<std::int64_t>(channels_.size()); ++channel) {
     for (std::int64_t first = 0; first < input.elements; first += kBlock) {
       const std::int64_t count = std::min(input.elements - first, kBlock), begin = channel * input.elements + first;
-      block.Start(channels_[static_cast<std::size_t>(channel)].rows(), static_cast<std::size_t>(count));
-      const bool narrow = SetShared({input, adjusted, engines}, channel, first, block);
-      LadderRow row = RowOf(input, {}, channel, first, count);
+      rows.row = RowOf(input, {}, channel, first, count);
       for (std::size_t t = 0; t < ladders_.size(); ++t) {
-        report::ChannelResult& result = results[t]->channels[static_cast<std::size_t>(channel)];
-        row.adjusted_accumulators = Part(adjusted[t], begin, block.count());
-        row.engine = Part(engines[t], begin, block.count());
-        if (!narrow || !AddTarget(t, row, channel, block, result)) ladders_[t].AddRow(row, channel, result);
+        rows.adjusted[t] = Part(adjusted[t], begin, static_cast<std::size_t>(count));
+        rows.engines[t] = Part(engines[t], begin, static_cast<std::size_t>(count));
       }
+      if (const auto rest = sieve_.Sieve(channel, rows)) {
+        for (report::LayerResult* result : results) {
+          for (DifferenceStatistics& cause : result->channels[static_cast<std::size_t>(channel)].causes) {
+            statistics::AddEqualBlock(rest->count, rest->codes, cause);
+          }
+        }
+      }
+      if (!rows.row.fake_quant.empty()) AddRows(rows, channel, block, results);
     }
   }
 }
 
-bool TargetLadders::SetShared(const BatchOfTargets& batch, std::int64_t channel, std::int64_t first,
-                              Block& block) const {
+void TargetLadders::AddRows(const TargetRows& rows, std::int64_t channel, Block& block,
+                            std::span<report::LayerResult* const> results) const {
+  block.Start(channels_[static_cast<std::size_t>(channel)].rows(), rows.row.fake_quant.size());
+  const bool narrow = SetShared(rows, channel, block);
+  LadderRow row = rows.row;
+  for (std::size_t t = 0; t < ladders_.size(); ++t) {
+    report::ChannelResult& result = results[t]->channels[static_cast<std::size_t>(channel)];
+    row.adjusted_accumulators = rows.adjusted[t];
+    row.engine = rows.engines[t];
+    if (!narrow || !AddTarget(t, row, channel, block, result)) ladders_[t].AddRow(row, channel, result);
+  }
+}
+
+bool TargetLadders::SetShared(const TargetRows& rows, std::int64_t channel, Block& block) const {
   const std::span<std::int32_t> codes = block.scratch();
-  const LadderRow row = RowOf(batch.input, {}, channel, first, static_cast<std::int64_t>(block.count()));
+  const LadderRow& row = rows.row;
   if (row.qat_sums.empty()) {
     ladders_[0].qat().Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, codes);
   } else {
@@ -177,9 +197,7 @@ bool TargetLadders::SetShared(const BatchOfTargets& batch, std::int64_t channel,
   if (!block.Set(kReal, codes) || !block.Set(kFakeQuant, row.fake_quant)) return false;
   const Channel& plan = channels_[static_cast<std::size_t>(channel)];
   const auto accumulators_of = [&](std::int32_t source) {
-    return source == kDeployed ? row.accumulators
-                               : Part(batch.adjusted[static_cast<std::size_t>(source)],
-                                      channel * batch.input.elements + first, block.count());
+    return source == kDeployed ? row.accumulators : rows.adjusted[static_cast<std::size_t>(source)];
   };
   std::size_t at = 2;
   for (const Stage& stage : plan.stages) {

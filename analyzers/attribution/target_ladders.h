@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analyzers/attribution/ladder.h"
+#include "analyzers/attribution/rounding_sieve.h"
 #include "analyzers/numerics/requantization_kernels.h"
 #include "analyzers/report/analysis_result.h"
 
@@ -43,22 +44,21 @@ class TargetLadders {
     std::size_t rows() const { return 2 + stages.size() + requantizing.size(); }
     std::vector<StagesOfTarget> targets;
   };
-  struct BatchOfTargets {
-    const LadderInput& input;
-    const Rows& adjusted;
-    const Rows& engines;
-  };
   class Block;
 
   Channel Plan(std::int64_t channel, bool one_product) const;
+  // Adds what the sieve chose, or all.
+  void AddRows(const TargetRows& rows, std::int64_t channel, Block& block,
+               std::span<report::LayerResult* const> results) const;
   // The rows that targets share; false when a code is too large to be narrow.
-  bool SetShared(const BatchOfTargets& batch, std::int64_t channel, std::int64_t first, Block& block) const;
+  bool SetShared(const TargetRows& rows, std::int64_t channel, Block& block) const;
   // Those of one target, and its sums; false, and nothing added, when a code is too large.
   bool AddTarget(std::size_t target, const LadderRow& row, std::int64_t channel, Block& block,
                  report::ChannelResult& result) const;
 
   std::vector<LayerLadder> ladders_;
   std::vector<Channel> channels_;
+  RoundingSieve sieve_;
 };
 
 }  // namespace qatgap::attribution

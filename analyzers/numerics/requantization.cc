@@ -30,19 +30,6 @@ bool SumsFitInt32(const AccumulatorRule& rule, std::int64_t addend, std::span<co
 
 bool MultipliesReciprocal(MultiplierForm form) { return form == MultiplierForm::kProductTimesReciprocal; }
 
-FloatScaling ScalingOf(const TargetDescription& target, const RequantConstants& channel) {
-  const RequantRule& rule = target.requantization;
-  if (target.bias.mode == BiasMode::kFloatAfterScale) {
-    const bool reciprocal = MultipliesReciprocal(rule.multiplier);
-    if (rule.dequantization == Dequantization::kProduct) {
-      return reciprocal ? FloatScaling::kProductMultiply : FloatScaling::kProductDivide;
-    }
-    return reciprocal ? FloatScaling::kSuccessiveMultiply : FloatScaling::kSuccessiveDivide;
-  }
-  if (channel.bias_reciprocal != 0) return FloatScaling::kFusedAddMultiply;
-  return HasFloatBias(target.bias) ? FloatScaling::kAddMultiply : FloatScaling::kMultiply;
-}
-
 // Limits of v before it is rounded. |low|, |high| < 2^51.
 struct ConversionLimits {
   double low = 0, high = 0;
@@ -188,6 +175,19 @@ void RequantizeOneByOne(const TargetDescription& target, const RequantConstants&
 }
 
 }  // namespace
+
+FloatScaling ScalingOf(const TargetDescription& target, const RequantConstants& channel) {
+  const RequantRule& rule = target.requantization;
+  if (target.bias.mode == BiasMode::kFloatAfterScale) {
+    const bool reciprocal = MultipliesReciprocal(rule.multiplier);
+    if (rule.dequantization == Dequantization::kProduct) {
+      return reciprocal ? FloatScaling::kProductMultiply : FloatScaling::kProductDivide;
+    }
+    return reciprocal ? FloatScaling::kSuccessiveMultiply : FloatScaling::kSuccessiveDivide;
+  }
+  if (channel.bias_reciprocal != 0) return FloatScaling::kFusedAddMultiply;
+  return HasFloatBias(target.bias) ? FloatScaling::kAddMultiply : FloatScaling::kMultiply;
+}
 
 float RequantMultiplier(double input_scale, double weight_scale, double output_scale, MultiplierForm form) {
   const float product = static_cast<float>(input_scale) * static_cast<float>(weight_scale);

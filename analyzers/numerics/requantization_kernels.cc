@@ -143,6 +143,33 @@ QATGAP_CLONES void RunAffineKernel(const AffineKernel& kernel, const double* val
   Affine(kernel, values, codes, count);
 }
 
+QATGAP_CLONES void RunLineKernel(const LineKernel& kernel, const std::int32_t* __restrict accumulators,
+                                 const std::int32_t* __restrict expected, std::int16_t* __restrict codes,
+                                 std::uint8_t* __restrict doubts, std::size_t count) {
+  const LineKernel k = kernel;
+  constexpr float kShifter = 0x1.8p23f;
+  const float below_all = k.low - 1.0f, above_all = k.high + 1.0f;  // what is beyond them is beyond doubt
+  for (std::size_t i = 0; i < count; ++i) {
+    const float v = static_cast<float>(accumulators[i]) * k.multiplier + k.offset;
+    const float below = v < above_all ? v : above_all;
+    const float bounded = below > below_all ? below : below_all;
+    const float whole = (bounded + kShifter) - kShifter;
+    const float distance = std::abs(bounded - whole);
+    const float limited = whole < k.high ? whole : k.high;
+    const std::int32_t code = static_cast<std::int32_t>(limited > k.low ? limited : k.low) + k.zero_point;
+    codes[i] = static_cast<std::int16_t>(code);
+    const int unsure = distance >= k.sure ? 1 : 0, other = code != expected[i] ? 1 : 0;
+    doubts[i] = static_cast<std::uint8_t>(unsure | other);
+  }
+}
+
+QATGAP_CLONES void DoubtOthers(const std::int32_t* __restrict expected, const std::int16_t* __restrict codes,
+                               std::uint8_t* __restrict doubts, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    doubts[i] = static_cast<std::uint8_t>(doubts[i] | (codes[i] != expected[i] ? 1 : 0));
+  }
+}
+
 QATGAP_CLONES void RunFloatKernel(const FloatKernel& kernel, const std::int32_t* accumulators, std::int32_t* codes,
                                   std::size_t count) {
   switch (kernel.scaling) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analyzers/numerics/fixed_point.h"
+#include "analyzers/numerics/requantization.h"
 #include "analyzers/numerics/target.h"
 
 namespace qatgap::numerics {
@@ -23,6 +24,20 @@ void RunAffineKernel(const AffineKernel& kernel, const std::int32_t* values, std
 void RunAffineKernel(const AffineKernel& kernel, const std::int64_t* values, std::int32_t* codes, std::size_t count);
 void RunAffineKernel(const AffineKernel& kernel, const double* values, std::int32_t* codes, std::size_t count);
 
+// A line in binary32, with the elements that are in doubt: those whose value is no nearer than `sure` to an integer, and
+// those whose code is not the expected one. All others have this code in every computation that strays from the line by less
+// than 0.5 - sure, less what binary32 does here: 2^-20 * (|A| * multiplier + |offset|). Codes fit 16 bits.
+struct LineKernel {
+  float multiplier = 0, offset = 0;
+  float low = 0, high = 0;          // integers, limits before the zero point is added
+  float sure = 0;                   // 0 to 0.5
+  std::int32_t zero_point = 0;
+};
+void RunLineKernel(const LineKernel& kernel, const std::int32_t* accumulators, const std::int32_t* expected,
+                   std::int16_t* codes, std::uint8_t* doubts, std::size_t count);
+// Doubts what has another code than the expected one, too.
+void DoubtOthers(const std::int32_t* expected, const std::int16_t* codes, std::uint8_t* doubts, std::size_t count);
+
 // v from the sum, in binary32.
 enum class FloatScaling {
   kMultiply,            // fl(fl(A') * multiplier)
@@ -33,6 +48,8 @@ enum class FloatScaling {
   kProductDivide,       // d = fl(fl(fl(A') * multiplier) + bias); fl(d / output_scale)
   kProductMultiply,     // d as above; fl(d * fl(1 / output_scale))
 };
+
+FloatScaling ScalingOf(const TargetDescription& target, const RequantConstants& channel);
 
 struct FloatKernel {
   FloatScaling scaling = FloatScaling::kMultiply;

@@ -5,6 +5,8 @@
 //   analysis_benchmark growth QAT CONVERTED SIZE BATCH COUNT... seconds for COUNT samples, for each COUNT
 //   analysis_benchmark peak-forward QAT SIZE BATCH COUNT        peak memory of PyTorch's fake-quant forward of COUNT samples
 //   analysis_benchmark peak-analysis QAT CONVERTED SIZE BATCH COUNT
+//   analysis_benchmark injected|paths QAT CONVERTED SIZE BATCH ROUNDS  a part alone, for a profiler: the injected view, all
+//                                                                      of an analysis
 //   analysis_benchmark --check QAT CONVERTED                    results only, on one-channel images of 28 x 28
 #include <ATen/core/grad_mode.h>
 #include <sys/resource.h>
@@ -265,6 +267,14 @@ int Main(const std::vector<std::string>& arguments) {
   if (mode == "--check") return Check(files);
   if (mode == "ratios") {
     std::cout << Ratios(files, number(3), number(4), static_cast<int>(number(5))) << "\n";
+  } else if (mode == "injected" || mode == "paths") {
+    const graph::Tensor images = Noise({number(4), 3, number(3), number(3)}, 1);
+    InjectedView injected(files, kTargets.size());
+    const auto session = Session(files, kTargets.size());
+    for (std::int64_t round = 0; round < number(5); ++round) {
+      if (mode == "injected") injected(images);
+      else Must(session->RunBatch({&images, 1}, {}));
+    }
   } else if (mode == "growth") {
     std::vector<std::int64_t> counts;
     for (std::size_t i = 5; i < arguments.size(); ++i) counts.push_back(number(i));

@@ -34,6 +34,7 @@ struct Case {
   bool engine = false, far_engine = false;
   bool adjusted = false;        // every second target has weights of its own
   std::int32_t largest = 24000; // accumulator
+  bool alike = false;           // fake_quant and engines mostly give what the stages give: little is chosen
 };
 
 const Case kCases[] = {
@@ -48,6 +49,10 @@ const Case kCases[] = {
     {"AdjustedWeights", 2100, 1.01, 0, 255, numerics::Activation::kNone, false, false, true, false, true},
     {"OverflowingSums", 2100, 1.0, 0, 255, numerics::Activation::kNone, false, false, false, false, false, 2147483647},
     {"SixteenBitCodes", 700, 1.01, -32768, 32767},
+    {"Alike", 3000, 1.0, 0, 127, numerics::Activation::kRelu, true, false, true, false, false, 24000, true},
+    {"AlikeOtherWeights", 2048, 1.0, 0, 255, numerics::Activation::kNone, false, false, true, false, false, 24000, true},
+    {"AlikeReals", 5000, 1.0, 0, 127, numerics::Activation::kNone, false, true, false, false, false, 24000, true},
+    {"AlikeOverflowingSums", 2100, 1.0, 0, 255, numerics::Activation::kNone, true, false, false, false, false, 2147483647, true},
 };
 
 numerics::MacConstants Constants(const Case& c, double factor) {
@@ -59,6 +64,11 @@ numerics::MacConstants Constants(const Case& c, double factor) {
   constants.activation = c.activation;
   constants.channels = kChannels;
   return constants;
+}
+
+bool HasMargin(const LayerLadder& ladder) {
+  return numerics::MarginOf(ladder.deployed(), numerics::ArithmeticStage::kRequantized, 0,
+                            ladder.deployed().Affine(numerics::ArithmeticStage::kReal, 0)).has_value();
 }
 
 class TargetLaddersTest : public ::testing::TestWithParam<Case> {};
@@ -101,11 +111,26 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
     if (!ladder.ok()) continue;
     ladders.push_back(*std::move(ladder));
     names.push_back(target.name);
+    if (c.alike && !HasMargin(ladders.back())) {  // one without keeps the sieve from all
+      ladders.pop_back();
+      names.pop_back();
+      continue;
+    }
     adjusted.push_back(own ? std::span<const std::int32_t>(qat) : std::span<const std::int32_t>());
     engines.push_back(c.engine && names.size() % 3 == 0 ? std::span<const std::int32_t>(engine)
                                                         : std::span<const std::int32_t>());
   }
   ASSERT_GE(names.size(), 10U);
+  if (c.alike) {
+    for (std::int64_t channel = 0; channel < kChannels; ++channel) {
+      const auto begin = static_cast<std::size_t>(channel * c.elements), size = static_cast<std::size_t>(c.elements);
+      const auto row = std::span(fake_quant).subspan(static_cast<std::size_t>(channel * stride), size);
+      ladders[0].deployed().Codes(numerics::ArithmeticStage::kReal, channel, std::span<const std::int32_t>(deployed).subspan(begin, size), row);
+      std::copy(row.begin(), row.end(), engine.begin() + static_cast<std::ptrdiff_t>(begin));
+      for (std::size_t i = 7; i < size; i += 97) row[i] = std::clamp(row[i] + step(random), 0, 127);
+      for (std::size_t i = 11; i < size; i += 53) engine[begin + i] = std::clamp(engine[begin + i] + 3 * step(random), 0, 127);
+    }
+  }
   std::vector<report::LayerResult> expected, results;
   std::vector<report::LayerResult*> pointers;
   for (const LayerLadder& ladder : ladders) {
@@ -121,6 +146,73 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
   const TargetLadders together(std::move(ladders), c.one_product);
   together.Add(input, adjusted, engines, pointers);
   for (std::size_t t = 0; t < names.size(); ++t) EXPECT_EQ(results[t], expected[t]) << names[t];
+}
+
+LadderRow Row(std::span<const std::int32_t> fake_quant, std::span<const std::int32_t> accumulators) {
+  LadderRow row;
+  row.fake_quant = fake_quant;
+  row.qat_accumulators = row.accumulators = accumulators;
+  return row;
+}
+
+// Of two thousand elements next to nothing is left to compute, and what is counted only is counted right.
+TEST(RoundingSieveTest, LeavesWhatLiesNearABoundary) {
+  constexpr std::int64_t kElements = statistics::kNarrowBlock;
+  std::mt19937 random(3);
+  std::uniform_int_distribution<std::int32_t> sums(-12000, 24000);
+  std::vector<std::int32_t> accumulators(kElements), fake_quant(kElements);
+  for (std::int32_t& sum : accumulators) sum = sums(random);
+  std::vector<LayerLadder> ladders;
+  const Case layer{"", kElements, 1.0, 0, 127};
+  for (const char* name : {"onnxruntime", "tflite-micro", "executorch-xnnpack", "pytorch-qnnpack"}) {
+    auto ladder = LayerLadder::Create(*numerics::FindTarget(name), Constants(layer, 1), Constants(layer, 1));
+    QATGAP_ASSERT_OK(ladder);
+    ladders.push_back(*std::move(ladder));
+  }
+  ladders[0].deployed().Codes(numerics::ArithmeticStage::kReal, 0, accumulators, fake_quant);
+  std::vector<std::int32_t> engine = fake_quant;
+  engine[5] ^= 1;
+  const RoundingSieve sieve(ladders, /*one_product=*/true);
+  TargetRows rows{.row = Row(fake_quant, accumulators),
+                  .adjusted = std::vector<std::span<const std::int32_t>>(4),
+                  .engines = {{}, {}, {}, engine}};
+  const auto rest = sieve.Sieve(0, rows);
+  ASSERT_TRUE(rest.has_value());
+  EXPECT_GT(rest->count, static_cast<std::size_t>(kElements) * 9 / 10);
+  ASSERT_EQ(rows.row.accumulators.size(), kElements - rest->count);
+  EXPECT_EQ(rows.row.fake_quant.size(), rows.row.accumulators.size());
+  EXPECT_EQ(rows.engines[3].size(), rows.row.accumulators.size());
+  EXPECT_TRUE(rows.engines[0].empty());
+  std::int64_t sum = rest->codes.sum, squares = rest->codes.squares, different = 0;
+  for (std::size_t i = 0; i < rows.row.fake_quant.size(); ++i) {
+    const std::int64_t code = rows.row.fake_quant[i];
+    sum += code;
+    squares += code * code;
+    different += code != rows.engines[3][i] ? 1 : 0;
+  }
+  EXPECT_EQ(different, 1) << "what an engine gives another code is chosen";
+  for (const std::int64_t code : fake_quant) {
+    sum -= code;
+    squares -= code * code;
+  }
+  EXPECT_EQ(sum, 0);
+  EXPECT_EQ(squares, 0);
+}
+
+TEST(RoundingSieveTest, ChoosesAllWhereNoBoundHolds) {
+  const Case layer{"", 4, 1.0, 0, 127};
+  std::vector<LayerLadder> ladders;
+  auto ladder = LayerLadder::Create(*numerics::FindTarget("onnxruntime"), Constants(layer, 1), Constants(layer, 1));
+  QATGAP_ASSERT_OK(ladder);
+  ladders.push_back(*std::move(ladder));
+  const RoundingSieve sieve(ladders, /*one_product=*/true);
+  const std::vector<std::int32_t> sums = {1, 2, 3, 2147483647}, codes = {20, 20, 20, 20};
+  TargetRows rows{.row = Row(codes, sums),
+                  .adjusted = std::vector<std::span<const std::int32_t>>(1),
+                  .engines = std::vector<std::span<const std::int32_t>>(1)};
+  EXPECT_FALSE(sieve.Sieve(0, rows).has_value()) << "the sum with the bias may leave int32";
+  EXPECT_EQ(rows.row.accumulators.size(), 4U);
+  EXPECT_FALSE(sieve.Sieve(2, rows).has_value()) << "the bias saturates: stages differ by many codes";
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, TargetLaddersTest, ::testing::ValuesIn(kCases),
