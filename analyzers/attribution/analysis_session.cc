@@ -42,6 +42,7 @@ struct AnalysisSession::Impl {
   std::int64_t batch_limit = 0;
   AnalysisOptions options;
   bool calibrating = true;
+  std::vector<report::TargetResult>* unflushed = nullptr;  // whose sums the layers keep
 
   absl::Status Prepare() {
     batch_limit = models.batch_limit();  // before the converted graph moves
@@ -236,6 +237,12 @@ struct AnalysisSession::Impl {
     }
   }
 
+  void Flush() {
+    if (unflushed == nullptr) return;
+    for (LayerAnalysis& layer : layers) layer.Flush(*unflushed);
+    unflushed = nullptr;
+  }
+
   absl::Status RunBatch(std::span<const graph::Tensor> inputs, const BatchSamples& samples) {
     QATGAP_RETURN_IF_ERROR(Measure(inputs, samples, result.targets, result.input_ranges));
     result.samples += static_cast<std::uint64_t>(inputs[0].dim(0));
@@ -255,6 +262,8 @@ struct AnalysisSession::Impl {
   absl::Status Measure(std::span<const graph::Tensor> inputs, const BatchSamples& samples,
                        std::vector<report::TargetResult>& results, std::vector<report::InputRange>& ranges) {
     EndCalibration();
+    if (unflushed != &results) Flush();
+    unflushed = &results;
     PathRun run;
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < paired.pairing.pairs.size(); ++pair) {
@@ -318,6 +327,9 @@ absl::Status AnalysisSession::RunHeldOut(std::span<const graph::Tensor> inputs, 
   return impl_->RunHeldOut(inputs, {.labels = labels, .first = first_sample});
 }
 
-const report::AnalysisResult& AnalysisSession::result() const { return impl_->result; }
+const report::AnalysisResult& AnalysisSession::result() const {
+  impl_->Flush();
+  return impl_->result;
+}
 
 }  // namespace qatgap::attribution

@@ -49,6 +49,7 @@ class AnalysisSession {
   absl::Status RunHeldOut(std::span<const graph::Tensor> inputs, std::span<const std::int64_t> labels,
                           std::uint64_t first_sample = 0);
 
+  // Sums up what the batches so far left to be summed up; not from several threads at once.
   const report::AnalysisResult& result() const;
 
  private:

@@ -292,12 +292,10 @@ absl::Status LayerAnalysis::AddSamples(Reaching& reaching, LadderInput input, co
   std::map<numerics::Engine, absl::StatusOr<graph::Tensor>> engine_rows;  // targets may share an engine
   std::vector<graph::Tensor> kept;
   TargetLadders::Rows engines(targets_.size()), adjusted(targets_.size());
-  std::vector<report::LayerResult*> of_targets;
   for (std::size_t t = 0; t < targets_.size(); ++t) {
-    of_targets.push_back(&results[t].layers[reaching.result_index[t]]);
     if (execution::HasEngine(targets_[t].engine)) {
       QATGAP_ASSIGN_OR_RETURN(const graph::Tensor* rows,
-                              EngineRows(reaching, t, codes, engine_rows, *of_targets.back()));
+                              EngineRows(reaching, t, codes, engine_rows, results[t].layers[reaching.result_index[t]]));
       if (rows != nullptr) engines[t] = rows->data<std::int32_t>();
     }
     if (reaching.adjusted[t]) {
@@ -306,8 +304,16 @@ absl::Status LayerAnalysis::AddSamples(Reaching& reaching, LadderInput input, co
       adjusted[t] = kept.back().data<std::int32_t>();
     }
   }
-  reaching.ladders.Add(input, adjusted, engines, of_targets);
+  reaching.ladders.Add(input, adjusted, engines);
   return absl::OkStatus();
+}
+
+void LayerAnalysis::Flush(std::vector<report::TargetResult>& results) {
+  for (Reaching& reaching : reaching_) {
+    std::vector<report::LayerResult*> of_targets;
+    for (std::size_t t = 0; t < targets_.size(); ++t) of_targets.push_back(&results[t].layers[reaching.result_index[t]]);
+    reaching.ladders.Flush(of_targets);
+  }
 }
 
 // nullptr where the engine cannot run the layer: `result` says why.

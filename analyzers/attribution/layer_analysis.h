@@ -49,8 +49,9 @@ class LayerAnalysis {
   absl::Status Calibrate(const execution::LayerOutput& output);
   void StartWhatIfs(std::int64_t layer, std::vector<report::TargetResult>& results);
 
-  // Adds one batch as the QAT model ran it.
+  // Adds one batch as the QAT model ran it. The sums of the ladders are kept until Flush, which is given the same `results`.
   absl::Status Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results);
+  void Flush(std::vector<report::TargetResult>& results);
 
  private:
   struct Reaching {                          // one reaching input

@@ -1,11 +1,7 @@
 #include "analyzers/attribution/target_ladders.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <utility>
-
-#include "analyzers/statistics/narrow_codes.h"
 
 namespace qatgap::attribution {
 namespace {
@@ -14,33 +10,60 @@ using numerics::ArithmeticStage;
 using statistics::CodeSums;
 using statistics::DifferenceStatistics;
 
-constexpr std::size_t kFakeQuant = 0, kReal = 1;      // rows that every channel has
+constexpr std::uint16_t kFakeQuant = 0, kReal = 1;    // rows that every channel has
 constexpr std::size_t kTotal = static_cast<std::size_t>(report::Cause::kTotal);
 constexpr std::int64_t kBlock = statistics::kNarrowBlock;
 
-std::span<const std::int32_t> Part(std::span<const std::int32_t> rows, std::int64_t begin, std::size_t count) {
-  return rows.empty() ? rows : rows.subspan(static_cast<std::size_t>(begin), count);
+std::span<const std::int32_t> Part(std::span<const std::int32_t> rows, std::int64_t begin, std::int64_t count) {
+  return rows.empty() ? rows : rows.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
 }
+
+// By target: the first one that has the same row; its own index where it has none.
+std::vector<std::size_t> PatternOf(const TargetLadders::Rows& engines) {
+  std::vector<std::size_t> pattern;
+  for (std::size_t t = 0; t < engines.size(); ++t) {
+    std::size_t first = engines.size();
+    for (std::size_t other = 0; other <= t && !engines[t].empty(); ++other) {
+      if (engines[other].data() != engines[t].data()) continue;
+      first = other;
+      break;
+    }
+    pattern.push_back(first);
+  }
+  return pattern;
+}
+
+template <typename T>
+std::uint16_t IndexOf(std::vector<T>& values, const T& value) {
+  auto it = std::find(values.begin(), values.end(), value);
+  if (it == values.end()) it = values.insert(it, value);
+  return static_cast<std::uint16_t>(it - values.begin());
+}
+
+// From bias_stored on a target may have weights of its own.
+bool UsesStored(ArithmeticStage stage) {
+  return stage != ArithmeticStage::kReal && stage != ArithmeticStage::kBiasRounded;
+}
+
+// Whether a sum that leaves the accumulator is part of the target's normal work; 32 bits are checked block by block.
+bool MayOverflow(const LayerLadder& ladder) { return ladder.stored().target().accumulator.bits < 32; }
 
 }  // namespace
 
 // The rows of one block of one channel, and the products of any two of them, each computed when first asked for.
 class TargetLadders::Block {
  public:
-  // `shared` rows are those of all targets; two more are of the target at hand.
-  void Start(std::size_t shared, std::size_t count) {
-    shared_ = shared;
+  void Start(std::size_t rows, std::size_t count) {
+    width_ = rows;
     count_ = count;
-    rows_.resize(std::max(rows_.size(), shared + 2));
-    sums_.resize(rows_.size());
-    width_ = rows_.size();
-    dots_.resize(width_ * width_);
-    shared_round_ = ++round_;
-    pairs_.clear();
-    limits_.clear();
+    if (rows_.size() < rows) {
+      rows_.resize(rows);
+      sums_.resize(rows);
+    }
+    known_.assign(rows * rows, false);
+    dots_.resize(rows * rows);
   }
-  std::size_t count() const { return count_; }
-  void StartTarget() { target_round_ = ++round_; }
+  std::span<std::int32_t> scratch() { return std::span(scratch_).first(count_); }
 
   // False when a code is too large for this way of summing.
   bool Set(std::size_t row, std::span<const std::int32_t> codes) {
@@ -48,197 +71,236 @@ class TargetLadders::Block {
     sums_[row] = statistics::Sums(Codes(row));
     return true;
   }
-  // The least and the greatest of accumulators, which targets may share.
-  std::pair<std::int32_t, std::int32_t> Limits(std::span<const std::int32_t> accumulators) {
-    const auto it = std::find_if(limits_.begin(), limits_.end(),
-                                 [&](const auto& limits) { return limits.first == accumulators.data(); });
-    if (it != limits_.end()) return it->second;
-    return limits_.emplace_back(accumulators.data(), numerics::LeastAndGreatest(accumulators)).second;
-  }
-  std::span<std::int32_t> scratch() { return std::span(scratch_).first(count_); }
-  std::size_t own(std::size_t index) const { return shared_ + index; }
-  bool Equal(std::size_t a, std::size_t b) const {
-    return std::memcmp(rows_[a].data(), rows_[b].data(), count_ * sizeof(std::int16_t)) == 0;
-  }
+  const CodeSums& sums(std::size_t row) const { return sums_[row]; }
 
-  // The differences of two rows, as a part of the whole from row kFakeQuant to row `last`.
-  void AddDifference(std::size_t from, std::size_t to, std::size_t last, DifferenceStatistics& statistics) {
-    if (from == to) return statistics::AddEqualBlock(count_, sums_[from], statistics);
-    const std::int64_t total = Dot(to, last) - Dot(from, last) - Dot(to, kFakeQuant) + Dot(from, kFakeQuant);
-    if (std::max(from, to) >= shared_) {
-      return statistics::AddBlock(
-          Codes(from), Codes(to),
-          {.reference = sums_[from], .value = sums_[to], .dot = Dot(from, to), .total = total}, statistics);
-    }
-    statistics.Merge(Pair(from, to));
-    statistics.cross_total += total;
+  void AddPair(const Pair& pair, DifferenceStatistics& statistics) {
+    const statistics::PairProducts products{
+        .reference = sums_[pair.from], .value = sums_[pair.to], .dot = Dot(pair.from, pair.to)};
+    statistics::AddUnequalBlock(Codes(pair.from), Codes(pair.to), products, statistics);
+  }
+  // Of the difference of two rows with the whole one, from fake_quant to `last`.
+  std::int64_t CrossTotal(std::size_t from, std::size_t to, std::size_t last) {
+    return Dot(to, last) - Dot(from, last) - Dot(to, kFakeQuant) + Dot(from, kFakeQuant);
   }
 
  private:
-  struct Product {
-    std::int64_t value = 0;
-    std::uint64_t round = 0;  // in which it was computed
-  };
-
   statistics::NarrowCodes Codes(std::size_t row) const { return std::span(rows_[row]).first(count_); }
-
   std::int64_t Dot(std::size_t a, std::size_t b) {
     if (a == b) return sums_[a].squares;
-    if (a > b) std::swap(a, b);
-    Product& product = dots_[a * width_ + b];
-    const std::uint64_t round = b >= shared_ ? target_round_ : shared_round_;
-    if (product.round != round) product = {statistics::Dot(Codes(a), Codes(b)), round};
-    return product.value;
+    const std::size_t at = std::min(a, b) * width_ + std::max(a, b);
+    if (!known_[at]) {
+      known_[at] = true;
+      dots_[at] = statistics::Dot(Codes(a), Codes(b));
+    }
+    return dots_[at];
   }
 
-  // The same for every target but for cross_total, which is left out.
-  const DifferenceStatistics& Pair(std::size_t from, std::size_t to) {
-    const auto it = std::find_if(pairs_.begin(), pairs_.end(),
-                                 [&](const auto& pair) { return pair.first == std::pair(from, to); });
-    if (it != pairs_.end()) return it->second;
-    DifferenceStatistics& statistics = pairs_.emplace_back(std::pair(from, to), DifferenceStatistics{}).second;
-    statistics::AddBlock(Codes(from), Codes(to),
-                         {.reference = sums_[from], .value = sums_[to], .dot = Dot(from, to)}, statistics);
-    return statistics;
-  }
-
-  std::size_t shared_ = 0, count_ = 0, width_ = 0;
-  std::uint64_t round_ = 0, shared_round_ = 0, target_round_ = 0;
+  std::size_t count_ = 0, width_ = 0;
   std::vector<std::array<std::int16_t, statistics::kNarrowBlock>> rows_;
   std::vector<CodeSums> sums_;
-  std::vector<Product> dots_;
-  std::vector<std::pair<std::pair<std::size_t, std::size_t>, DifferenceStatistics>> pairs_;
-  std::vector<std::pair<const std::int32_t*, std::pair<std::int32_t, std::int32_t>>> limits_;
+  std::vector<char> known_;
+  std::vector<std::int64_t> dots_;
   std::array<std::int32_t, statistics::kNarrowBlock> scratch_;
 };
 
 TargetLadders::TargetLadders(std::vector<LayerLadder> ladders, bool one_product)
-    : ladders_(std::move(ladders)), sieve_(ladders_, one_product) {
-  if (ladders_.empty()) return;
-  for (std::int64_t c = 0; c < ladders_[0].deployed().constants().channels; ++c) channels_.push_back(Plan(c, one_product));
+    : ladders_(std::move(ladders)), one_product_(one_product), sieve_(ladders_, one_product) {}
+
+void TargetLadders::MakePlans(const Rows& engines) {
+  engine_pattern_ = PatternOf(engines);
+  std::shared_ptr<const Plan> last;
+  for (std::int64_t c = 0; c < ladders_[0].deployed().constants().channels; ++c) {
+    Plan plan = PlanOf(c, engines);
+    if (last == nullptr || *last != plan) last = std::make_shared<const Plan>(std::move(plan));
+    Sums& sums = sums_.emplace_back();
+    sums.plan = last;
+    sums.rows.resize(last->rows());
+    sums.pairs.resize(last->pairs.size());
+    sums.totals.resize(last->chains.size());
+  }
 }
 
-TargetLadders::Channel TargetLadders::Plan(std::int64_t channel, bool one_product) const {
-  Channel plan;
-  const Stage real{ladders_[0].qat().Affine(ArithmeticStage::kReal, channel), kDeployed};
-  const auto row_of = [&](const numerics::LayerArithmetic& arithmetic, ArithmeticStage which, std::int32_t source) {
-    const Stage stage{arithmetic.Affine(which, channel), source};
-    if (one_product && stage == real) return static_cast<std::uint16_t>(kReal);
-    auto it = std::find(plan.stages.begin(), plan.stages.end(), stage);
-    if (it == plan.stages.end()) it = plan.stages.insert(it, stage);
-    return static_cast<std::uint16_t>(it - plan.stages.begin() + 2);
+TargetLadders::Plan TargetLadders::PlanOf(std::int64_t channel, const Rows& engines) const {
+  Plan plan;
+  const auto arithmetic_of = [&](ArithmeticStage stage, std::size_t t) -> const numerics::LayerArithmetic& {
+    return UsesStored(stage) ? ladders_[t].stored() : ladders_[t].deployed();
+  };
+  const auto same = [&](const Source& a, ArithmeticStage stage, std::size_t t) {
+    const bool own = UsesStored(stage) && ladders_[t].adjusted(), other_own = UsesStored(a.stage) && ladders_[a.target].adjusted();
+    if (a.engine || ((own || other_own) && a.target != t)) return false;  // other accumulators
+    if (own != other_own) return false;
+    const numerics::LayerArithmetic &first = arithmetic_of(a.stage, a.target), &second = arithmetic_of(stage, t);
+    const bool affine = stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
+    const bool other_affine = a.stage != ArithmeticStage::kRequantized && a.stage != ArithmeticStage::kAccumulated;
+    if (affine != other_affine) return false;
+    if (affine) return first.Affine(a.stage, channel) == second.Affine(stage, channel);
+    return a.stage == stage && numerics::SameCodes(stage, channel, first, second);
+  };
+  const numerics::AffineKernel real = ladders_[0].qat().Affine(ArithmeticStage::kReal, channel);
+  const auto row_of = [&](ArithmeticStage stage, std::size_t t) {
+    const bool own = UsesStored(stage) && ladders_[t].adjusted();
+    const bool affine = stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
+    if (one_product_ && affine && !own && arithmetic_of(stage, t).Affine(stage, channel) == real) return kReal;
+    const auto it = std::find_if(plan.sources.begin(), plan.sources.end(), [&](const Source& a) { return same(a, stage, t); });
+    const auto row = static_cast<std::uint16_t>(2 + (it - plan.sources.begin()));
+    if (it == plan.sources.end()) plan.sources.push_back({stage, static_cast<std::uint16_t>(t), false});
+    return row;
   };
   for (std::size_t t = 0; t < ladders_.size(); ++t) {
-    const LayerLadder& ladder = ladders_[t];
-    const std::int32_t source = ladder.adjusted() ? static_cast<std::int32_t>(t) : kDeployed;
-    StagesOfTarget& stages = plan.targets.emplace_back();
-    stages.converted = row_of(ladder.deployed(), ArithmeticStage::kReal, kDeployed);
-    stages.bias_rounded = row_of(ladder.deployed(), ArithmeticStage::kBiasRounded, kDeployed);
-    stages.bias_stored = row_of(ladder.stored(), ArithmeticStage::kBiasStored, source);
+    Chain chain{kFakeQuant, kReal};
+    chain[2] = row_of(ArithmeticStage::kReal, t);
+    chain[3] = row_of(ArithmeticStage::kBiasRounded, t);
+    chain[4] = row_of(ArithmeticStage::kBiasStored, t);
+    chain[5] = MayOverflow(ladders_[t]) ? row_of(ArithmeticStage::kAccumulated, t) : chain[4];
+    chain[6] = chain[7] = row_of(ArithmeticStage::kRequantized, t);
+    if (!engines[t].empty()) {
+      const Source engine{ArithmeticStage::kReal, static_cast<std::uint16_t>((*engine_pattern_)[t]), true};
+      chain[7] = static_cast<std::uint16_t>(2 + IndexOf(plan.sources, engine));
+    }
+    plan.chain_of_target.push_back(IndexOf(plan.chains, chain));
   }
-  for (std::size_t t = 0; t < ladders_.size(); ++t) {
-    const auto same = std::find_if(plan.requantizing.begin(), plan.requantizing.end(), [&](std::uint16_t other) {
-      return !ladders_[t].adjusted() && !ladders_[other].adjusted() &&
-             numerics::SameCodes(ArithmeticStage::kRequantized, channel, ladders_[t].stored(), ladders_[other].stored());
-    });
-    plan.targets[t].requantized = static_cast<std::uint16_t>(2 + plan.stages.size() + static_cast<std::size_t>(same - plan.requantizing.begin()));
-    if (same == plan.requantizing.end()) plan.requantizing.push_back(static_cast<std::uint16_t>(t));
+  for (const Chain& chain : plan.chains) {
+    for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {
+      if (chain[stage] != chain[stage + 1]) IndexOf(plan.pairs, {chain[stage], chain[stage + 1]});
+    }
+    if (chain.front() != chain.back()) IndexOf(plan.pairs, {chain.front(), chain.back()});
   }
   return plan;
 }
 
-void TargetLadders::Add(const LadderInput& input, const Rows& adjusted, const Rows& engines,
-                        std::span<report::LayerResult* const> results) const {
+void TargetLadders::Add(const LadderInput& input, const Rows& adjusted, const Rows& engines) {
   static thread_local Block block;
   static thread_local TargetRows rows;
+  if (ladders_.empty()) return;
+  if (!engine_pattern_) MakePlans(engines);
+  // An engine that refused before and runs now, or the other way round, has no row in the plans.
+  const bool planned = PatternOf(engines) == *engine_pattern_;
   rows.adjusted.resize(ladders_.size());
   rows.engines.resize(ladders_.size());
-  for (std::int64_t channel = 0; channel < static_cast<std::int64_t>(channels_.size()); ++channel) {
+  for (std::int64_t channel = 0; channel < static_cast<std::int64_t>(sums_.size()); ++channel) {
     for (std::int64_t first = 0; first < input.elements; first += kBlock) {
       const std::int64_t count = std::min(input.elements - first, kBlock), begin = channel * input.elements + first;
       rows.row = RowOf(input, {}, channel, first, count);
       for (std::size_t t = 0; t < ladders_.size(); ++t) {
-        rows.adjusted[t] = Part(adjusted[t], begin, static_cast<std::size_t>(count));
-        rows.engines[t] = Part(engines[t], begin, static_cast<std::size_t>(count));
+        rows.adjusted[t] = Part(adjusted[t], begin, count);
+        rows.engines[t] = Part(engines[t], begin, count);
+      }
+      if (!planned) {
+        AddOneByOne(rows, channel);
+        continue;
       }
       if (const auto rest = sieve_.Sieve(channel, rows)) {
-        for (report::LayerResult* result : results) {
-          for (DifferenceStatistics& cause : result->channels[static_cast<std::size_t>(channel)].causes) {
-            statistics::AddEqualBlock(rest->count, rest->codes, cause);
-          }
-        }
+        Sums& sums = sums_[static_cast<std::size_t>(channel)];
+        sums.count += rest->count;
+        sums.rest.sum += rest->codes.sum;
+        sums.rest.squares += rest->codes.squares;
       }
-      if (!rows.row.fake_quant.empty()) AddRows(rows, channel, block, results);
+      if (!rows.row.fake_quant.empty() && !AddRows(rows, channel, block)) AddOneByOne(rows, channel);
     }
   }
 }
 
-void TargetLadders::AddRows(const TargetRows& rows, std::int64_t channel, Block& block,
-                            std::span<report::LayerResult* const> results) const {
-  block.Start(channels_[static_cast<std::size_t>(channel)].rows(), rows.row.fake_quant.size());
-  const bool narrow = SetShared(rows, channel, block);
-  LadderRow row = rows.row;
-  for (std::size_t t = 0; t < ladders_.size(); ++t) {
-    report::ChannelResult& result = results[t]->channels[static_cast<std::size_t>(channel)];
-    row.adjusted_accumulators = rows.adjusted[t];
-    row.engine = rows.engines[t];
-    if (!narrow || !AddTarget(t, row, channel, block, result)) ladders_[t].AddRow(row, channel, result);
+bool TargetLadders::AddRows(const TargetRows& rows, std::int64_t channel, Block& block) {
+  Sums& sums = sums_[static_cast<std::size_t>(channel)];
+  const Plan& plan = *sums.plan;
+  block.Start(plan.rows(), rows.row.fake_quant.size());
+  if (!SetRows(rows, channel, plan, block)) return false;
+  sums.count += rows.row.fake_quant.size();
+  for (std::size_t row = 0; row < plan.rows(); ++row) {
+    sums.rows[row].sum += block.sums(row).sum;
+    sums.rows[row].squares += block.sums(row).squares;
   }
+  for (std::size_t i = 0; i < plan.pairs.size(); ++i) block.AddPair(plan.pairs[i], sums.pairs[i]);
+  for (std::size_t i = 0; i < plan.chains.size(); ++i) {
+    const Chain& chain = plan.chains[i];
+    for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {
+      if (chain[stage] == chain[stage + 1]) continue;
+      sums.totals[i][stage] += block.CrossTotal(chain[stage], chain[stage + 1], chain.back());
+    }
+    sums.totals[i][kTotal] += block.CrossTotal(chain.front(), chain.back(), chain.back());
+  }
+  return true;
 }
 
-bool TargetLadders::SetShared(const TargetRows& rows, std::int64_t channel, Block& block) const {
+bool TargetLadders::SetRows(const TargetRows& rows, std::int64_t channel, const Plan& plan, Block& block) const {
   const std::span<std::int32_t> codes = block.scratch();
   const LadderRow& row = rows.row;
+  const auto accumulators_of = [&](ArithmeticStage stage, std::size_t t) {
+    return UsesStored(stage) && ladders_[t].adjusted() ? rows.adjusted[t] : row.accumulators;
+  };
+  const auto [least, greatest] = numerics::LeastAndGreatest(row.accumulators);
+  for (std::size_t t = 0; t < ladders_.size(); ++t) {
+    if (MayOverflow(ladders_[t])) continue;  // has a row for it
+    const auto [low, high] = ladders_[t].adjusted() ? numerics::LeastAndGreatest(rows.adjusted[t]) : std::pair(least, greatest);
+    if (!ladders_[t].stored().SumsFit(channel, low, high)) return false;
+  }
   if (row.qat_sums.empty()) {
     ladders_[0].qat().Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, codes);
   } else {
     ladders_[0].qat().RealCodes(channel, row.qat_sums, codes);
   }
   if (!block.Set(kReal, codes) || !block.Set(kFakeQuant, row.fake_quant)) return false;
-  const Channel& plan = channels_[static_cast<std::size_t>(channel)];
-  const auto accumulators_of = [&](std::int32_t source) {
-    return source == kDeployed ? row.accumulators : rows.adjusted[static_cast<std::size_t>(source)];
-  };
   std::size_t at = 2;
-  for (const Stage& stage : plan.stages) {
-    numerics::RunAffineKernel(stage.kernel, accumulators_of(stage.source).data(), codes.data(), codes.size());
-    if (!block.Set(at++, codes)) return false;
-  }
-  for (const std::uint16_t target : plan.requantizing) {
-    const LayerLadder& ladder = ladders_[target];
-    ladder.stored().Codes(ArithmeticStage::kRequantized, channel,
-                          accumulators_of(ladder.adjusted() ? static_cast<std::int32_t>(target) : kDeployed), codes);
+  for (const Source& source : plan.sources) {
+    if (source.engine) {
+      if (!block.Set(at++, rows.engines[source.target])) return false;
+      continue;
+    }
+    const LayerLadder& ladder = ladders_[source.target];
+    (UsesStored(source.stage) ? ladder.stored() : ladder.deployed())
+        .Codes(source.stage, channel, accumulators_of(source.stage, source.target), codes);
     if (!block.Set(at++, codes)) return false;
   }
   return true;
 }
 
-bool TargetLadders::AddTarget(std::size_t target, const LadderRow& row, std::int64_t channel, Block& block,
-                              report::ChannelResult& result) const {
-  const LayerLadder& ladder = ladders_[target];
-  const StagesOfTarget& stages = channels_[static_cast<std::size_t>(channel)].targets[target];
-  const std::span<const std::int32_t> sums = ladder.adjusted() ? row.adjusted_accumulators : row.accumulators;
-  const std::span<std::int32_t> codes = block.scratch();
-  block.StartTarget();
-  std::array<std::size_t, kStageCount> rows = {kFakeQuant,         kReal,
-                                               stages.converted,   stages.bias_rounded,
-                                               stages.bias_stored, stages.bias_stored,
-                                               stages.requantized, stages.requantized};
-  const auto [least, greatest] = block.Limits(sums);
-  if (!ladder.stored().SumsFit(channel, least, greatest)) {
-    ladder.stored().Codes(ArithmeticStage::kAccumulated, channel, sums, codes);
-    rows[5] = block.own(0);
-    if (!block.Set(rows[5], codes)) return false;
+void TargetLadders::AddOneByOne(const TargetRows& rows, std::int64_t channel) {
+  if (one_by_one_.empty()) {
+    for (const LayerLadder& ladder : ladders_) one_by_one_.push_back(ladder.MakeResult(0, 0));
   }
-  if (!row.engine.empty()) {
-    if (!block.Set(block.own(1), row.engine)) return false;
-    if (!block.Equal(rows[6], block.own(1))) rows[7] = block.own(1);
+  LadderRow row = rows.row;
+  for (std::size_t t = 0; t < ladders_.size(); ++t) {
+    row.adjusted_accumulators = rows.adjusted[t];
+    row.engine = rows.engines[t];
+    ladders_[t].AddRow(row, channel, one_by_one_[t].channels[static_cast<std::size_t>(channel)]);
   }
+}
+
+void TargetLadders::Flush(std::span<report::LayerResult* const> results) {
+  for (std::size_t c = 0; c < sums_.size(); ++c) {
+    Sums& sums = sums_[c];
+    for (std::size_t t = 0; t < ladders_.size(); ++t) FlushTarget(t, sums, results[t]->channels[c]);
+    sums.count = 0;
+    sums.rest = {};
+    std::fill(sums.rows.begin(), sums.rows.end(), CodeSums{});
+    std::fill(sums.pairs.begin(), sums.pairs.end(), DifferenceStatistics{});
+    for (auto& totals : sums.totals) totals.fill(0);
+  }
+  for (std::size_t t = 0; t < one_by_one_.size(); ++t) {
+    for (std::size_t c = 0; c < one_by_one_[t].channels.size(); ++c) {
+      for (std::size_t cause = 0; cause < report::kCauseCount; ++cause) {
+        results[t]->channels[c].causes[cause].Merge(one_by_one_[t].channels[c].causes[cause]);
+      }
+    }
+  }
+  one_by_one_.clear();
+}
+
+void TargetLadders::FlushTarget(std::size_t target, const Sums& sums, report::ChannelResult& result) const {
+  const Plan& plan = *sums.plan;
+  const std::uint16_t index = plan.chain_of_target[target];
+  const Chain& chain = plan.chains[index];
+  const auto add = [&](std::uint16_t from, std::uint16_t to, DifferenceStatistics& cause, std::int64_t total) {
+    const CodeSums reference{.sum = sums.rows[from].sum + sums.rest.sum, .squares = sums.rows[from].squares + sums.rest.squares};
+    statistics::AddEqualBlock(sums.count, reference, cause);
+    if (from == to) return;
+    cause.Merge(sums.pairs[static_cast<std::size_t>(std::find(plan.pairs.begin(), plan.pairs.end(), Pair{from, to}) - plan.pairs.begin())]);
+    cause.cross_total += total;
+  };
   for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {
-    block.AddDifference(rows[stage], rows[stage + 1], rows.back(), result.causes[stage]);
+    add(chain[stage], chain[stage + 1], result.causes[stage], sums.totals[index][stage]);
   }
-  block.AddDifference(rows.front(), rows.back(), rows.back(), result.causes[kTotal]);
-  return true;
+  add(chain.front(), chain.back(), result.causes[kTotal], sums.totals[index][kTotal]);
 }
 
 }  // namespace qatgap::attribution

@@ -1,15 +1,18 @@
 // The ladders of one layer for all targets at once. What targets have in common is computed once: stages that have equal
-// constants, and the sums over them. Adds exactly what LayerLadder::Add adds, target by target.
+// constants, and the sums over them, which are handed out to the targets when they are asked for.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "analyzers/attribution/ladder.h"
 #include "analyzers/attribution/rounding_sieve.h"
-#include "analyzers/numerics/requantization_kernels.h"
 #include "analyzers/report/analysis_result.h"
+#include "analyzers/statistics/narrow_codes.h"
 
 namespace qatgap::attribution {
 
@@ -17,48 +20,69 @@ class TargetLadders {
  public:
   // `one_product`: the accumulators of the QAT model are those of the deployed one.
   TargetLadders(std::vector<LayerLadder> ladders, bool one_product);
+  TargetLadders(TargetLadders&&) = default;
+  TargetLadders& operator=(TargetLadders&&) = default;
 
   // One row for each target; empty where it has none.
   using Rows = std::vector<std::span<const std::int32_t>>;
 
-  // Adds a batch to the results of the targets. `input.adjusted_accumulators` is not looked at: `adjusted` has them.
-  void Add(const LadderInput& input, const Rows& adjusted, const Rows& engines,
-           std::span<report::LayerResult* const> results) const;
+  // Keeps the sums of a batch. `input.adjusted_accumulators` is not looked at: `adjusted` has them.
+  void Add(const LadderInput& input, const Rows& adjusted, const Rows& engines);
+
+  // Adds what was kept to the results of the targets, and forgets it: together what LayerLadder::Add adds.
+  void Flush(std::span<report::LayerResult* const> results);
 
   const LayerLadder& ladder(std::size_t target) const { return ladders_[target]; }
 
  private:
-  // A stage in the reference arithmetic, and whose accumulators it takes.
-  struct Stage {
-    numerics::AffineKernel kernel;
-    std::int32_t source = kDeployed;  // or the target whose adjusted weights made the accumulators
-    friend bool operator==(const Stage&, const Stage&) = default;
+  // What makes a row of codes: a stage of a target, or the engine of one.
+  struct Source {
+    numerics::ArithmeticStage stage = numerics::ArithmeticStage::kReal;
+    std::uint16_t target = 0;
+    bool engine = false;
+    friend bool operator==(const Source&, const Source&) = default;
   };
-  static constexpr std::int32_t kDeployed = -1;
-  struct StagesOfTarget {
-    std::uint16_t converted = 0, bias_rounded = 0, bias_stored = 0, requantized = 0;  // rows of the channel
+  struct Pair {
+    std::uint16_t from = 0, to = 0;  // rows
+    friend bool operator==(const Pair&, const Pair&) = default;
   };
-  struct Channel {
-    std::vector<Stage> stages;            // distinct; row 2 onwards, after fake_quant and real
-    std::vector<std::uint16_t> requantizing;  // targets that requantize each in its own way; the rows behind
-    std::size_t rows() const { return 2 + stages.size() + requantizing.size(); }
-    std::vector<StagesOfTarget> targets;
+  using Chain = std::array<std::uint16_t, kStageCount>;  // the rows of the stages
+
+  // What is computed for a channel; channels alike share it.
+  struct Plan {
+    std::vector<Source> sources;  // of row 2 onwards; before them fake_quant and real
+    std::vector<Chain> chains;    // distinct
+    std::vector<Pair> pairs;      // distinct, of different rows
+    std::vector<std::uint16_t> chain_of_target;
+    std::size_t rows() const { return 2 + sources.size(); }
+    friend bool operator==(const Plan&, const Plan&) = default;
+  };
+  // Sums of a channel. Of the elements that were computed by row and pair; of the rest what all rows have in common.
+  struct Sums {
+    std::shared_ptr<const Plan> plan;
+    std::uint64_t count = 0;                                 // all elements
+    statistics::CodeSums rest;
+    std::vector<statistics::CodeSums> rows;
+    std::vector<statistics::DifferenceStatistics> pairs;     // what differs alone: see AddUnequalBlock
+    std::vector<std::array<std::int64_t, report::kCauseCount>> totals;  // cross_total, by chain
   };
   class Block;
 
-  Channel Plan(std::int64_t channel, bool one_product) const;
-  // Adds what the sieve chose, or all.
-  void AddRows(const TargetRows& rows, std::int64_t channel, Block& block,
-               std::span<report::LayerResult* const> results) const;
-  // The rows that targets share; false when a code is too large to be narrow.
-  bool SetShared(const TargetRows& rows, std::int64_t channel, Block& block) const;
-  // Those of one target, and its sums; false, and nothing added, when a code is too large.
-  bool AddTarget(std::size_t target, const LadderRow& row, std::int64_t channel, Block& block,
-                 report::ChannelResult& result) const;
+  void MakePlans(const Rows& engines);
+  Plan PlanOf(std::int64_t channel, const Rows& engines) const;
+  // Adds the rows to the sums of the channel; false, and nothing added, where they do not take this way of summing.
+  bool AddRows(const TargetRows& rows, std::int64_t channel, Block& block);
+  bool SetRows(const TargetRows& rows, std::int64_t channel, const Plan& plan, Block& block) const;
+  // The same one target after the other, element by element.
+  void AddOneByOne(const TargetRows& rows, std::int64_t channel);
+  void FlushTarget(std::size_t target, const Sums& sums, report::ChannelResult& result) const;
 
   std::vector<LayerLadder> ladders_;
-  std::vector<Channel> channels_;
+  bool one_product_;
   RoundingSieve sieve_;
+  std::optional<std::vector<std::size_t>> engine_pattern_;  // by target: the first one with the same engine row
+  std::vector<Sums> sums_;                                  // by channel
+  std::vector<report::LayerResult> one_by_one_;             // by target; empty where not needed
 };
 
 }  // namespace qatgap::attribution

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_empty_affine_quantized.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/int_repr.h>
@@ -204,6 +205,20 @@ graph::Tensor EngineRows(const graph::MacLayer& layer, const at::Tensor& output)
   return rows;
 }
 
+// quint8 as engines want images: channels last in memory. Else what QuantizedInput makes.
+at::Tensor EngineInput(const graph::Tensor& codes, const numerics::QuantParams& params) {
+  if (codes.shape().size() != 4 || params.quant_min < 0) return QuantizedInput(ToTorch(codes), params);
+  at::Tensor input = at::_empty_affine_quantized(codes.shape(), at::TensorOptions(at::kQUInt8), params.scale(),
+                                                 params.zero_point(), at::MemoryFormat::ChannelsLast);
+  const std::int64_t inner = codes.dim(2) * codes.dim(3), sample = codes.dim(1) * inner;
+  auto* bytes = static_cast<std::uint8_t*>(input.data_ptr());
+  for (std::int64_t s = 0; s < codes.dim(0); ++s) {
+    TransposeCodes(codes.data<std::int32_t>().subspan(static_cast<std::size_t>(s * sample)), codes.dim(1), inner,
+                   bytes + s * sample);
+  }
+  return input;
+}
+
 // Samples, channels, elements of a sample.
 ChannelLayout LayoutOf(const graph::Shape& shape) {
   const std::int64_t outer = shape[0] * shape[1];
@@ -280,7 +295,7 @@ absl::StatusOr<graph::Tensor> LayerKernel::RunEngine(numerics::Engine engine, co
   try {
     const at::NoGradGuard no_grad;
     const EngineScope scope(engine);
-    graph::Tensor rows = EngineRows(impl_->layer, it->second->Run(QuantizedInput(ToTorch(codes), impl_->input)));
+    graph::Tensor rows = EngineRows(impl_->layer, it->second->Run(EngineInput(codes, impl_->input)));
     // The engine knows quint8 and ReLU alone; a narrower range (0..127 in an ONNX file) and ReLU6 are clamps of codes behind
     // it, as quantized::relu6 is.
     const numerics::OutputRange range = numerics::MakeOutputRange(impl_->layer.output, impl_->layer.activation,

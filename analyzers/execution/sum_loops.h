@@ -21,6 +21,9 @@ void StoreSums(std::span<const float> sums, const ChannelLayout& layout, bool ad
 void SwapOuterAxes(std::span<const std::int32_t> from, std::int64_t a, std::int64_t b, std::int64_t inner,
                    std::span<std::int32_t> to);
 
+// bytes[i][c] = codes[c][i], codes of 8 bits.
+void TransposeCodes(std::span<const std::int32_t> codes, std::int64_t channels, std::int64_t inner, std::uint8_t* bytes);
+
 // rows[c][e] = bytes[e][c].
 void TransposeBytes(std::span<const std::uint8_t> bytes, std::int64_t elements, std::int64_t channels,
                     std::span<std::int32_t> rows);

@@ -112,6 +112,11 @@ void AddNarrow(std::span<const std::int16_t> reference, std::span<const std::int
 
 void AddBlock(NarrowCodes reference, NarrowCodes value, const PairProducts& products, DifferenceStatistics& statistics) {
   AddEqualBlock(reference.size(), products.reference, statistics);
+  AddUnequalBlock(reference, value, products, statistics);
+}
+
+void AddUnequalBlock(NarrowCodes reference, NarrowCodes value, const PairProducts& products,
+                     DifferenceStatistics& statistics) {
   const auto squares = static_cast<std::uint64_t>(products.SumOfSquares());
   if (squares == 0) return;
   const std::int64_t sum = products.value.sum - products.reference.sum;

@@ -39,6 +39,10 @@ void AddBlock(NarrowCodes reference, NarrowCodes value, const PairProducts& prod
 // What DifferenceStatistics::Add adds without a whole; any size.
 void AddNarrow(std::span<const std::int16_t> reference, std::span<const std::int16_t> value,
                DifferenceStatistics& statistics);
+// What is left of AddBlock when AddEqualBlock(size, sums of the reference) is taken from it; the bin of no difference goes
+// down, modulo 2^64, by what the others go up. Touches nothing where no code differs.
+void AddUnequalBlock(NarrowCodes reference, NarrowCodes value, const PairProducts& products,
+                     DifferenceStatistics& statistics);
 // The same as AddBlock where the two are one and the same.
 void AddEqualBlock(std::size_t count, const CodeSums& codes, DifferenceStatistics& statistics);
 

@@ -143,8 +143,10 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
     of_target.adjusted_accumulators = adjusted[t];
     ladders[t].Add(of_target, engines[t], /*samples=*/0, expected[t]);
   }
-  const TargetLadders together(std::move(ladders), c.one_product);
-  together.Add(input, adjusted, engines, pointers);
+  TargetLadders together(std::move(ladders), c.one_product);
+  together.Add(input, adjusted, engines);
+  together.Flush(pointers);
+  together.Flush(pointers);  // nothing is left
   for (std::size_t t = 0; t < names.size(); ++t) EXPECT_EQ(results[t], expected[t]) << names[t];
 }
 
