@@ -268,7 +268,7 @@ struct AnalysisSession::Impl {
     const execution::LayerObserver observe = [&](const execution::LayerOutput& output) -> absl::Status {
       for (std::size_t pair = 0; pair < paired.pairing.pairs.size(); ++pair) {
         if (paired.pairing.pairs[pair].qat != output.layer) continue;
-        run.layers[pair] = KeptCodes(output.codes);
+        run.Keep(pair, output);
         return layers[pair].Add(output, results);
       }
       return absl::OkStatus();

@@ -33,9 +33,6 @@ numerics::MacConstants Constants(const graph::MacLayer& layer, const numerics::Q
           .traits = graph::TraitsOf(layer, input, execution::HostHasVnni())};
 }
 
-// Input and output elements of a part of a batch: some megabytes with everything that is computed from them.
-constexpr std::int64_t kPartElements = std::int64_t{1} << 18;
-
 // Whether the accumulators of the two are the same integers for every input.
 bool HaveOneProduct(const graph::MacLayer& qat, const numerics::QuantParams& qat_input, const graph::MacLayer& deployed,
                     const numerics::QuantParams& deployed_input) {
@@ -262,9 +259,9 @@ absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vecto
     return AddSamples(reaching, input, codes, results);
   }
   // Integers do not: a part of the batch at a time stays in the cache, and memory does not grow with the batch.
-  const std::int64_t elements = std::max<std::int64_t>(1, output.codes.elements() + output.input.elements());
   const bool divides = output.input.shape().size() > 1 && samples > 0;
-  const std::int64_t part = divides ? std::clamp<std::int64_t>(samples * kPartElements / elements, 1, samples) : samples;
+  const std::int64_t part =
+      divides ? execution::SamplesOfPart(samples, output.codes.elements() + output.input.elements()) : samples;
   const std::int64_t of_sample = output.codes.dim(1) / std::max<std::int64_t>(1, samples);
   for (std::int64_t first = 0; first < samples; first += part) {
     const graph::Tensor x = graph::Rows(output.input, first, std::min(part, samples - first));

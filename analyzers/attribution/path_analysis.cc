@@ -132,19 +132,25 @@ void PathAnalysis::FormGroups(const std::vector<report::TargetResult>& results) 
   }
 }
 
+void PathRun::Keep(std::size_t pair, const execution::LayerOutput& output) {
+  const auto codes = output.values.data<std::int32_t>();
+  auto it = layers.find(pair);
+  if (it == layers.end()) it = layers.emplace(pair, KeptCodes(output.size)).first;
+  it->second.Set(output.first, codes);
+}
+
 execution::LayerObserver PathAnalysis::Observer(PathRun& run, const Comparisons& comparisons, bool keep) const {
   return [this, &run, &comparisons, keep](const execution::LayerOutput& output) {
     for (std::size_t pair = 0; pair < pairs_->size(); ++pair) {
       if ((*pairs_)[pair].deployed != output.layer) continue;
-      KeptCodes codes(output.codes);
       for (const Comparison& comparison : comparisons) {
         // A branch that only one of the two paths took has no twin to compare with.
         const auto other = comparison.other->layers.find(pair);
         if (other == comparison.other->layers.end()) continue;
-        KeptCodes::AddDifference(comparison.other_is_reference ? other->second : codes,
-                                 comparison.other_is_reference ? codes : other->second, comparison.sums->layers[pair]);
+        other->second.AddDifference(output.first, output.values.data<std::int32_t>(), comparison.other_is_reference,
+                                    comparison.sums->layers[pair]);
       }
-      if (keep) run.layers[pair] = std::move(codes);
+      if (keep) run.Keep(pair, output);
     }
     return absl::OkStatus();
   };
@@ -244,7 +250,7 @@ absl::Status PathAnalysis::AddBiasPaths(const Batch& batch) {
   if (float_bias_targets_.empty()) return absl::OkStatus();
   report::PathComparison whole = exact, bias = NewComparison(Path::kQuantizedBias, Path::kFloatBias);
   whole.path = Path::kQuantizedBias;
-  for (const auto& [pair, codes] : float_bias.layers) KeptCodes::AddDifference(codes, codes, bias.layers[pair]);
+  for (const auto& [pair, codes] : float_bias.layers) codes.AddEqual(bias.layers[pair]);
   add(float_bias_targets_, float_bias, whole, bias);
   return absl::OkStatus();
 }

@@ -24,7 +24,10 @@ namespace qatgap::attribution {
 // One path's batch: outputs, and the output codes of every paired layer that ran, where another path needs them.
 struct PathRun {
   ModelOutputs outputs;
-  std::map<std::size_t, KeptCodes> layers;  // by pair: [channels, elements] codes
+  std::map<std::size_t, KeptCodes> layers;  // by pair, in the layers' own layout
+
+  // A part of the codes of a paired layer.
+  void Keep(std::size_t pair, const execution::LayerOutput& output);
 };
 
 class PathAnalysis {

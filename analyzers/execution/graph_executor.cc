@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "analyzers/execution/execution_plan.h"
 #include "analyzers/execution/layer_kernel.h"
+#include "analyzers/execution/layer_parts.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
 #include "analyzers/graph/tensor_rows.h"
@@ -200,19 +201,23 @@ struct GraphExecutor::Impl {
     } else {
       QATGAP_ASSIGN_OR_RETURN(codes, ToCodes(reals, *input.params));
     }
-    graph::Tensor rows;
-    if (mode == ExecutionMode::kEngine) {
-      QATGAP_ASSIGN_OR_RETURN(rows, kernel->RunEngine(engine, codes));
-    } else {
-      QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, kernel->Accumulate(codes));
-      QATGAP_ASSIGN_OR_RETURN(rows, (changed ? change->codes : integer)(index, *input.params, accumulators));
-    }
-    if (observe) {
-      QATGAP_RETURN_IF_ERROR(
-          observe({.layer = index, .input_grid = input.params, .input = reals, .codes = rows}));
-    }
-    QATGAP_ASSIGN_OR_RETURN(const graph::Shape shape, OutputShape(layer, codes.shape()));
-    const at::Tensor output = ToTorch(FromChannelMajor(layer, rows, shape));
+    const auto compute = [&](const graph::Tensor& part) -> absl::StatusOr<graph::Tensor> {
+      if (mode == ExecutionMode::kEngine) return kernel->RunEngine(engine, part);
+      QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, kernel->Accumulate(part));
+      return (changed ? change->codes : integer)(index, *input.params, accumulators);
+    };
+    const auto done = [&](const LayerPart& part) -> absl::Status {
+      if (!observe) return absl::OkStatus();
+      return observe({.layer = index,
+                      .input_grid = input.params,
+                      .input = reals,
+                      .codes = part.rows,
+                      .values = part.values,
+                      .first = part.first,
+                      .size = part.size});
+    };
+    QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes_out, RunInParts(layer, codes, !observes_inputs, compute, done));
+    const at::Tensor output = ToTorch(codes_out);
     return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layers[index].output};
   }
 
@@ -222,7 +227,12 @@ struct GraphExecutor::Impl {
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor reals, FromTorch(input.tensor));
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, FromTorch(output.tensor));
     const graph::Tensor rows = ToChannelMajor(layers[index], codes);
-    return observe({.layer = index, .input_grid = input.params, .input = reals, .codes = rows});
+    return observe({.layer = index,
+                    .input_grid = input.params,
+                    .input = reals,
+                    .codes = rows,
+                    .values = codes,
+                    .size = static_cast<std::size_t>(codes.elements())});
   }
 
   absl::Status RunIf(const graph::Node& current, const graph::IfAttributes& branch, const LayerObserver& observe,

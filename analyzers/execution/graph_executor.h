@@ -20,12 +20,15 @@ enum class ExecutionMode {
   kEngine,     // MAC layers and other quantized operators by LibTorch's engine
 };
 
-// One MAC layer that was run. `codes` is [output channels, elements], see layer_kernel.h.
+// One MAC layer that was run.
 struct LayerOutput {
   std::size_t layer = 0;                           // index into the MAC layers given to Create
   const numerics::QuantParams* input_grid = nullptr;  // of this batch; nullptr: reals off every grid
   const graph::Tensor& input;                      // float32: what entered the product; see ObserveCodesAlone
-  const graph::Tensor& codes;                      // int32
+  const graph::Tensor& codes;                      // int32, [output channels, elements], see layer_kernel.h
+  const graph::Tensor& values;                     // the same in the layer's own layout
+  std::size_t first = 0;                           // of the layer's `size` codes in its own layout: where `values` begin
+  std::size_t size = 0;
 };
 using LayerObserver = std::function<absl::Status(const LayerOutput&)>;
 
@@ -55,7 +58,8 @@ class GraphExecutor {
   GraphExecutor& operator=(GraphExecutor&&) noexcept;
   ~GraphExecutor();
 
-  // From now on LayerOutput::input may be undefined: reals that nothing but integer layers would read are not computed.
+  // From now on LayerOutput::input may be undefined: reals that nothing but integer layers would read are not computed. Integer
+  // layers and those of engines are run, and observed, a part of the samples at a time, which stays in the cache.
   void ObserveCodesAlone();
 
   // Runs one batch. `observe` is called for each MAC layer in execution order, `integer` (kInteger only) before it.

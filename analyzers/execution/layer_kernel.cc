@@ -341,13 +341,17 @@ graph::Tensor ToChannelMajor(const graph::MacLayer& layer, const graph::Tensor& 
   return rows;
 }
 
-graph::Tensor FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, const graph::Shape& output) {
-  if (layer.kind == graph::OpKind::kLinear) return *FromTorch(ToTorch(rows).t().contiguous().view(output));
-  const ChannelLayout layout = LayoutOf(output);
-  graph::Tensor values = graph::Uninitialized(graph::DType::kInt32, output);
+void FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, graph::Tensor& output) {
+  // A linear is one sample of [channels][rows] turned round.
+  const ChannelLayout layout = layer.kind == graph::OpKind::kLinear ? ChannelLayout{rows.dim(1), rows.dim(0), 1}
+                                                                    : LayoutOf(output.shape());
   SwapOuterAxes(rows.data<std::int32_t>(), layout.channels, layout.samples, layout.inner,
-                values.mutable_data<std::int32_t>());
-  return values;
+                output.mutable_data<std::int32_t>());
+}
+
+std::int64_t SamplesOfPart(std::int64_t samples, std::int64_t elements) {
+  constexpr std::int64_t kPartElements = std::int64_t{1} << 18;
+  return std::clamp<std::int64_t>(samples * kPartElements / std::max<std::int64_t>(1, elements), 1, std::max<std::int64_t>(1, samples));
 }
 
 }  // namespace qatgap::execution

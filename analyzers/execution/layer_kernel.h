@@ -48,8 +48,12 @@ class LayerKernel {
 // Shape of the layer's output for an input of this shape.
 absl::StatusOr<graph::Shape> OutputShape(const graph::MacLayer& layer, const graph::Shape& input);
 
-// [channels, elements] <-> the layer's own layout.
+// [channels, elements] <-> the layer's own layout, which `output` has.
 graph::Tensor ToChannelMajor(const graph::MacLayer& layer, const graph::Tensor& output);
-graph::Tensor FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, const graph::Shape& output);
+void FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, graph::Tensor& output);
+
+// How many of a batch's samples, whose inputs and outputs have so many elements together, to compute at a time: some megabytes
+// with everything that is computed from them. 1 to `samples`.
+std::int64_t SamplesOfPart(std::int64_t samples, std::int64_t elements);
 
 }  // namespace qatgap::execution

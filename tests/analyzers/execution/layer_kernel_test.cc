@@ -156,7 +156,8 @@ TEST_P(ConvolutionTest, FromChannelMajorInvertsToChannelMajor) {
   EXPECT_EQ(rows.dim(0), shape[1]);
   EXPECT_EQ(rows.data<std::int32_t>()[At(rows.dim(1))], output.data<std::int32_t>()[At(shape[2] * shape[3])])
       << "row 1 starts with channel 1 of sample 0";
-  const Tensor back = FromChannelMajor(layer, rows, shape);
+  Tensor back(graph::DType::kInt32, shape);
+  FromChannelMajor(layer, rows, back);
   EXPECT_EQ(back.shape(), shape);
   EXPECT_EQ(Wide(back), Wide(output));
 }
@@ -189,7 +190,8 @@ TEST(LayerKernelTest, LinearOverTheLastAxis) {
     EXPECT_EQ(rows->shape(), (Shape{5, samples}));
     EXPECT_EQ(Wide(*rows), expected);
     const Shape out = *OutputShape(layer, shape);
-    const Tensor back = FromChannelMajor(layer, *rows, out);
+    Tensor back(graph::DType::kInt32, out);
+    FromChannelMajor(layer, *rows, back);
     EXPECT_EQ(back.shape(), out);
     EXPECT_EQ(Wide(ToChannelMajor(layer, back)), expected);
   }
