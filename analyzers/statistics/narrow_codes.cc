@@ -1,7 +1,9 @@
 #include "analyzers/statistics/narrow_codes.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 
 #include "analyzers/status/vector_clones.h"
 
@@ -30,54 +32,105 @@ QATGAP_CLONES bool NarrowRow(const std::int32_t* __restrict codes, std::int16_t*
   return beyond == 0;
 }
 
-QATGAP_CLONES std::int16_t LargestDifference(const std::int16_t* a, const std::int16_t* b, std::size_t count) {
+// What PairProducts is made of, in one pass.
+struct BlockProducts {
+  std::int32_t sum_a = 0, sum_b = 0, aa = 0, bb = 0, ab = 0;
+};
+QATGAP_CLONES BlockProducts Multiply(const std::int16_t* __restrict a, const std::int16_t* __restrict b, std::size_t count) {
+  BlockProducts p;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int32_t x = a[i], y = b[i];
+    p.sum_a += x;
+    p.sum_b += y;
+    p.aa += x * x;
+    p.bb += y * y;
+    p.ab += x * y;
+  }
+  return p;
+}
+
+QATGAP_CLONES void Subtract(const std::int16_t* __restrict a, const std::int16_t* __restrict b, std::int16_t* __restrict d,
+                            std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) d[i] = static_cast<std::int16_t>(b[i] - a[i]);
+}
+
+QATGAP_CLONES std::int16_t LargestSize(const std::int16_t* d, std::size_t count) {
   std::int16_t largest = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const auto d = static_cast<std::int16_t>(b[i] - a[i]);
-    const auto absolute = static_cast<std::int16_t>(d < 0 ? -d : d);
+    const auto absolute = static_cast<std::int16_t>(d[i] < 0 ? -d[i] : d[i]);
     largest = absolute > largest ? absolute : largest;
   }
   return largest;
 }
 
-QATGAP_CLONES std::int32_t SumOfAbsoluteDifferences(const std::int16_t* a, const std::int16_t* b, std::size_t count) {
+QATGAP_CLONES std::int32_t SumOfSizes(const std::int16_t* d, std::size_t count) {
   std::int32_t sum = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto d = static_cast<std::int16_t>(b[i] - a[i]);
-    sum += static_cast<std::int16_t>(d < 0 ? -d : d);
-  }
+  for (std::size_t i = 0; i < count; ++i) sum += static_cast<std::int16_t>(d[i] < 0 ? -d[i] : d[i]);
   return sum;
 }
 
-// How often b - a is `difference`, and beyond; counts of a block fit 16 bits.
-QATGAP_CLONES std::uint16_t CountDifference(const std::int16_t* a, const std::int16_t* b, std::size_t count,
-                                            std::int16_t difference) {
+// Counts of a block fit 16 bits.
+QATGAP_CLONES std::uint16_t CountEqual(const std::int16_t* d, std::size_t count, std::int16_t wanted) {
   std::uint16_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    found = static_cast<std::uint16_t>(found + (static_cast<std::int16_t>(b[i] - a[i]) == difference ? 1 : 0));
-  }
+  for (std::size_t i = 0; i < count; ++i) found = static_cast<std::uint16_t>(found + (d[i] == wanted ? 1 : 0));
   return found;
 }
 
-QATGAP_CLONES std::uint16_t CountBeyond(const std::int16_t* a, const std::int16_t* b, std::size_t count,
-                                        std::int16_t limit) {
+QATGAP_CLONES std::uint16_t CountAbove(const std::int16_t* d, std::size_t count, std::int16_t limit) {
   std::uint16_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    found = static_cast<std::uint16_t>(found + (static_cast<std::int16_t>(b[i] - a[i]) > limit ? 1 : 0));
-  }
+  for (std::size_t i = 0; i < count; ++i) found = static_cast<std::uint16_t>(found + (d[i] > limit ? 1 : 0));
   return found;
 }
+
+// One in so many: fewer that differ are counted one by one.
+constexpr std::size_t kFew = 24;
 
 std::size_t Bin(int difference) { return static_cast<std::size_t>(difference + kHistogramLimit + 1); }
 
-// Where no difference is larger than 1, the sums say how many are 1 and how many are -1.
-void AddUnitDifferences(std::int64_t sum, std::uint64_t squares, DifferenceStatistics& statistics) {
-  const auto up = static_cast<std::uint64_t>((static_cast<std::int64_t>(squares) + sum) / 2);
-  statistics.sum_absolute += squares;
-  statistics.changed += squares;
-  statistics.max_absolute = std::max<std::uint64_t>(statistics.max_absolute, 1);
-  statistics.histogram[Bin(1)] += up;
-  statistics.histogram[Bin(-1)] += squares - up;
+// Differences are counted one by one, and four that are 0 are passed over at once. Three zeros follow the last one.
+void CountFew(const std::int16_t* d, std::size_t count, DifferenceStatistics& statistics) {
+  for (std::size_t first = 0; first < count; first += 4) {
+    std::uint64_t four = 0;
+    std::memcpy(&four, d + first, sizeof(four));
+    if (four == 0) continue;
+    for (std::size_t i = first; i < first + 4; ++i) {
+      if (d[i] == 0) continue;
+      const auto absolute = static_cast<std::uint64_t>(std::abs(static_cast<int>(d[i])));
+      statistics.sum_absolute += absolute;
+      statistics.max_absolute = std::max(statistics.max_absolute, absolute);
+      ++statistics.histogram[Bin(std::clamp<int>(d[i], -kHistogramLimit - 1, kHistogramLimit + 1))];
+      ++statistics.changed;
+    }
+  }
+}
+
+// One pass for each size that there is.
+void CountMany(const std::int16_t* d, std::size_t count, std::int64_t sum, std::uint64_t squares,
+               DifferenceStatistics& statistics) {
+  const auto add = [&](int bin, std::uint64_t found) {
+    statistics.histogram[Bin(bin)] += found;
+    statistics.changed += found;
+  };
+  const int largest = LargestSize(d, count);
+  statistics.max_absolute = std::max(statistics.max_absolute, static_cast<std::uint64_t>(largest));
+  if (largest == 1) {  // the sums say how many are 1 and how many are -1
+    const auto up = static_cast<std::uint64_t>((static_cast<std::int64_t>(squares) + sum) / 2);
+    statistics.sum_absolute += squares;
+    add(1, up);
+    add(-1, squares - up);
+    return;
+  }
+  statistics.sum_absolute += static_cast<std::uint64_t>(SumOfSizes(d, count));
+  for (int size = 1; size <= std::min(largest, kHistogramLimit); ++size) {
+    add(size, CountEqual(d, count, static_cast<std::int16_t>(size)));
+    add(-size, CountEqual(d, count, static_cast<std::int16_t>(-size)));
+  }
+  if (largest > kHistogramLimit) {
+    const std::uint16_t above = CountAbove(d, count, kHistogramLimit);
+    add(kHistogramLimit + 1, above);
+    // Not above -9: all that are -9 and less.
+    add(-kHistogramLimit - 1, count - CountAbove(d, count, -kHistogramLimit - 1));
+  }
 }
 
 }  // namespace
@@ -104,7 +157,8 @@ void AddNarrow(std::span<const std::int16_t> reference, std::span<const std::int
   for (std::size_t first = 0; first < reference.size(); first += kNarrowBlock) {
     const std::size_t count = std::min(kNarrowBlock, reference.size() - first);
     const NarrowCodes a = reference.subspan(first, count), b = value.subspan(first, count);
-    PairProducts products{.reference = Sums(a), .value = Sums(b), .dot = Dot(a, b)};
+    const BlockProducts p = Multiply(a.data(), b.data(), count);
+    PairProducts products{.reference = {p.sum_a, p.aa}, .value = {p.sum_b, p.bb}, .dot = p.ab};
     products.total = products.SumOfSquares();
     AddBlock(a, b, products, statistics);
   }
@@ -124,29 +178,17 @@ void AddUnequalBlock(NarrowCodes reference, NarrowCodes value, const PairProduct
   statistics.sum_squares += squares;
   statistics.cross_sum += products.dot - products.reference.squares;
   statistics.cross_total += products.total;
-  const std::int16_t *a = reference.data(), *b = value.data();
+  std::array<std::int16_t, kNarrowBlock + 3> differences;
   const std::size_t count = reference.size();
-  const std::uint64_t changed_before = statistics.changed;
-  const int largest = LargestDifference(a, b, count);
-  if (largest == 1) {
-    AddUnitDifferences(sum, squares, statistics);
+  Subtract(reference.data(), value.data(), differences.data(), count);
+  const std::uint64_t known = statistics.changed;
+  if (squares * kFew < count) {
+    std::fill_n(differences.begin() + static_cast<std::ptrdiff_t>(count), 3, std::int16_t{0});
+    CountFew(differences.data(), count, statistics);
   } else {
-    statistics.max_absolute = std::max(statistics.max_absolute, static_cast<std::uint64_t>(largest));
-    statistics.sum_absolute += static_cast<std::uint64_t>(SumOfAbsoluteDifferences(a, b, count));
-    const auto add = [&](int bin, std::uint16_t found) {
-      statistics.histogram[Bin(bin)] += found;
-      statistics.changed += found;
-    };
-    for (int d = 1; d <= std::min(largest, kHistogramLimit); ++d) {
-      add(d, CountDifference(a, b, count, static_cast<std::int16_t>(d)));
-      add(-d, CountDifference(a, b, count, static_cast<std::int16_t>(-d)));
-    }
-    if (largest > kHistogramLimit) {
-      add(kHistogramLimit + 1, CountBeyond(a, b, count, kHistogramLimit));
-      add(-kHistogramLimit - 1, CountBeyond(b, a, count, kHistogramLimit));
-    }
+    CountMany(differences.data(), count, sum, squares, statistics);
   }
-  statistics.histogram[Bin(0)] -= statistics.changed - changed_before;
+  statistics.histogram[Bin(0)] -= statistics.changed - known;
 }
 
 }  // namespace qatgap::statistics
