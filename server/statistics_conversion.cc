@@ -18,7 +18,7 @@ void Fill(const DifferenceStatistics& value, v1::DifferenceStatistics& message) 
   message.set_reference_sum_squares(value.reference_sum_squares);
   message.set_cross_sum(value.cross_sum);
   message.set_cross_total(value.cross_total);
-  for (const std::uint64_t bin : value.histogram) message.add_histogram(bin);
+  for (const std::uint64_t bin : value.histogram.bins()) message.add_histogram(bin);
 }
 
 absl::Status Read(const v1::DifferenceStatistics& message, DifferenceStatistics& value) {
@@ -37,7 +37,7 @@ absl::Status Read(const v1::DifferenceStatistics& message, DifferenceStatistics&
   value.cross_sum = message.cross_sum();
   value.cross_total = message.cross_total();
   for (int i = 0; i < statistics::kHistogramBins; ++i) {
-    value.histogram[static_cast<std::size_t>(i)] = message.histogram(i);
+    value.histogram.Add(static_cast<std::size_t>(i), message.histogram(i));
   }
   return absl::OkStatus();
 }

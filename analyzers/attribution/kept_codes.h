@@ -1,12 +1,14 @@
-// The output codes of a layer, kept until another path's are there to be compared with: two bytes a code where they fit.
+// The output codes of a layer, kept until another path's are there to be compared with: one byte a code where they fit.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "analyzers/graph/tensor.h"
 #include "analyzers/statistics/difference_statistics.h"
+#include "analyzers/statistics/narrow_codes.h"
 
 namespace qatgap::attribution {
 
@@ -26,8 +28,21 @@ class KeptCodes {
   void AddEqual(statistics::DifferenceStatistics& statistics) const;
 
  private:
+  // At most kNarrowBlock codes: one of the two has them.
+  struct Block {
+    std::span<const std::int16_t> narrow;
+    std::span<const std::int32_t> wide;
+  };
+  struct Buffers {
+    std::array<std::int16_t, statistics::kNarrowBlock> narrow;
+    std::array<std::int32_t, statistics::kNarrowBlock> wide;
+  };
+  Block BlockAt(std::size_t first, std::size_t count, Buffers& buffers) const;
+
   std::size_t size_ = 0;
-  std::shared_ptr<std::int16_t[]> narrow_;
+  bool empty_ = true;
+  std::shared_ptr<std::uint8_t[]> packed_;
+  std::int32_t low_ = 0;  // of the packed ones: 0 or -128
   graph::Tensor wide_;  // all of them, as soon as one does not fit
 };
 

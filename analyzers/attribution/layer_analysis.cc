@@ -166,9 +166,9 @@ absl::StatusOr<LayerAnalysis::Computed> LayerAnalysis::Compute(const execution::
       output.input_grid != nullptr ? *output.input_grid : deployed_->input_grids[batch.index];
   QATGAP_ASSIGN_OR_RETURN(batch.codes, execution::ToCodes(output.input, grid));
   QATGAP_ASSIGN_OR_RETURN(batch.accumulators, reaching.deployed.Accumulate(batch.codes));
-  batch.fake_quant = output.codes;
+  batch.fake_quant = execution::ToChannelMajor(*qat_, output.codes);
   LadderInput& input = batch.input;
-  input.elements = output.codes.dim(1);
+  input.elements = batch.fake_quant.dim(1);
   input.fake_quant = batch.fake_quant.data<std::int32_t>();
   input.fake_quant_stride = input.elements;
   input.accumulators = batch.accumulators.data<std::int32_t>();
@@ -248,26 +248,29 @@ absl::Status LayerAnalysis::Add(const execution::LayerOutput& output, std::vecto
     results[t].layers[reaching.result_index[t]].samples += static_cast<std::uint64_t>(samples);
   }
   LadderInput input;
-  input.fake_quant = output.codes.data<std::int32_t>();
-  input.fake_quant_stride = output.codes.dim(1);
   if (output.input_grid == nullptr) {
     // Sums of reals depend on the shape of the batch: it stays whole.
     const graph::Tensor* x = &output.input;
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, execution::ToCodes(*x, deployed_->input_grids[index]));
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor sums, reaching.qat->SumReals(*x));
     input.qat_sums = sums.data<double>();
+    const graph::Tensor fake_quant = execution::ToChannelMajor(*qat_, output.codes);
+    input.fake_quant = fake_quant.data<std::int32_t>();
     return AddSamples(reaching, input, codes, results);
   }
   // Integers do not: a part of the batch at a time stays in the cache, and memory does not grow with the batch.
   const bool divides = output.input.shape().size() > 1 && samples > 0;
   const std::int64_t part =
       divides ? execution::SamplesOfPart(samples, output.codes.elements() + output.input.elements()) : samples;
-  const std::int64_t of_sample = output.codes.dim(1) / std::max<std::int64_t>(1, samples);
   for (std::int64_t first = 0; first < samples; first += part) {
-    const graph::Tensor x = graph::Rows(output.input, first, std::min(part, samples - first));
+    const auto rows = [&](const graph::Tensor& whole) {
+      return divides ? graph::Rows(whole, first, std::min(part, samples - first)) : whole;
+    };
+    const graph::Tensor x = rows(output.input);
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, execution::ToCodes(x, *output.input_grid));
     LadderInput of_part = input;
-    of_part.fake_quant = input.fake_quant.subspan(static_cast<std::size_t>(first * of_sample));
+    const graph::Tensor fake_quant = execution::ToChannelMajor(*qat_, rows(output.codes));
+    of_part.fake_quant = fake_quant.data<std::int32_t>();
     QATGAP_RETURN_IF_ERROR(AddSamples(reaching, of_part, codes, results));
   }
   return absl::OkStatus();

@@ -133,7 +133,7 @@ void PathAnalysis::FormGroups(const std::vector<report::TargetResult>& results) 
 }
 
 void PathRun::Keep(std::size_t pair, const execution::LayerOutput& output) {
-  const auto codes = output.values.data<std::int32_t>();
+  const auto codes = output.codes.data<std::int32_t>();
   auto it = layers.find(pair);
   if (it == layers.end()) it = layers.emplace(pair, KeptCodes(output.size)).first;
   it->second.Set(output.first, codes);
@@ -147,7 +147,7 @@ execution::LayerObserver PathAnalysis::Observer(PathRun& run, const Comparisons&
         // A branch that only one of the two paths took has no twin to compare with.
         const auto other = comparison.other->layers.find(pair);
         if (other == comparison.other->layers.end()) continue;
-        other->second.AddDifference(output.first, output.values.data<std::int32_t>(), comparison.other_is_reference,
+        other->second.AddDifference(output.first, output.codes.data<std::int32_t>(), comparison.other_is_reference,
                                     comparison.sums->layers[pair]);
       }
       if (keep) run.Keep(pair, output);

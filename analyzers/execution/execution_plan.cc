@@ -27,6 +27,7 @@ ExecutionPlan::ExecutionPlan(const graph::Graph& graph, const std::vector<graph:
   std::set<ValueId> read_as_reals;
   CollectReaders(graph.body, read_as_reals);
   for (const ValueId value : read_as_reals) read_as_codes.erase(value);
+  FindReadByLayersAlone();
 }
 
 void ExecutionPlan::CollectReaders(const graph::Block& block, std::set<ValueId>& as_reals) {
@@ -42,6 +43,23 @@ void ExecutionPlan::CollectReaders(const graph::Block& block, std::set<ValueId>&
     if (const auto* branch = std::get_if<graph::IfAttributes>(&node(id).attributes)) {
       CollectReaders(branch->then_block, as_reals);
       CollectReaders(branch->else_block, as_reals);
+    }
+  }
+}
+
+void ExecutionPlan::FindReadByLayersAlone() {
+  for (const auto& [id, layer] : layer_of_quantize) read_by_layers_alone.insert(node(id).outputs[0]);
+  const auto keep_from = [&](const std::vector<ValueId>& values) {
+    for (const ValueId value : values) read_by_layers_alone.erase(value);
+  };
+  keep_from(graph_->body.outputs);
+  for (const NodeId id : live) {
+    const graph::Node& reader = node(id);
+    const bool for_layers = reader.kind == graph::OpKind::kDequantize && read_as_codes.contains(reader.outputs[0]);
+    if (!for_layers) keep_from(Dependencies(id));
+    if (const auto* branch = std::get_if<graph::IfAttributes>(&reader.attributes)) {
+      keep_from(branch->then_block.outputs);
+      keep_from(branch->else_block.outputs);
     }
   }
 }

@@ -21,6 +21,7 @@ class ExecutionPlan {
   std::map<graph::NodeId, std::size_t> observed;           // fake-quant mode: layers that are looked at there
   std::map<graph::NodeId, EngineCall> engine_calls;
   std::set<graph::ValueId> read_as_codes;                  // reals that only whole layers read
+  std::set<graph::ValueId> read_by_layers_alone;           // codes of which only such reals are made
   std::set<graph::NodeId> live;
   // Values inside a branch live until the branch node ends: branches are short.
   std::map<graph::NodeId, std::vector<graph::ValueId>> released_after;
@@ -34,6 +35,7 @@ class ExecutionPlan {
   void CollectReaders(const graph::Block& block, std::set<graph::ValueId>& as_reals);
   void CollectUses(const graph::Block& block, graph::NodeId at, std::map<graph::ValueId, graph::NodeId>& last_use) const;
   void PlanReleases();
+  void FindReadByLayersAlone();
 
   const graph::Graph* graph_;
   const std::vector<graph::MacLayer>* layers_;

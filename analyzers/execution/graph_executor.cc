@@ -124,7 +124,7 @@ struct GraphExecutor::Impl {
     const numerics::ChannelExtents e = numerics::ExtentsAlong(contiguous.shape(), *codes.params);
     numerics::DequantizeCodes(contiguous.data<std::int32_t>(), *codes.params, e.outer, e.channels, e.inner,
                               reals.mutable_data<float>());
-    return RuntimeValue{ToTorch(reals), codes.params, codes.tensor};
+    return RuntimeValue{ToTorch(reals), codes.params};
   }
 
   // A node that is neither a whole layer nor an If.
@@ -140,7 +140,10 @@ struct GraphExecutor::Impl {
         const RuntimeValue& codes = value(current.inputs[0]);
         const bool skip = !observes_inputs && mode != ExecutionMode::kFakeQuant && codes.params != nullptr &&
                           !IsConstant(current.inputs[0]) && plan.read_as_codes.contains(current.outputs[0]);
-        return skip ? RuntimeValue{{}, codes.params, codes.tensor} : Dequantize(codes);
+        if (skip) return RuntimeValue{{}, codes.params, codes.tensor};
+        QATGAP_ASSIGN_OR_RETURN(RuntimeValue reals, Dequantize(codes));
+        if (mode != ExecutionMode::kFakeQuant) reals.codes = codes.tensor;  // for layers to read
+        return reals;
       }
       default: {
         std::vector<at::Tensor> inputs;
@@ -211,14 +214,15 @@ struct GraphExecutor::Impl {
       return observe({.layer = index,
                       .input_grid = input.params,
                       .input = reals,
-                      .codes = part.rows,
-                      .values = part.values,
+                      .codes = part.codes,
                       .first = part.first,
                       .size = part.size});
     };
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes_out, RunInParts(layer, codes, !observes_inputs, compute, done));
     const at::Tensor output = ToTorch(codes_out);
-    return RuntimeValue{mode == ExecutionMode::kEngine ? InEngineLayout(output) : output, &layers[index].output};
+    // Layers turn their inputs themselves; the engine's other operators round by the layout they get.
+    const bool turn = mode == ExecutionMode::kEngine && !plan.read_by_layers_alone.contains(node(layer.quantize_node).outputs[0]);
+    return RuntimeValue{turn ? InEngineLayout(output) : output, &layers[index].output};
   }
 
   absl::Status Observe(std::size_t index, const RuntimeValue& output, const LayerObserver& observe) const {
@@ -226,12 +230,10 @@ struct GraphExecutor::Impl {
     const RuntimeValue& input = value(layers[index].input);
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor reals, FromTorch(input.tensor));
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes, FromTorch(output.tensor));
-    const graph::Tensor rows = ToChannelMajor(layers[index], codes);
     return observe({.layer = index,
                     .input_grid = input.params,
                     .input = reals,
-                    .codes = rows,
-                    .values = codes,
+                    .codes = codes,
                     .size = static_cast<std::size_t>(codes.elements())});
   }
 

@@ -25,9 +25,8 @@ struct LayerOutput {
   std::size_t layer = 0;                           // index into the MAC layers given to Create
   const numerics::QuantParams* input_grid = nullptr;  // of this batch; nullptr: reals off every grid
   const graph::Tensor& input;                      // float32: what entered the product; see ObserveCodesAlone
-  const graph::Tensor& codes;                      // int32, [output channels, elements], see layer_kernel.h
-  const graph::Tensor& values;                     // the same in the layer's own layout
-  std::size_t first = 0;                           // of the layer's `size` codes in its own layout: where `values` begin
+  const graph::Tensor& codes;                      // int32, in the layer's own layout; ToChannelMajor turns them
+  std::size_t first = 0;                           // of the layer's `size` codes: where these begin
   std::size_t size = 0;
 };
 using LayerObserver = std::function<absl::Status(const LayerOutput&)>;

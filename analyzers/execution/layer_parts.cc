@@ -23,7 +23,7 @@ absl::StatusOr<graph::Tensor> RunInParts(const graph::MacLayer& layer, const gra
     graph::Tensor values_of_part = whole ? values : graph::Rows(values, first, count);
     FromChannelMajor(layer, rows, values_of_part);
     const std::size_t begin = size / static_cast<std::size_t>(samples) * static_cast<std::size_t>(first);
-    QATGAP_RETURN_IF_ERROR(done({.rows = rows, .values = values_of_part, .first = begin, .size = size}));
+    QATGAP_RETURN_IF_ERROR(done({.codes = values_of_part, .first = begin, .size = size}));
   }
   return values;
 }

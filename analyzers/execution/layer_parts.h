@@ -10,10 +10,9 @@
 
 namespace qatgap::execution {
 
-// Codes of some samples: [channels, elements], and in the layer's own layout, of which they are those from `first` on.
+// Codes of some samples in the layer's own layout: of its `size` ones those from `first` on.
 struct LayerPart {
-  const graph::Tensor& rows;
-  const graph::Tensor& values;
+  const graph::Tensor& codes;
   std::size_t first = 0, size = 0;
 };
 

@@ -117,7 +117,7 @@ std::string ShareLegend(const std::array<double, kCauseCount>& share) {
   return absl::StrCat(html, "</ul>\n");
 }
 
-std::string HistogramFigure(const statistics::Histogram& histogram) {
+std::string HistogramFigure(const statistics::Histogram::Bins& histogram) {
   constexpr double kBarWidth = 20;
   constexpr double kHeight = 70;
   const std::uint64_t largest = *std::max_element(histogram.begin(), histogram.end());

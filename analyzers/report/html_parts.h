@@ -34,6 +34,6 @@ std::string ShareLegend(const std::array<double, kCauseCount>& share);
 std::string ShareWords(const std::array<double, kCauseCount>& share, std::size_t limit);
 
 // Counts by difference in LSB; heights are logarithmic. With its numbers as text.
-std::string HistogramFigure(const statistics::Histogram& histogram);
+std::string HistogramFigure(const statistics::Histogram::Bins& histogram);
 
 }  // namespace qatgap::report

@@ -195,7 +195,7 @@ std::string LayerDetails(const LayerView& layer, bool integer_bias) {
       "<details><summary>", Escape(layer.Title()), " <span class=\"soft small\">",
       PercentOf(total.changed, total.count), " changed, at most ", Grouped(total.max_absolute),
       " LSB</span></summary><div>\n<p class=\"small\">", Escape(facts), ".</p>\n",
-      HistogramFigure(total.histogram), ChannelTable(layer, integer_bias), "</div></details>\n");
+      HistogramFigure(total.histogram.bins()), ChannelTable(layer, integer_bias), "</div></details>\n");
 }
 
 // The `limit` layers with the largest differences, in layer order.

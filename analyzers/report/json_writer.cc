@@ -61,7 +61,7 @@ Json ToJson(const DifferenceStatistics& s, std::optional<std::int64_t> zero_poin
           {"reference_sum_squares", s.reference_sum_squares},
           {"cross_sum", s.cross_sum},
           {"cross_total", s.cross_total},
-          {"histogram", s.histogram},
+          {"histogram", s.histogram.bins()},
           {"bit_exact", statistics::BitExact(s)},
           {"changed_rate", OrNull(statistics::ChangedRate(s))},
           {"mean_lsb", OrNull(statistics::MeanLsb(s))},

@@ -29,6 +29,7 @@ void DifferenceStatistics::AddOneByOne(std::span<const std::int32_t> reference,
                                        std::span<const std::int32_t> value,
                                        std::span<const std::int32_t> whole) {
   count += reference.size();
+  const std::uint64_t known = changed;
   for (std::size_t i = 0; i < reference.size(); ++i) {
     const std::int64_t r = reference[i];
     const std::int64_t d = value[i] - r;
@@ -43,16 +44,9 @@ void DifferenceStatistics::AddOneByOne(std::span<const std::int32_t> reference,
     max_absolute = std::max(max_absolute, absolute);
     cross_sum += r * d;
     cross_total += d * (whole.empty() ? d : whole[i]);
-    ++histogram[static_cast<std::size_t>(
-        std::clamp<std::int64_t>(d, -kHistogramLimit - 1, kHistogramLimit + 1) + kHistogramLimit +
-        1)];
+    histogram.Add(Histogram::BinOf(d), 1);
   }
-  histogram[kHistogramLimit + 1] = count;
-  for (int bin = 0; bin < kHistogramBins; ++bin) {
-    if (bin != kHistogramLimit + 1) {
-      histogram[kHistogramLimit + 1] -= histogram[static_cast<std::size_t>(bin)];
-    }
-  }
+  histogram.Add(Histogram::BinOf(0), reference.size() - (changed - known));
 }
 
 void DifferenceStatistics::Merge(const DifferenceStatistics& other) {
@@ -66,7 +60,7 @@ void DifferenceStatistics::Merge(const DifferenceStatistics& other) {
   reference_sum_squares += other.reference_sum_squares;
   cross_sum += other.cross_sum;
   cross_total += other.cross_total;
-  for (std::size_t bin = 0; bin < histogram.size(); ++bin) histogram[bin] += other.histogram[bin];
+  histogram.Add(other.histogram);
 }
 
 namespace {

@@ -5,17 +5,13 @@
 // Sums are exact while count < 2^31 for 16-bit codes and count < 2^47 for 8-bit codes (sum_squares is the tightest).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 
-namespace qatgap::statistics {
+#include "analyzers/statistics/histogram.h"
 
-// d <= -9, d == -8 ... 8, d >= 9.
-inline constexpr int kHistogramBins = 19;
-inline constexpr int kHistogramLimit = 8;
-using Histogram = std::array<std::uint64_t, kHistogramBins>;
+namespace qatgap::statistics {
 
 struct DifferenceStatistics {
   std::uint64_t count = 0;
@@ -31,7 +27,7 @@ struct DifferenceStatistics {
   // causes it gives the sum of D^2, so cross_total / sum of D^2 is the cause's share. Equal to sum_squares where
   // there is no whole.
   std::int64_t cross_total = 0;
-  Histogram histogram{};
+  Histogram histogram = {};
 
   // Adds elements; the spans have one size. `whole` is empty or holds D for each element.
   void Add(std::span<const std::int32_t> reference, std::span<const std::int32_t> value,

@@ -49,6 +49,22 @@ QATGAP_CLONES BlockProducts Multiply(const std::int16_t* __restrict a, const std
   return p;
 }
 
+QATGAP_CLONES bool PackRow(const std::int32_t* __restrict codes, std::int32_t low, std::uint8_t* __restrict packed,
+                           std::size_t count) {
+  std::uint32_t beyond = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto shifted = static_cast<std::uint32_t>(codes[i]) - static_cast<std::uint32_t>(low);
+    beyond |= shifted;
+    packed[i] = static_cast<std::uint8_t>(shifted);
+  }
+  return beyond <= 255;
+}
+
+QATGAP_CLONES void UnpackRow(const std::uint8_t* __restrict packed, std::int16_t low, std::int16_t* __restrict narrow,
+                             std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) narrow[i] = static_cast<std::int16_t>(packed[i] + low);
+}
+
 QATGAP_CLONES void Subtract(const std::int16_t* __restrict a, const std::int16_t* __restrict b, std::int16_t* __restrict d,
                             std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) d[i] = static_cast<std::int16_t>(b[i] - a[i]);
@@ -85,8 +101,6 @@ QATGAP_CLONES std::uint16_t CountAbove(const std::int16_t* d, std::size_t count,
 // One in so many: fewer that differ are counted one by one.
 constexpr std::size_t kFew = 24;
 
-std::size_t Bin(int difference) { return static_cast<std::size_t>(difference + kHistogramLimit + 1); }
-
 // Differences are counted one by one, and four that are 0 are passed over at once. Three zeros follow the last one.
 void CountFew(const std::int16_t* d, std::size_t count, DifferenceStatistics& statistics) {
   for (std::size_t first = 0; first < count; first += 4) {
@@ -98,7 +112,7 @@ void CountFew(const std::int16_t* d, std::size_t count, DifferenceStatistics& st
       const auto absolute = static_cast<std::uint64_t>(std::abs(static_cast<int>(d[i])));
       statistics.sum_absolute += absolute;
       statistics.max_absolute = std::max(statistics.max_absolute, absolute);
-      ++statistics.histogram[Bin(std::clamp<int>(d[i], -kHistogramLimit - 1, kHistogramLimit + 1))];
+      statistics.histogram.Add(Histogram::BinOf(d[i]), 1);
       ++statistics.changed;
     }
   }
@@ -108,7 +122,7 @@ void CountFew(const std::int16_t* d, std::size_t count, DifferenceStatistics& st
 void CountMany(const std::int16_t* d, std::size_t count, std::int64_t sum, std::uint64_t squares,
                DifferenceStatistics& statistics) {
   const auto add = [&](int bin, std::uint64_t found) {
-    statistics.histogram[Bin(bin)] += found;
+    statistics.histogram.Add(Histogram::BinOf(bin), found);
     statistics.changed += found;
   };
   const int largest = LargestSize(d, count);
@@ -139,6 +153,14 @@ bool Narrow(std::span<const std::int32_t> codes, std::span<std::int16_t> narrow)
   return NarrowRow(codes.data(), narrow.data(), codes.size());
 }
 
+bool Pack(std::span<const std::int32_t> codes, std::int32_t low, std::span<std::uint8_t> packed) {
+  return PackRow(codes.data(), low, packed.data(), codes.size());
+}
+
+void Unpack(std::span<const std::uint8_t> packed, std::int32_t low, std::span<std::int16_t> narrow) {
+  UnpackRow(packed.data(), static_cast<std::int16_t>(low), narrow.data(), packed.size());
+}
+
 CodeSums Sums(NarrowCodes codes) {
   return {.sum = SumBlock(codes.data(), codes.size()), .squares = DotBlock(codes.data(), codes.data(), codes.size())};
 }
@@ -149,7 +171,7 @@ void AddEqualBlock(std::size_t count, const CodeSums& codes, DifferenceStatistic
   statistics.count += count;
   statistics.reference_sum += codes.sum;
   statistics.reference_sum_squares += static_cast<std::uint64_t>(codes.squares);
-  statistics.histogram[Bin(0)] += count;
+  statistics.histogram.Add(Histogram::BinOf(0), count);
 }
 
 void AddNarrow(std::span<const std::int16_t> reference, std::span<const std::int16_t> value,
@@ -188,7 +210,7 @@ void AddUnequalBlock(NarrowCodes reference, NarrowCodes value, const PairProduct
   } else {
     CountMany(differences.data(), count, sum, squares, statistics);
   }
-  statistics.histogram[Bin(0)] -= statistics.changed - known;
+  statistics.histogram.Add(Histogram::BinOf(0), known - statistics.changed);  // modulo 2^64
 }
 
 }  // namespace qatgap::statistics

@@ -19,6 +19,11 @@ using NarrowCodes = std::span<const std::int16_t>;  // at most kNarrowBlock
 // False, and `narrow` unspecified, when a code is beyond kNarrowLimit. Any size.
 bool Narrow(std::span<const std::int32_t> codes, std::span<std::int16_t> narrow);
 
+// The same for 8 bits, low to low + 255. False, and `packed` unspecified, when a code is beyond them.
+bool Pack(std::span<const std::int32_t> codes, std::int32_t low, std::span<std::uint8_t> packed);
+// low: -768 to 768.
+void Unpack(std::span<const std::uint8_t> packed, std::int32_t low, std::span<std::int16_t> narrow);
+
 struct CodeSums {
   std::int64_t sum = 0, squares = 0;
 };

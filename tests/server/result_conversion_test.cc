@@ -15,7 +15,7 @@ statistics::DifferenceStatistics Statistics(std::int64_t seed) {
   s = {.count = u + 1, .changed = u + 2, .sum = -seed - 3, .sum_absolute = u + 4,
        .sum_squares = u + 5, .max_absolute = u + 6, .reference_sum = -seed - 7,
        .reference_sum_squares = u + 8, .cross_sum = -seed - 9, .cross_total = -seed - 10};
-  for (std::size_t i = 0; i < s.histogram.size(); ++i) s.histogram[i] = u + 100 + i;
+  for (std::size_t i = 0; i < statistics::kHistogramBins; ++i) s.histogram.Add(i, u + 100 + i);
   return s;
 }
 

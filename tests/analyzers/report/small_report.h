@@ -16,8 +16,8 @@ inline statistics::DifferenceStatistics Moved(std::uint64_t count, std::uint64_t
   s.reference_sum_squares = 100 * count;
   s.cross_sum = 10 * static_cast<std::int64_t>(d);
   s.cross_total = cross_total;
-  s.histogram[9] = count - d;
-  s.histogram[10] = d;
+  s.histogram.Add(9, count - d);
+  s.histogram.Add(10, d);
   return s;
 }
 

@@ -57,10 +57,10 @@ TEST(DifferenceStatisticsTest, CrossTotalIsTheProductWithTheWhole) {
 
 TEST(DifferenceStatisticsTest, OuterBinsCatchEverythingBeyondEight) {
   const DifferenceStatistics s = Of({0, 0, 0, 0, 0, 0}, {-9, -8, 8, 9, 255, -255});
-  EXPECT_EQ(s.histogram.front(), 2U);
+  EXPECT_EQ(s.histogram[0], 2U);
   EXPECT_EQ(Bin(s, -8), 1U);
   EXPECT_EQ(Bin(s, 8), 1U);
-  EXPECT_EQ(s.histogram.back(), 2U);
+  EXPECT_EQ(s.histogram[kHistogramBins - 1], 2U);
   EXPECT_EQ(Bin(s, 0), 0U);
 }
 
@@ -150,7 +150,7 @@ TEST(DifferenceStatisticsTest, HistogramCountsEveryElementOnce) {
     return Of(all.reference, all.value);
   }();
   std::uint64_t binned = 0;
-  for (const std::uint64_t n : s.histogram) binned += n;
+  for (const std::uint64_t n : s.histogram.bins()) binned += n;
   EXPECT_EQ(binned, s.count);
   EXPECT_EQ(s.count - Bin(s, 0), s.changed);
 }
