@@ -54,6 +54,7 @@ struct AnalysisSession::Impl {
     DrawNetwork();
     QATGAP_ASSIGN_OR_RETURN(paths, PathAnalysis::Create(paired.deployed, paired.deployed_layers.layers, paired.pairing.pairs, targets,
                                                         models.has_labels, options, result.targets));
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].ShareWith(*paths, paired.pairing.pairs[i].deployed);
     for (const numerics::TargetDescription& target : targets) {
       if (auto missing = WhyNoEnginePath(target, paired.deployed_layers.layers)) result.unmeasured.push_back(*std::move(missing));
     }
@@ -195,8 +196,9 @@ struct AnalysisSession::Impl {
     for (std::size_t index = 0; index < facts.deployed.input_grids.size(); ++index) {
       const numerics::QuantParams& input = facts.deployed.input_grids[index];
       const std::optional<graph::MacLayer> adjusted = AdjustWeights(facts.deployed, targets[target], input);
+      const auto exact = LayerLadder::Exact(QatConstants(facts.qat, QatInput(facts.qat, facts.deployed, index)));
       const absl::StatusOr<LayerLadder> ladder =
-          MakeLadder(targets[target], facts.qat, facts.deployed, index, adjusted);
+          exact.ok() ? MakeLadder(targets[target], *exact, facts.deployed, index, adjusted) : exact.status();
       if (!ladder.ok()) {
         findings::CheckRefusal(facts, targets[target], input, ladder.status(), result.findings);
         result.unmeasured.push_back({.name = facts.info.name,

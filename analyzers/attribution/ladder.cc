@@ -26,15 +26,25 @@ LadderRow RowOf(const LadderInput& input, std::span<const std::int32_t> engine, 
           .engine = Part(engine, begin, count)};
 }
 
+absl::StatusOr<LayerLadder::Arithmetic> LayerLadder::Exact(const numerics::MacConstants& qat) {
+  QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic exact,
+                          numerics::LayerArithmetic::Create(numerics::TargetDescription{}, qat));
+  return std::make_shared<const numerics::LayerArithmetic>(std::move(exact));
+}
+
 absl::StatusOr<LayerLadder> LayerLadder::Create(const numerics::TargetDescription& target,
                                                 const numerics::MacConstants& qat,
                                                 const numerics::MacConstants& deployed,
                                                 const std::vector<double>& adjusted_scales) {
-  // Stage 1 is exact for every target: a description without rules that could refuse the QAT model's constants.
-  QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic exact,
-                          numerics::LayerArithmetic::Create(numerics::TargetDescription{}, qat));
+  QATGAP_ASSIGN_OR_RETURN(Arithmetic exact, Exact(qat));
+  return Create(target, std::move(exact), deployed, adjusted_scales);
+}
+
+absl::StatusOr<LayerLadder> LayerLadder::Create(const numerics::TargetDescription& target, Arithmetic qat,
+                                                const numerics::MacConstants& deployed,
+                                                const std::vector<double>& adjusted_scales) {
   QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic arithmetic, numerics::LayerArithmetic::Create(target, deployed));
-  LayerLadder ladder(std::move(exact), std::move(arithmetic));
+  LayerLadder ladder(std::move(qat), std::make_shared<const numerics::LayerArithmetic>(std::move(arithmetic)));
   if (!adjusted_scales.empty()) {
     numerics::MacConstants adjusted = deployed;
     adjusted.weight.scales = adjusted_scales;
@@ -52,12 +62,12 @@ void LayerLadder::ComputeStages(const LadderRow& row, std::int64_t channel, Stag
   stages[0].assign(row.fake_quant.begin(), row.fake_quant.end());
   for (std::size_t stage = 1; stage < kStageCount; ++stage) stages[stage].resize(stages[0].size());
   if (row.qat_sums.empty()) {
-    qat_.Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, stages[1]);
+    qat_->Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, stages[1]);
   } else {
-    qat_.RealCodes(channel, row.qat_sums, stages[1]);
+    qat_->RealCodes(channel, row.qat_sums, stages[1]);
   }
-  deployed_.Codes(ArithmeticStage::kReal, channel, row.accumulators, stages[2]);
-  deployed_.Codes(ArithmeticStage::kBiasRounded, channel, row.accumulators, stages[3]);
+  deployed_->Codes(ArithmeticStage::kReal, channel, row.accumulators, stages[2]);
+  deployed_->Codes(ArithmeticStage::kBiasRounded, channel, row.accumulators, stages[3]);
   const std::span<const std::int32_t> adjusted = adjusted_ ? row.adjusted_accumulators : row.accumulators;
   stored().Codes(ArithmeticStage::kBiasStored, channel, adjusted, stages[4]);
   stored().Codes(ArithmeticStage::kAccumulated, channel, adjusted, stages[5]);
@@ -94,7 +104,7 @@ report::LayerResult LayerLadder::MakeResult(std::int64_t layer, std::int64_t inp
   report::LayerResult result;
   result.layer = layer;
   result.input_index = input_index;
-  result.channels.resize(static_cast<std::size_t>(deployed_.constants().channels));
+  result.channels.resize(static_cast<std::size_t>(deployed_->constants().channels));
   for (std::size_t c = 0; c < result.channels.size(); ++c) {
     result.channels[c].bias = stored().stored_bias(static_cast<std::int64_t>(c));
     result.channels[c].multiplier = stored().multiplier(static_cast<std::int64_t>(c));

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -50,6 +51,13 @@ class LayerLadder {
                                             const numerics::MacConstants& deployed,
                                             const std::vector<double>& adjusted_scales = {});
 
+  // Stage 1 is the same for every target: exact, by a description without rules that could refuse the QAT model's constants.
+  using Arithmetic = std::shared_ptr<const numerics::LayerArithmetic>;
+  static absl::StatusOr<Arithmetic> Exact(const numerics::MacConstants& qat);
+  static absl::StatusOr<LayerLadder> Create(const numerics::TargetDescription& target, Arithmetic qat,
+                                            const numerics::MacConstants& deployed,
+                                            const std::vector<double>& adjusted_scales);
+
   // Output codes of every stage for one channel. `engine` may be empty: then the last stage repeats `requantized`,
   // so that its cause is exactly zero.
   using Stages = std::array<std::vector<std::int32_t>, kStageCount>;
@@ -65,17 +73,18 @@ class LayerLadder {
   // A result without samples: stored biases and multipliers per channel.
   report::LayerResult MakeResult(std::int64_t layer, std::int64_t input_index) const;
 
-  const numerics::LayerArithmetic& qat() const { return qat_; }
-  const numerics::LayerArithmetic& deployed() const { return deployed_; }
+  const numerics::LayerArithmetic& qat() const { return *qat_; }
+  const numerics::LayerArithmetic& deployed() const { return *deployed_; }
+  const Arithmetic& shared_deployed() const { return deployed_; }
   // From bias_stored on: `deployed`, with the adjusted weight scales where there are any.
-  const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : deployed_; }
+  const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : *deployed_; }
   bool adjusted() const { return adjusted_.has_value(); }
 
  private:
-  LayerLadder(numerics::LayerArithmetic qat, numerics::LayerArithmetic deployed)
+  LayerLadder(Arithmetic qat, Arithmetic deployed)
       : qat_(std::move(qat)), deployed_(std::move(deployed)) {}
 
-  numerics::LayerArithmetic qat_, deployed_;
+  Arithmetic qat_, deployed_;
   std::optional<numerics::LayerArithmetic> adjusted_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/attribution/path_analysis.h"
 #include "analyzers/attribution/weight_adjustment.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/graph/tensor_rows.h"
@@ -77,10 +78,10 @@ const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::M
   return index < qat.input_grids.size() ? qat.input_grids[index] : deployed.input_grids[index];
 }
 
-absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, const graph::MacLayer& qat,
+absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, LayerLadder::Arithmetic exact,
                                        const graph::MacLayer& deployed, std::size_t index,
                                        const std::optional<graph::MacLayer>& adjusted) {
-  return LayerLadder::Create(target, QatConstants(qat, QatInput(qat, deployed, index)),
+  return LayerLadder::Create(target, std::move(exact),
                              DeployedConstants(deployed, deployed.input_grids[index], target),
                              adjusted ? adjusted->weight_params.scales : std::vector<double>{});
 }
@@ -115,6 +116,8 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
     if (!one_product) {
       QATGAP_ASSIGN_OR_RETURN(qat_kernel, execution::LayerKernel::Create(qat, QatInput(qat, deployed, index)));
     }
+    QATGAP_ASSIGN_OR_RETURN(const LayerLadder::Arithmetic exact,
+                            LayerLadder::Exact(QatConstants(qat, QatInput(qat, deployed, index))));
     std::vector<LayerLadder> ladders;
     std::vector<std::optional<execution::LayerKernel>> adjusted_kernels;
     std::vector<std::size_t> result_index;
@@ -124,7 +127,7 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
       if (adjusted) {
         QATGAP_ASSIGN_OR_RETURN(adjusted_kernels.back(), execution::LayerKernel::Create(*adjusted, deployed_input));
       }
-      QATGAP_ASSIGN_OR_RETURN(LayerLadder ladder, MakeLadder(targets[t], qat, deployed, index, adjusted));
+      QATGAP_ASSIGN_OR_RETURN(LayerLadder ladder, MakeLadder(targets[t], exact, deployed, index, adjusted));
       result_index.push_back(results[t].layers.size());
       report::LayerResult result = ladder.MakeResult(layer, static_cast<std::int64_t>(index));
       if (targets[t].engine == numerics::Engine::kNone) {
@@ -140,6 +143,16 @@ absl::StatusOr<LayerAnalysis> LayerAnalysis::Create(std::int64_t layer, const gr
                                   std::move(result_index), {}, {}});
   }
   return analysis;
+}
+
+void LayerAnalysis::ShareWith(PathAnalysis& paths, std::size_t layer) const {
+  for (std::size_t index = 0; index < reaching_.size(); ++index) {
+    const Reaching& reaching = reaching_[index];
+    paths.UseKernel(layer, deployed_->input_grids[index], reaching.deployed);
+    for (std::size_t t = 0; t < targets_.size(); ++t) {
+      paths.UseArithmetic(t, layer, index, reaching.ladders.ladder(t).shared_deployed());
+    }
+  }
 }
 
 // The QAT model's grids and the deployed ones are both in branch order. Where their numbers differ (convert() gave two

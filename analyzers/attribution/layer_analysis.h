@@ -27,12 +27,14 @@ numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const num
 // What the QAT model feeds the layer where the deployed one feeds deployed.input_grids[index].
 const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::MacLayer& deployed, std::size_t index);
 
-// The ladder for deployed.input_grids[index]; `adjusted` is the deployed layer as the target adjusted its weights, if it did.
-absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, const graph::MacLayer& qat,
+// The ladder for deployed.input_grids[index]; `exact` is LayerLadder::Exact of QatConstants there, `adjusted` the deployed layer as the target adjusted its weights, if it did.
+absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, LayerLadder::Arithmetic exact,
                                        const graph::MacLayer& deployed, std::size_t index,
                                        const std::optional<graph::MacLayer>& adjusted);
 
 report::LayerInfo DescribeLayer(const graph::MacLayer& qat, const graph::MacLayer& deployed);
+
+class PathAnalysis;
 
 class LayerAnalysis {
  public:
@@ -48,6 +50,9 @@ class LayerAnalysis {
   absl::Status PrepareWhatIfs();
   absl::Status Calibrate(const execution::LayerOutput& output);
   void StartWhatIfs(std::int64_t layer, std::vector<report::TargetResult>& results);
+
+  // Lets paths use what was prepared here: arithmetic and kernels of the deployed layer, whose index among them is `layer`.
+  void ShareWith(PathAnalysis& paths, std::size_t layer) const;
 
   // Adds one batch as the QAT model ran it. The sums of the ladders are kept until Flush, which is given the same `results`.
   absl::Status Add(const execution::LayerOutput& output, std::vector<report::TargetResult>& results);

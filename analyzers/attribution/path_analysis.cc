@@ -78,8 +78,17 @@ absl::StatusOr<PathAnalysis> PathAnalysis::Create(const graph::Graph& deployed,
       results[t].accuracies.push_back({.path = static_cast<Path>(path), .correct = 0});
     }
   }
-  analysis.FormGroups(results);
   return analysis;
+}
+
+void PathAnalysis::UseKernel(std::size_t layer, const numerics::QuantParams& input, const execution::LayerKernel& kernel) {
+  integer_.UseKernel(layer, input, kernel);
+  for (auto& [engine, executor] : engines_) executor.UseKernel(layer, input, kernel);
+}
+
+void PathAnalysis::UseArithmetic(std::size_t target, std::size_t layer, std::size_t input_index,
+                                 std::shared_ptr<const numerics::LayerArithmetic> arithmetic) {
+  arithmetic_[{target, false, layer, &(*layers_)[layer].input_grids[input_index]}] = std::move(arithmetic);
 }
 
 report::PathComparison PathAnalysis::NewComparison(Path path, Path reference) const {
@@ -168,9 +177,9 @@ absl::StatusOr<const numerics::LayerArithmetic*> PathAnalysis::Arithmetic(std::s
     QATGAP_ASSIGN_OR_RETURN(
         numerics::LayerArithmetic arithmetic,
         numerics::LayerArithmetic::Create(targets_[target], DeployedConstants(layers[layer], input, targets_[target])));
-    it = arithmetic_.emplace(key, std::move(arithmetic)).first;
+    it = arithmetic_.emplace(key, std::make_shared<const numerics::LayerArithmetic>(std::move(arithmetic))).first;
   }
-  return &it->second;
+  return it->second.get();
 }
 
 absl::StatusOr<PathRun> PathAnalysis::RunInteger(std::span<const graph::Tensor> inputs, std::size_t target,
@@ -209,6 +218,7 @@ absl::StatusOr<PathRun> PathAnalysis::RunEngine(std::span<const graph::Tensor> i
 absl::Status PathAnalysis::Add(std::span<const graph::Tensor> inputs, BatchSamples samples, const PathRun& fake_quant,
                                std::vector<report::TargetResult>& results) {
   samples.worst_samples = options_.worst_samples;
+  if (target_groups_.empty()) FormGroups(results);
   const Batch batch{inputs, samples, fake_quant, results};
   for (report::TargetResult& result : results) {
     AddAccuracy(Path::kFakeQuant, fake_quant.outputs, samples.labels, result);

@@ -40,6 +40,11 @@ class PathAnalysis {
                                              const AnalysisOptions& options,
                                              std::vector<report::TargetResult>& results);
 
+  // What others prepared for a layer of `layers` at one of its input_grids, to be used instead of an own one.
+  void UseKernel(std::size_t layer, const numerics::QuantParams& input, const execution::LayerKernel& kernel);
+  void UseArithmetic(std::size_t target, std::size_t layer, std::size_t input_index,
+                     std::shared_ptr<const numerics::LayerArithmetic> arithmetic);
+
   // Runs a batch on every path of every target and adds it to `results`; `fake_quant` is the QAT model's run of it.
   absl::Status Add(std::span<const graph::Tensor> inputs, BatchSamples samples, const PathRun& fake_quant,
                    std::vector<report::TargetResult>& results);
@@ -104,7 +109,7 @@ class PathAnalysis {
   };
   std::map<std::size_t, Adjusted> adjusted_;
   std::map<numerics::Engine, execution::GraphExecutor> engines_;
-  std::map<ArithmeticKey, numerics::LayerArithmetic> arithmetic_;
+  std::map<ArithmeticKey, std::shared_ptr<const numerics::LayerArithmetic>> arithmetic_;
   // Targets whose paths are one and the same: run once.
   std::vector<std::vector<std::size_t>> quantized_bias_groups_, target_groups_;
   std::vector<std::size_t> float_bias_targets_;  // their quantized_bias path is float_bias

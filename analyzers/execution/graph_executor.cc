@@ -49,6 +49,12 @@ struct GraphExecutor::Impl {
   ExecutionPlan plan;
   bool observes_inputs = true;
   std::map<std::pair<const graph::MacLayer*, const numerics::QuantParams*>, LayerKernel> kernels;
+  struct GivenKernel {
+    const graph::MacLayer* layer;
+    numerics::QuantParams input;
+    LayerKernel kernel;
+  };
+  std::vector<GivenKernel> given_kernels;
   std::vector<RuntimeValue> constants;
   std::vector<RuntimeValue> values;
 
@@ -100,11 +106,12 @@ struct GraphExecutor::Impl {
   absl::StatusOr<LayerKernel*> Kernel(const graph::MacLayer& layer, const numerics::QuantParams* input) {
     const auto key = std::make_pair(&layer, input);
     auto it = kernels.find(key);
-    if (it == kernels.end()) {
-      QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layer, *input));
-      it = kernels.emplace(key, std::move(kernel)).first;
+    if (it != kernels.end()) return &it->second;
+    for (const GivenKernel& given : given_kernels) {
+      if (given.layer == &layer && given.input == *input) return &kernels.emplace(key, given.kernel).first->second;
     }
-    return &it->second;
+    QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layer, *input));
+    return &kernels.emplace(key, std::move(kernel)).first->second;
   }
 
   absl::StatusOr<RuntimeValue> Quantize(const at::Tensor& reals, const numerics::QuantParams& params,
@@ -387,6 +394,10 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Rerun(const LayerChange&
     impl_->change = nullptr;
     return TorchError(error, "running the model");
   }
+}
+
+void GraphExecutor::UseKernel(std::size_t layer, const numerics::QuantParams& input, LayerKernel kernel) {
+  impl_->given_kernels.push_back({&impl_->layers[layer], input, std::move(kernel)});
 }
 
 void GraphExecutor::ObserveCodesAlone() { impl_->observes_inputs = false; }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "analyzers/execution/layer_kernel.h"
 #include "analyzers/graph/graph.h"
 #include "analyzers/graph/mac_layers.h"
 #include "analyzers/numerics/target.h"
@@ -56,6 +57,9 @@ class GraphExecutor {
   GraphExecutor(GraphExecutor&&) noexcept;
   GraphExecutor& operator=(GraphExecutor&&) noexcept;
   ~GraphExecutor();
+
+  // The kernel of a layer for inputs on this grid, instead of one of the executor's own: constants that others prepared.
+  void UseKernel(std::size_t layer, const numerics::QuantParams& input, LayerKernel kernel);
 
   // From now on LayerOutput::input may be undefined: reals that nothing but integer layers would read are not computed. Integer
   // layers and those of engines are run, and observed, a part of the samples at a time, which stays in the cache.

@@ -227,10 +227,7 @@ ChannelLayout LayoutOf(const graph::Shape& shape) {
 
 }  // namespace
 
-LayerKernel::LayerKernel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-LayerKernel::LayerKernel(LayerKernel&&) noexcept = default;
-LayerKernel& LayerKernel::operator=(LayerKernel&&) noexcept = default;
-LayerKernel::~LayerKernel() = default;
+LayerKernel::LayerKernel(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 absl::StatusOr<LayerKernel> LayerKernel::Create(const graph::MacLayer& layer, const numerics::QuantParams& input) {
   const double range = std::max(std::abs(static_cast<double>(input.quant_min - input.zero_point())),
@@ -241,7 +238,7 @@ absl::StatusOr<LayerKernel> LayerKernel::Create(const graph::MacLayer& layer, co
         absl::StrCat("layer '", layer.name, "': its accumulator can reach ", bound,
                      ", beyond int32; such layers are not analysed"));
   }
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_shared<Impl>();
   impl->layer = layer;
   impl->input = input;
   try {

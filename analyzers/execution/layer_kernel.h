@@ -12,16 +12,12 @@
 namespace qatgap::execution {
 
 // Results are channel-major: [output channels, elements], element = (sample, spatial position) for a convolution and the
-// row for a linear, in row-major order. Constants are prepared once; calls are const but not thread-safe (engines are
-// chosen process-wide).
+// row for a linear, in row-major order. Constants are prepared once, and shared by copies; calls are const but not thread-safe
+// (engines are chosen process-wide).
 class LayerKernel {
  public:
   // FAILED_PRECONDITION when an accumulator could leave int32, which no target of 32 bits could hold exactly either.
   static absl::StatusOr<LayerKernel> Create(const graph::MacLayer& layer, const numerics::QuantParams& input);
-  LayerKernel(LayerKernel&&) noexcept;
-  LayerKernel& operator=(LayerKernel&&) noexcept;
-  ~LayerKernel();
-
   // A = sum (x - z_x)(w - z_w), exact, as int32. `codes` is int32, [N, C, ...] (convolution) or [..., C] (linear).
   // Computed in binary32 where every partial sum is proved below 2^24: at once, or in pieces of the input channels, whose
   // sums are added as integers. Else in binary64. All are exact for any order of summation.
@@ -41,8 +37,8 @@ class LayerKernel {
 
  private:
   struct Impl;
-  explicit LayerKernel(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit LayerKernel(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
 // Shape of the layer's output for an input of this shape.

@@ -5,12 +5,14 @@
 //   analysis_benchmark growth QAT CONVERTED SIZE BATCH COUNT... seconds for COUNT samples, for each COUNT
 //   analysis_benchmark peak-forward QAT SIZE BATCH COUNT        peak memory of PyTorch's fake-quant forward of COUNT samples
 //   analysis_benchmark peak-analysis QAT CONVERTED SIZE BATCH COUNT
+//   analysis_benchmark startup QAT CONVERTED SIZE               seconds from the start of this process to the first sample
 //   analysis_benchmark injected|paths QAT CONVERTED SIZE BATCH ROUNDS  a part alone, for a profiler: the injected view, all
 //                                                                      of an analysis
 //   analysis_benchmark --check QAT CONVERTED                    results only, on one-channel images of 28 x 28
 #include <ATen/core/grad_mode.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
@@ -217,6 +219,30 @@ Json Growth(const Files& files, std::int64_t size, std::int64_t batch, const std
   return {{"layers", session->result().layers.size()}, {"rows", rows}};
 }
 
+// Wall time since the process was started, to 10 ms.
+double SecondsSinceStart() {
+  std::ifstream file("/proc/self/stat");
+  std::string stat((std::istreambuf_iterator<char>(file)), {});
+  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;  // 22: ticks from boot to start
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+Json Startup(const Files& files, std::int64_t size) {
+  const double loaded = SecondsSinceStart();
+  attribution::AnalysisModels models = Import(files);
+  const double imported = SecondsSinceStart();
+  const auto session = Must(attribution::AnalysisSession::Create(std::move(models), FirstTargets(1), {}));
+  const double ready = SecondsSinceStart();
+  const graph::Tensor image = Noise({1, 3, size, size}, 1);
+  Must(session->RunBatch({&image, 1}, {}));
+  return {{"loaded", loaded}, {"imported", imported}, {"first_sample", ready}, {"first_result", SecondsSinceStart()}};
+}
+
 Json Peak(std::int64_t count) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -271,6 +297,8 @@ int Main(const std::vector<std::string>& arguments) {
   if (mode == "--check") return Check(files);
   if (mode == "ratios") {
     std::cout << Ratios(files, number(3), number(4), static_cast<int>(number(5))) << "\n";
+  } else if (mode == "startup") {
+    std::cout << Startup(files, number(3)) << "\n";
   } else if (mode == "injected" || mode == "paths") {
     const graph::Tensor images = Noise({number(4), 3, number(3), number(3)}, 1);
     InjectedView injected(files, kTargets.size());
@@ -290,6 +318,7 @@ int Main(const std::vector<std::string>& arguments) {
   } else if (mode == "peak-analysis") {
     const auto session = Session(files, kTargets.size());
     RunBatches(number(3), number(4), number(5), [&](const graph::Tensor& images) { Must(session->RunBatch({&images, 1}, {})); });
+    if (session->result().targets.size() != kTargets.size()) throw std::runtime_error("a target has no result");
     std::cout << Peak(number(5)) << "\n";
   } else {
     throw std::out_of_range(mode);

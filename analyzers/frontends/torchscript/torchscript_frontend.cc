@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/host.h"
 #include "analyzers/execution/torch_bridge.h"
+#include "analyzers/frontends/torchscript/called_methods.h"
 #include "analyzers/frontends/torchscript/evaluator.h"
 #include "analyzers/graph/passes/fake_quant_twin.h"
 #include "analyzers/status/status_macros.h"
@@ -29,6 +30,20 @@ struct Loaded {
   numerics::Engine engine = numerics::Engine::kNone;  // that packed its weights
 };
 
+torch::jit::Module LoadModule(std::string_view bytes) {
+  std::istringstream stream{std::string(bytes)};
+  return torch::jit::load(stream, c10::Device(c10::kCPU));
+}
+
+// Without the methods that nothing calls, which take most of the time; whole where that is not to LibTorch's liking.
+torch::jit::Module LoadForward(std::string_view bytes) {
+  try {
+    return LoadModule(WithCalledMethodsAlone(bytes));
+  } catch (const std::exception&) {
+    return LoadModule(bytes);
+  }
+}
+
 // Packed weights are built by the engine that is set, and not every engine takes every layer.
 absl::StatusOr<Loaded> LoadFor(std::string_view bytes, std::string_view name, std::span<const numerics::Engine> engines) {
   std::string reason = "no quantized engine";
@@ -36,8 +51,7 @@ absl::StatusOr<Loaded> LoadFor(std::string_view bytes, std::string_view name, st
     if (!execution::HasEngine(engine)) continue;
     try {
       const execution::EngineScope scope(engine);
-      std::istringstream stream{std::string(bytes)};
-      return Loaded{torch::jit::load(stream, c10::Device(c10::kCPU)), engine};
+      return Loaded{LoadForward(bytes), engine};
     } catch (const std::exception& error) {
       reason = FirstLine(error);
     }
