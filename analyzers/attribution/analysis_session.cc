@@ -334,4 +334,9 @@ const report::AnalysisResult& AnalysisSession::result() const {
   return impl_->result;
 }
 
+report::AnalysisResult AnalysisSession::TakeResult() {
+  impl_->Flush();
+  return std::move(impl_->result);
+}
+
 }  // namespace qatgap::attribution

@@ -51,6 +51,8 @@ class AnalysisSession {
 
   // Sums up what the batches so far left to be summed up; not from several threads at once.
   const report::AnalysisResult& result() const;
+  // The same without a copy, which takes as much memory again; nothing can be done with the session afterwards.
+  report::AnalysisResult TakeResult();
 
  private:
   struct Impl;

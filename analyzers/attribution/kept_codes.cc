@@ -13,9 +13,8 @@ using statistics::kNarrowBlock;
 KeptCodes::KeptCodes(std::size_t size) : size_(size), packed_(new std::uint8_t[size]) {}
 
 void KeptCodes::Set(std::size_t first, std::span<const std::int32_t> codes) {
-  if (packed_ != nullptr && empty_ && std::any_of(codes.begin(), codes.end(), [](std::int32_t code) { return code < 0; })) {
-    low_ = -128;
-  }
+  const auto is_negative = [](std::int32_t code) { return code < 0; };
+  if (empty_ && std::any_of(codes.begin(), codes.end(), is_negative)) low_ = -128;
   empty_ = false;
   if (packed_ != nullptr && statistics::Pack(codes, low_, {packed_.get() + first, codes.size()})) return;
   if (packed_ != nullptr) {
@@ -24,7 +23,8 @@ void KeptCodes::Set(std::size_t first, std::span<const std::int32_t> codes) {
                    [&](std::uint8_t byte) { return low_ + byte; });
     packed_ = nullptr;
   }
-  std::copy(codes.begin(), codes.end(), wide_.mutable_data<std::int32_t>().begin() + static_cast<std::ptrdiff_t>(first));
+  const auto wide = wide_.mutable_data<std::int32_t>().subspan(first);
+  std::copy(codes.begin(), codes.end(), wide.begin());
 }
 
 KeptCodes::Block KeptCodes::BlockAt(std::size_t first, std::size_t count, Buffers& buffers) const {

@@ -27,7 +27,8 @@ numerics::MacConstants DeployedConstants(const graph::MacLayer& layer, const num
 // What the QAT model feeds the layer where the deployed one feeds deployed.input_grids[index].
 const numerics::QuantParams& QatInput(const graph::MacLayer& qat, const graph::MacLayer& deployed, std::size_t index);
 
-// The ladder for deployed.input_grids[index]; `exact` is LayerLadder::Exact of QatConstants there, `adjusted` the deployed layer as the target adjusted its weights, if it did.
+// The ladder for deployed.input_grids[index]; `exact` is LayerLadder::Exact of QatConstants there, `adjusted` the deployed
+// layer as the target adjusted its weights, if it did.
 absl::StatusOr<LayerLadder> MakeLadder(const numerics::TargetDescription& target, LayerLadder::Arithmetic exact,
                                        const graph::MacLayer& deployed, std::size_t index,
                                        const std::optional<graph::MacLayer>& adjusted);

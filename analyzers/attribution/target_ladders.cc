@@ -126,7 +126,8 @@ TargetLadders::Plan TargetLadders::PlanOf(std::int64_t channel, const Rows& engi
     return UsesStored(stage) ? ladders_[t].stored() : ladders_[t].deployed();
   };
   const auto same = [&](const Source& a, ArithmeticStage stage, std::size_t t) {
-    const bool own = UsesStored(stage) && ladders_[t].adjusted(), other_own = UsesStored(a.stage) && ladders_[a.target].adjusted();
+    const bool own = UsesStored(stage) && ladders_[t].adjusted();
+    const bool other_own = UsesStored(a.stage) && ladders_[a.target].adjusted();
     if (a.engine || ((own || other_own) && a.target != t)) return false;  // other accumulators
     if (own != other_own) return false;
     const numerics::LayerArithmetic &first = arithmetic_of(a.stage, a.target), &second = arithmetic_of(stage, t);
@@ -141,7 +142,8 @@ TargetLadders::Plan TargetLadders::PlanOf(std::int64_t channel, const Rows& engi
     const bool own = UsesStored(stage) && ladders_[t].adjusted();
     const bool affine = stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
     if (one_product_ && affine && !own && arithmetic_of(stage, t).Affine(stage, channel) == real) return kReal;
-    const auto it = std::find_if(plan.sources.begin(), plan.sources.end(), [&](const Source& a) { return same(a, stage, t); });
+    const auto it = std::find_if(plan.sources.begin(), plan.sources.end(),
+                                 [&](const Source& a) { return same(a, stage, t); });
     const auto row = static_cast<std::uint16_t>(2 + (it - plan.sources.begin()));
     if (it == plan.sources.end()) plan.sources.push_back({stage, static_cast<std::uint16_t>(t), false});
     return row;
@@ -231,7 +233,8 @@ bool TargetLadders::SetRows(const TargetRows& rows, std::int64_t channel, const 
   const auto [least, greatest] = numerics::LeastAndGreatest(row.accumulators);
   for (std::size_t t = 0; t < ladders_.size(); ++t) {
     if (MayOverflow(ladders_[t])) continue;  // has a row for it
-    const auto [low, high] = ladders_[t].adjusted() ? numerics::LeastAndGreatest(rows.adjusted[t]) : std::pair(least, greatest);
+    const auto [low, high] =
+        ladders_[t].adjusted() ? numerics::LeastAndGreatest(rows.adjusted[t]) : std::pair(least, greatest);
     if (!ladders_[t].stored().SumsFit(channel, low, high)) return false;
   }
   if (row.qat_sums.empty()) {
@@ -291,10 +294,12 @@ void TargetLadders::FlushTarget(std::size_t target, const Sums& sums, report::Ch
   const std::uint16_t index = plan.chain_of_target[target];
   const Chain& chain = plan.chains[index];
   const auto add = [&](std::uint16_t from, std::uint16_t to, DifferenceStatistics& cause, std::int64_t total) {
-    const CodeSums reference{.sum = sums.rows[from].sum + sums.rest.sum, .squares = sums.rows[from].squares + sums.rest.squares};
+    const CodeSums reference{.sum = sums.rows[from].sum + sums.rest.sum,
+                             .squares = sums.rows[from].squares + sums.rest.squares};
     statistics::AddEqualBlock(sums.count, reference, cause);
     if (from == to) return;
-    cause.Merge(sums.pairs[static_cast<std::size_t>(std::find(plan.pairs.begin(), plan.pairs.end(), Pair{from, to}) - plan.pairs.begin())]);
+    const auto pair = std::find(plan.pairs.begin(), plan.pairs.end(), Pair{from, to});
+    cause.Merge(sums.pairs[static_cast<std::size_t>(pair - plan.pairs.begin())]);
     cause.cross_total += total;
   };
   for (std::size_t stage = 0; stage + 1 < kStageCount; ++stage) {

@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "analyzers/execution/execution_plan.h"
 #include "analyzers/execution/layer_kernel.h"
 #include "analyzers/execution/layer_parts.h"
+#include "analyzers/execution/model_inputs.h"
 #include "analyzers/execution/operators.h"
 #include "analyzers/execution/torch_bridge.h"
 #include "analyzers/graph/tensor_rows.h"
@@ -228,7 +228,8 @@ struct GraphExecutor::Impl {
     QATGAP_ASSIGN_OR_RETURN(const graph::Tensor codes_out, RunInParts(layer, codes, !observes_inputs, compute, done));
     const at::Tensor output = ToTorch(codes_out);
     // Layers turn their inputs themselves; the engine's other operators round by the layout they get.
-    const bool turn = mode == ExecutionMode::kEngine && !plan.read_by_layers_alone.contains(node(layer.quantize_node).outputs[0]);
+    const bool turn = mode == ExecutionMode::kEngine &&
+                      !plan.read_by_layers_alone.contains(node(layer.quantize_node).outputs[0]);
     return RuntimeValue{turn ? InEngineLayout(output) : output, &layers[index].output};
   }
 
@@ -405,16 +406,7 @@ void GraphExecutor::ObserveCodesAlone() { impl_->observes_inputs = false; }
 absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const graph::Tensor> inputs,
                                                             const LayerObserver& observe, const IntegerLayer& integer) {
   const graph::Graph& graph = impl_->graph;
-  if (inputs.size() != graph.inputs.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the model has ", graph.inputs.size(), " inputs, ", inputs.size(), " were given"));
-  }
-  for (std::size_t i = 0; i < inputs.size() && i < graph.assumed_ranks.size(); ++i) {
-    if (graph.assumed_ranks[i] == 0 || graph.assumed_ranks[i] == inputs[i].shape().size()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("input '", graph.input_name(i), "' of shape ", graph::ToString(inputs[i].shape()), " was given; the model "
-                     "was read as one that takes ", graph.assumed_ranks[i], " axes there, since the file does not say"));
-  }
+  QATGAP_RETURN_IF_ERROR(CheckInputs(graph, inputs));
   impl_->kept.clear();
   try {
     const at::NoGradGuard no_grad;
@@ -426,15 +418,8 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Run(std::span<const grap
     return impl_->Outputs();
   } catch (const std::exception& error) {
     const absl::Status status = TorchError(error, "running the model");
-    // The model's own operators take what the model was made for: the input is something else.
-    if (!absl::IsInternal(status) || impl_->mode != ExecutionMode::kFakeQuant || inputs.empty()) return status;
-    const std::string shapes = absl::StrJoin(inputs, ", ", [](std::string* out, const graph::Tensor& input) {
-      absl::StrAppend(out, graph::ToString(input.shape()));
-    });
-    const char* what = inputs.size() == 1 ? "an input of shape " : "inputs of shapes ";
-    return absl::InvalidArgumentError(absl::StrCat("the QAT model does not take ", what, shapes, " (",
-                                                   std::string(status.message()),
-                                                   "); give samples as the model's forward() takes them"));
+    const bool of_model = absl::IsInternal(status) && impl_->mode == ExecutionMode::kFakeQuant && !inputs.empty();
+    return of_model ? NotTaken(inputs, status) : status;
   }
 }
 

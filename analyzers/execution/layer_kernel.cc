@@ -348,7 +348,8 @@ void FromChannelMajor(const graph::MacLayer& layer, const graph::Tensor& rows, g
 
 std::int64_t SamplesOfPart(std::int64_t samples, std::int64_t elements) {
   constexpr std::int64_t kPartElements = std::int64_t{1} << 18;
-  return std::clamp<std::int64_t>(samples * kPartElements / std::max<std::int64_t>(1, elements), 1, std::max<std::int64_t>(1, samples));
+  const std::int64_t part = samples * kPartElements / std::max<std::int64_t>(1, elements);
+  return std::clamp<std::int64_t>(part, 1, std::max<std::int64_t>(1, samples));
 }
 
 }  // namespace qatgap::execution

@@ -163,7 +163,7 @@ absl::StatusOr<report::AnalysisResult> RunUnit(const UnitOfWork& unit, const Uni
     QATGAP_RETURN_IF_ERROR(
         progress.advanced(static_cast<std::uint64_t>(work.before(batch + 1) - work.before(first_batch))));
   }
-  return session->result();
+  return session->TakeResult();
 }
 
 }  // namespace qatgap::runner

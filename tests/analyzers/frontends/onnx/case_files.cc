@@ -6,7 +6,9 @@
 #include <stdexcept>
 
 #include "absl/strings/str_cat.h"
+#include "analyzers/execution/graph_executor.h"
 #include "analyzers/execution/host.h"
+#include "analyzers/execution/layer_kernel.h"
 #include "analyzers/frontends/onnx/onnx_frontend.h"
 #include "analyzers/samples/npy_format.h"
 #include "analyzers/status/string_view.h"
@@ -57,7 +59,8 @@ BatchResult RunFakeQuant(const graph::Graph& graph, const graph::Tensor& input) 
   BatchResult run;
   auto executor = Value(execution::GraphExecutor::Create(graph, found.layers, execution::ExecutionMode::kFakeQuant));
   run.outputs = Value(executor.Run(std::vector{input}, [&](const execution::LayerOutput& output) {
-    const auto codes = output.codes.data<std::int32_t>();
+    const graph::Tensor rows = execution::ToChannelMajor(found.layers[output.layer], output.codes);
+    const auto codes = rows.data<std::int32_t>();
     run.layers.emplace_back(codes.begin(), codes.end());
     return absl::OkStatus();
   }));

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzers/execution/graph_executor.h"
+#include "analyzers/execution/layer_kernel.h"
 #include "analyzers/graph/mac_layers.h"
 #include "analyzers/numerics/layer_arithmetic.h"
 #include "analyzers/numerics/target.h"
@@ -75,7 +76,7 @@ absl::StatusOr<Run> RunInteger(const Deployed& deployed, const graph::Tensor& in
   };
   Run run;
   const execution::LayerObserver keep = [&](const execution::LayerOutput& output) {
-    run.layers[output.layer] = output.codes;
+    run.layers[output.layer] = execution::ToChannelMajor(deployed.layers[output.layer], output.codes);
     return absl::OkStatus();
   };
   QATGAP_ASSIGN_OR_RETURN(run.outputs, executor.Run(std::span<const graph::Tensor>(&input, 1), keep, integer));
