@@ -247,8 +247,8 @@ class _Service:
         return Report.from_bytes(forms["json"], html=forms["html"].decode(), markdown=forms["markdown"].decode())
 
     def explain(self, error: UnavailableError) -> QatgapError:
-        """A private server that ended tells more than a broken connection."""
-        how = self._private.ended() if self._private is not None else ""
+        """A private server that ended, or is about to, tells more than a broken connection."""
+        how = self._private.ended(within=2) if self._private is not None else ""
         return UnavailableError(f"the private server ended during the call ({how})") if how else error
 
 

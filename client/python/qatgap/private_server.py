@@ -80,9 +80,13 @@ class PrivateServer:
     ) -> None:
         self._stop()
 
-    def ended(self) -> str:
-        """Empty while it runs; else how it ended and the end of its log."""
-        if self._process is None or self._process.poll() is None:
+    def ended(self, within: float = 0) -> str:
+        """Empty while it runs; else how it ended, at the latest in `within` seconds, and the end of its log."""
+        if self._process is None:
+            return ""
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
             return ""
         code = self._process.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
