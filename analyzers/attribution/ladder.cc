@@ -17,14 +17,28 @@ std::span<const T> Part(std::span<const T> rows, std::int64_t begin, std::int64_
 LadderRow RowOf(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
                 std::int64_t first, std::int64_t count) {
   const std::int64_t begin = channel * input.elements + first;
-  const std::int64_t stride = input.fake_quant_stride == 0 ? input.elements : input.fake_quant_stride;
-  return {.fake_quant = Part(input.fake_quant, channel * stride + first, count),
+  return {.fake_quant = Part(input.fake_quant, begin, count),
           .qat_accumulators = Part(input.qat_accumulators, begin, count),
           .qat_sums = Part(input.qat_sums, begin, count),
           .accumulators = Part(input.accumulators, begin, count),
           .adjusted_accumulators = Part(input.adjusted_accumulators, begin, count),
           .engine = Part(engine, begin, count)};
 }
+
+void RealCodes(const numerics::LayerArithmetic& qat, const LadderRow& row, std::int64_t channel,
+               std::span<std::int32_t> codes) {
+  if (row.qat_sums.empty()) {
+    qat.Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, codes);
+  } else {
+    qat.RealCodes(channel, row.qat_sums, codes);
+  }
+}
+
+const numerics::LayerArithmetic& LayerLadder::arithmetic(ArithmeticStage stage) const {
+  return stage == ArithmeticStage::kReal || stage == ArithmeticStage::kBiasRounded ? deployed() : stored();
+}
+
+bool LayerLadder::takes_adjusted(ArithmeticStage stage) const { return adjusted() && &arithmetic(stage) == &*adjusted_; }
 
 absl::StatusOr<LayerLadder::Arithmetic> LayerLadder::Exact(const numerics::MacConstants& qat) {
   QATGAP_ASSIGN_OR_RETURN(numerics::LayerArithmetic exact,
@@ -61,11 +75,7 @@ void LayerLadder::ComputeStages(const LadderInput& input, std::span<const std::i
 void LayerLadder::ComputeStages(const LadderRow& row, std::int64_t channel, Stages& stages) const {
   stages[0].assign(row.fake_quant.begin(), row.fake_quant.end());
   for (std::size_t stage = 1; stage < kStageCount; ++stage) stages[stage].resize(stages[0].size());
-  if (row.qat_sums.empty()) {
-    qat_->Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, stages[1]);
-  } else {
-    qat_->RealCodes(channel, row.qat_sums, stages[1]);
-  }
+  RealCodes(qat(), row, channel, stages[1]);
   deployed_->Codes(ArithmeticStage::kReal, channel, row.accumulators, stages[2]);
   deployed_->Codes(ArithmeticStage::kBiasRounded, channel, row.accumulators, stages[3]);
   const std::span<const std::int32_t> adjusted = adjusted_ ? row.adjusted_accumulators : row.accumulators;

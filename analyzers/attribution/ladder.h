@@ -22,13 +22,12 @@ inline constexpr std::size_t kStageCount = 8;
 // set; `engine` is empty where no engine was measured.
 struct LadderInput {
   std::int64_t elements = 0;                       // per channel
-  std::span<const std::int32_t> fake_quant;        // output codes of the QAT model, rows `fake_quant_stride` apart
+  std::span<const std::int32_t> fake_quant;        // output codes of the QAT model
   std::span<const std::int32_t> qat_accumulators;  // exact, QAT weights
   std::span<const double> qat_sums;                // for an input off the grid: sum x (w - z_w), QAT weights
   std::span<const std::int32_t> accumulators;      // exact, deployed weights
   // Exact, the deployed weights as the target adjusted them; empty where it adjusts none.
   std::span<const std::int32_t> adjusted_accumulators = {};
-  std::int64_t fake_quant_stride = 0;              // 0: `elements`
 };
 
 // The same for a run of elements of one channel; all that are not empty have one size.
@@ -40,6 +39,10 @@ struct LadderRow {
 // `engine` is empty or channel-major, as the input.
 LadderRow RowOf(const LadderInput& input, std::span<const std::int32_t> engine, std::int64_t channel,
                 std::int64_t first, std::int64_t count);
+
+// Codes of stage 1, by the arithmetic of the QAT model's layer: from its accumulators, or its sums where there are none.
+void RealCodes(const numerics::LayerArithmetic& qat, const LadderRow& row, std::int64_t channel,
+               std::span<std::int32_t> codes);
 
 // One layer, one reaching input, one target. Immutable.
 class LayerLadder {
@@ -79,6 +82,9 @@ class LayerLadder {
   // From bias_stored on: `deployed`, with the adjusted weight scales where there are any.
   const numerics::LayerArithmetic& stored() const { return adjusted_ ? *adjusted_ : *deployed_; }
   bool adjusted() const { return adjusted_.has_value(); }
+  // What computes a stage from `converted` on, and whether it takes the accumulators of the adjusted weights.
+  const numerics::LayerArithmetic& arithmetic(numerics::ArithmeticStage stage) const;
+  bool takes_adjusted(numerics::ArithmeticStage stage) const;
 
  private:
   LayerLadder(Arithmetic qat, Arithmetic deployed)

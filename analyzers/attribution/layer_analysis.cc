@@ -183,7 +183,6 @@ absl::StatusOr<LayerAnalysis::Computed> LayerAnalysis::Compute(const execution::
   LadderInput& input = batch.input;
   input.elements = batch.fake_quant.dim(1);
   input.fake_quant = batch.fake_quant.data<std::int32_t>();
-  input.fake_quant_stride = input.elements;
   input.accumulators = batch.accumulators.data<std::int32_t>();
   if (output.input_grid == nullptr) {
     QATGAP_ASSIGN_OR_RETURN(batch.qat_rows, reaching.qat->SumReals(output.input));

@@ -106,11 +106,7 @@ std::optional<RoundingSieve::Rest> RoundingSieve::Sieve(std::int64_t channel, Ta
                           count);
   if (!one_product_) {
     const std::span<std::int32_t> real = std::span(scratch.real).first(count);
-    if (row.qat_sums.empty()) {
-      ladders_[0].qat().Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, real);
-    } else {
-      ladders_[0].qat().RealCodes(channel, row.qat_sums, real);
-    }
+    RealCodes(ladders_[0].qat(), row, channel, real);
     numerics::DoubtOthers(real.data(), scratch.codes.data(), scratch.doubts.data(), count);
   }
   const std::int32_t* last = nullptr;  // targets that share an engine share its codes

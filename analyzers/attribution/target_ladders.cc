@@ -18,7 +18,7 @@ std::span<const std::int32_t> Part(std::span<const std::int32_t> rows, std::int6
   return rows.empty() ? rows : rows.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count));
 }
 
-// By target: the first one that has the same row; its own index where it has none.
+// By target: the first one that has the same row; the number of targets where it has none.
 std::vector<std::size_t> PatternOf(const TargetLadders::Rows& engines) {
   std::vector<std::size_t> pattern;
   for (std::size_t t = 0; t < engines.size(); ++t) {
@@ -40,9 +40,9 @@ std::uint16_t IndexOf(std::vector<T>& values, const T& value) {
   return static_cast<std::uint16_t>(it - values.begin());
 }
 
-// From bias_stored on a target may have weights of its own.
-bool UsesStored(ArithmeticStage stage) {
-  return stage != ArithmeticStage::kReal && stage != ArithmeticStage::kBiasRounded;
+// Whether its codes are those of LayerArithmetic::Affine for every accumulator.
+bool IsAffine(ArithmeticStage stage) {
+  return stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
 }
 
 // Whether a sum that leaves the accumulator is part of the target's normal work; 32 bits are checked block by block.
@@ -122,26 +122,22 @@ void TargetLadders::MakePlans(const Rows& engines) {
 
 TargetLadders::Plan TargetLadders::PlanOf(std::int64_t channel, const Rows& engines) const {
   Plan plan;
-  const auto arithmetic_of = [&](ArithmeticStage stage, std::size_t t) -> const numerics::LayerArithmetic& {
-    return UsesStored(stage) ? ladders_[t].stored() : ladders_[t].deployed();
-  };
   const auto same = [&](const Source& a, ArithmeticStage stage, std::size_t t) {
-    const bool own = UsesStored(stage) && ladders_[t].adjusted();
-    const bool other_own = UsesStored(a.stage) && ladders_[a.target].adjusted();
-    if (a.engine || ((own || other_own) && a.target != t)) return false;  // other accumulators
-    if (own != other_own) return false;
-    const numerics::LayerArithmetic &first = arithmetic_of(a.stage, a.target), &second = arithmetic_of(stage, t);
-    const bool affine = stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
-    const bool other_affine = a.stage != ArithmeticStage::kRequantized && a.stage != ArithmeticStage::kAccumulated;
-    if (affine != other_affine) return false;
-    if (affine) return first.Affine(a.stage, channel) == second.Affine(stage, channel);
+    const bool own = ladders_[t].takes_adjusted(stage);
+    if (a.engine || IsAffine(a.stage) != IsAffine(stage)) return false;
+    if (own != ladders_[a.target].takes_adjusted(a.stage) || (own && a.target != t)) return false;  // other accumulators
+    const numerics::LayerArithmetic& first = ladders_[a.target].arithmetic(a.stage);
+    const numerics::LayerArithmetic& second = ladders_[t].arithmetic(stage);
+    if (IsAffine(stage)) return first.Affine(a.stage, channel) == second.Affine(stage, channel);
     return a.stage == stage && numerics::SameCodes(stage, channel, first, second);
   };
   const numerics::AffineKernel real = ladders_[0].qat().Affine(ArithmeticStage::kReal, channel);
   const auto row_of = [&](ArithmeticStage stage, std::size_t t) {
-    const bool own = UsesStored(stage) && ladders_[t].adjusted();
-    const bool affine = stage != ArithmeticStage::kRequantized && stage != ArithmeticStage::kAccumulated;
-    if (one_product_ && affine && !own && arithmetic_of(stage, t).Affine(stage, channel) == real) return kReal;
+    const LayerLadder& ladder = ladders_[t];
+    if (one_product_ && IsAffine(stage) && !ladder.takes_adjusted(stage) &&
+        ladder.arithmetic(stage).Affine(stage, channel) == real) {
+      return kReal;
+    }
     const auto it = std::find_if(plan.sources.begin(), plan.sources.end(),
                                  [&](const Source& a) { return same(a, stage, t); });
     const auto row = static_cast<std::uint16_t>(2 + (it - plan.sources.begin()));
@@ -227,9 +223,6 @@ bool TargetLadders::AddRows(const TargetRows& rows, std::int64_t channel, Block&
 bool TargetLadders::SetRows(const TargetRows& rows, std::int64_t channel, const Plan& plan, Block& block) const {
   const std::span<std::int32_t> codes = block.scratch();
   const LadderRow& row = rows.row;
-  const auto accumulators_of = [&](ArithmeticStage stage, std::size_t t) {
-    return UsesStored(stage) && ladders_[t].adjusted() ? rows.adjusted[t] : row.accumulators;
-  };
   const auto [least, greatest] = numerics::LeastAndGreatest(row.accumulators);
   for (std::size_t t = 0; t < ladders_.size(); ++t) {
     if (MayOverflow(ladders_[t])) continue;  // has a row for it
@@ -237,11 +230,7 @@ bool TargetLadders::SetRows(const TargetRows& rows, std::int64_t channel, const 
         ladders_[t].adjusted() ? numerics::LeastAndGreatest(rows.adjusted[t]) : std::pair(least, greatest);
     if (!ladders_[t].stored().SumsFit(channel, low, high)) return false;
   }
-  if (row.qat_sums.empty()) {
-    ladders_[0].qat().Codes(ArithmeticStage::kReal, channel, row.qat_accumulators, codes);
-  } else {
-    ladders_[0].qat().RealCodes(channel, row.qat_sums, codes);
-  }
+  RealCodes(ladders_[0].qat(), row, channel, codes);
   if (!block.Set(kReal, codes) || !block.Set(kFakeQuant, row.fake_quant)) return false;
   std::size_t at = 2;
   for (const Source& source : plan.sources) {
@@ -250,8 +239,8 @@ bool TargetLadders::SetRows(const TargetRows& rows, std::int64_t channel, const 
       continue;
     }
     const LayerLadder& ladder = ladders_[source.target];
-    (UsesStored(source.stage) ? ladder.stored() : ladder.deployed())
-        .Codes(source.stage, channel, accumulators_of(source.stage, source.target), codes);
+    const auto accumulators = ladder.takes_adjusted(source.stage) ? rows.adjusted[source.target] : row.accumulators;
+    ladder.arithmetic(source.stage).Codes(source.stage, channel, accumulators, codes);
     if (!block.Set(at++, codes)) return false;
   }
   return true;

@@ -6,7 +6,6 @@
 #include <ATen/ops/quantize_per_tensor.h>
 
 #include <algorithm>
-#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -48,13 +47,12 @@ struct GraphExecutor::Impl {
 
   ExecutionPlan plan;
   bool observes_inputs = true;
-  std::map<std::pair<const graph::MacLayer*, const numerics::QuantParams*>, LayerKernel> kernels;
-  struct GivenKernel {
+  struct PreparedKernel {
     const graph::MacLayer* layer;
     numerics::QuantParams input;
     LayerKernel kernel;
   };
-  std::vector<GivenKernel> given_kernels;
+  std::vector<PreparedKernel> kernels;  // own ones and those of UseKernel
   std::vector<RuntimeValue> constants;
   std::vector<RuntimeValue> values;
 
@@ -103,15 +101,13 @@ struct GraphExecutor::Impl {
 
   // --- running ---
 
-  absl::StatusOr<LayerKernel*> Kernel(const graph::MacLayer& layer, const numerics::QuantParams* input) {
-    const auto key = std::make_pair(&layer, input);
-    auto it = kernels.find(key);
-    if (it != kernels.end()) return &it->second;
-    for (const GivenKernel& given : given_kernels) {
-      if (given.layer == &layer && given.input == *input) return &kernels.emplace(key, given.kernel).first->second;
+  absl::StatusOr<LayerKernel> Kernel(const graph::MacLayer& layer, const numerics::QuantParams& input) {
+    for (const PreparedKernel& prepared : kernels) {
+      if (prepared.layer == &layer && prepared.input == input) return prepared.kernel;
     }
-    QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layer, *input));
-    return &kernels.emplace(key, std::move(kernel)).first->second;
+    QATGAP_ASSIGN_OR_RETURN(LayerKernel kernel, LayerKernel::Create(layer, input));
+    kernels.push_back({&layer, input, kernel});
+    return kernel;
   }
 
   absl::StatusOr<RuntimeValue> Quantize(const at::Tensor& reals, const numerics::QuantParams& params,
@@ -201,7 +197,7 @@ struct GraphExecutor::Impl {
     if (input.params == nullptr) {
       return absl::InternalError(absl::StrCat("layer '", layer.name, "' got reals that are off every grid"));
     }
-    QATGAP_ASSIGN_OR_RETURN(LayerKernel * kernel, Kernel(layer, input.params));
+    QATGAP_ASSIGN_OR_RETURN(const LayerKernel kernel, Kernel(layer, *input.params));
     graph::Tensor reals, codes;
     if (input.tensor.defined()) {
       QATGAP_ASSIGN_OR_RETURN(reals, FromTorch(input.tensor));
@@ -212,8 +208,8 @@ struct GraphExecutor::Impl {
       QATGAP_ASSIGN_OR_RETURN(codes, ToCodes(reals, *input.params));
     }
     const auto compute = [&](const graph::Tensor& part) -> absl::StatusOr<graph::Tensor> {
-      if (mode == ExecutionMode::kEngine) return kernel->RunEngine(engine, part);
-      QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, kernel->Accumulate(part));
+      if (mode == ExecutionMode::kEngine) return kernel.RunEngine(engine, part);
+      QATGAP_ASSIGN_OR_RETURN(const graph::Tensor accumulators, kernel.Accumulate(part));
       return (changed ? change->codes : integer)(index, *input.params, accumulators);
     };
     const auto done = [&](const LayerPart& part) -> absl::Status {
@@ -398,7 +394,7 @@ absl::StatusOr<std::vector<ModelOutput>> GraphExecutor::Rerun(const LayerChange&
 }
 
 void GraphExecutor::UseKernel(std::size_t layer, const numerics::QuantParams& input, LayerKernel kernel) {
-  impl_->given_kernels.push_back({&impl_->layers[layer], input, std::move(kernel)});
+  impl_->kernels.push_back({&impl_->layers[layer], input, std::move(kernel)});
 }
 
 void GraphExecutor::ObserveCodesAlone() { impl_->observes_inputs = false; }

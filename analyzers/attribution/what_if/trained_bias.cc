@@ -26,14 +26,10 @@ void TrainedBias::MoveReferences(std::int64_t channel, const LadderInput& batch,
                                  std::span<const std::int32_t> accumulators, std::span<std::int32_t> float_bias,
                                  std::span<std::int32_t> fake_quant) const {
   deployed_.Codes(ArithmeticStage::kBiasStored, channel, accumulators, float_bias);
-  const auto start = static_cast<std::size_t>(channel * batch.elements);
+  const LadderRow row = RowOf(batch, {}, channel, 0, static_cast<std::int64_t>(fake_quant.size()));
   const auto real = [&](const LayerArithmetic& arithmetic) {
     std::vector<std::int32_t> codes(fake_quant.size());
-    if (batch.qat_sums.empty()) {
-      arithmetic.Codes(ArithmeticStage::kReal, channel, batch.qat_accumulators.subspan(start, codes.size()), codes);
-    } else {
-      arithmetic.RealCodes(channel, batch.qat_sums.subspan(start, codes.size()), codes);
-    }
+    RealCodes(arithmetic, row, channel, codes);
     return codes;
   };
   const std::vector<std::int32_t> before = real(before_), after = real(after_);

@@ -49,14 +49,18 @@ void AddNames(std::string_view text, bool called_alone, Names& names) {
   }
 }
 
-// Of what stands outside of methods: lists such as __forward_hooks__ name methods without calling them.
-void AddOuterNames(std::string_view text, Names& names) {
+// Calls run(line, begin) for every line with its end, which starts at `begin`.
+void ForEachLine(std::string_view text, auto&& run) {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size() - 1) + 1;
-    const std::string_view line = text.substr(begin, end - begin);
-    AddNames(line, !line.starts_with("  __"), names);
+    run(text.substr(begin, end - begin), begin);
     begin = end;
   }
+}
+
+// Of what stands outside of methods: lists such as __forward_hooks__ name methods without calling them.
+void AddOuterNames(std::string_view text, Names& names) {
+  ForEachLine(text, [&](std::string_view line, std::size_t) { AddNames(line, !line.starts_with("  __"), names); });
 }
 
 struct Method {
@@ -70,9 +74,8 @@ std::vector<Method> MethodsOf(std::string_view text) {
   constexpr std::string_view kDef = "  def ";
   std::vector<Method> methods;
   bool in_module = false, in_method = false;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size() - 1) + 1;
-    const std::string_view line = text.substr(begin, end - begin);
+  ForEachLine(text, [&](std::string_view line, std::size_t begin) {
+    const std::size_t end = begin + line.size();
     if (line[0] != ' ' && line[0] != '\n') {
       in_module = line.starts_with("class ") && line.find("(Module):") != line.npos;
       in_method = false;
@@ -85,8 +88,7 @@ std::vector<Method> MethodsOf(std::string_view text) {
     } else if (line[0] == ' ') {
       in_method = false;  // an attribute
     }
-    begin = end;
-  }
+  });
   return methods;
 }
 

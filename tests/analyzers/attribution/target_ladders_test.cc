@@ -80,9 +80,7 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
   std::mt19937 random(11);
   std::uniform_int_distribution<std::int32_t> sums(-c.largest / 2, c.largest), step(-1, 1);
   std::uniform_int_distribution<std::int32_t> codes(static_cast<std::int32_t>(c.low), static_cast<std::int32_t>(c.high));
-  // Rows of the QAT model's codes lie further apart than the elements of this part of the batch.
-  const std::int64_t stride = c.elements + 5;
-  std::vector<std::int32_t> fake_quant(static_cast<std::size_t>(stride * kChannels)), qat(count), deployed(count), engine(count);
+  std::vector<std::int32_t> fake_quant(count), qat(count), deployed(count), engine(count);
   for (std::int32_t& code : fake_quant) code = codes(random);
   for (std::size_t i = 0; i < count; ++i) {
     qat[i] = sums(random);
@@ -94,8 +92,7 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
                     .fake_quant = fake_quant,
                     .qat_accumulators = c.one_product ? deployed : qat,
                     .qat_sums = {},
-                    .accumulators = deployed,
-                    .fake_quant_stride = stride};
+                    .accumulators = deployed};
   if (c.reals) {
     input.qat_accumulators = {};
     input.qat_sums = reals;
@@ -124,7 +121,7 @@ TEST_P(TargetLaddersTest, AddWhatEveryLadderAdds) {
   if (c.alike) {
     for (std::int64_t channel = 0; channel < kChannels; ++channel) {
       const auto begin = static_cast<std::size_t>(channel * c.elements), size = static_cast<std::size_t>(c.elements);
-      const auto row = std::span(fake_quant).subspan(static_cast<std::size_t>(channel * stride), size);
+      const auto row = std::span(fake_quant).subspan(begin, size);
       ladders[0].deployed().Codes(numerics::ArithmeticStage::kReal, channel, std::span<const std::int32_t>(deployed).subspan(begin, size), row);
       std::copy(row.begin(), row.end(), engine.begin() + static_cast<std::ptrdiff_t>(begin));
       for (std::size_t i = 7; i < size; i += 97) row[i] = std::clamp(row[i] + step(random), 0, 127);
